@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Kernel AIO seen by fentry and fexit: costs other system calls nothing. */
+#include "call.h"
+#include "calls.h"
+#include "regs.h"
+
+#define CALL_PROGRAMS(function, syscall, abi)                                                                          \
+	SEC("fentry/" #function)                                                                                       \
+	int BPF_PROG(fentry_##function, const struct pt_regs *regs)                                                    \
+	{                                                                                                              \
+		open_call_from(regs, syscall, abi, IFL_TIER_FENTRY);                                                   \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	SEC("fexit/" #function)                                                                                        \
+	int BPF_PROG(fexit_##function, const struct pt_regs *regs, long ret)                                           \
+	{                                                                                                              \
+		close_current_call(ret, IFL_TIER_FENTRY);                                                              \
+		return 0;                                                                                              \
+	}
+
+FOR_EACH_CALL(CALL_PROGRAMS)
+
+SEC("fentry/io_submit_one")
+int BPF_PROG(fentry_io_submit_one, struct kioctx *kioctx, struct iocb *iocb)
+{
+	submit_one_begins((__u64)kioctx, (__u64)iocb, IFL_TIER_FENTRY);
+	return 0;
+}
+
+SEC("fexit/io_submit_one")
+int BPF_PROG(fexit_io_submit_one, struct kioctx *kioctx, struct iocb *iocb, bool compat, int ret)
+{
+	submit_one_ends(ret);
+	return 0;
+}
+
+SEC("fentry/aio_prep_rw")
+int BPF_PROG(fentry_aio_prep_rw, struct aio_kiocb *kiocb, const struct iocb *iocb)
+{
+	show_request((__u64)kiocb, iocb);
+	return 0;
+}
+
+SEC("fentry/aio_poll_queue_proc")
+int BPF_PROG(fentry_aio_poll_queue_proc, struct file *file, void *head, struct poll_table_struct *table)
+{
+	show_polled_request(table);
+	return 0;
+}
+
+SEC("fentry/aio_complete")
+int BPF_PROG(fentry_aio_complete, struct aio_kiocb *kiocb)
+{
+	end_request(kiocb, IFL_TIER_FENTRY);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Kernel AIO seen by tracepoints only. AIO has none of its own: a request is born when io_submit_one takes its
+ * struct aio_kiocb from the slab and ends when that goes back, and sys_enter and sys_exit show the calls.
+ */
+#include "regs.h"
+
+static __always_inline bool native_call(__u32 nr, __u8 *syscall)
+{
+	switch (nr) {
+	case 206: *syscall = IFL_IO_SETUP; return true;
+	case 207: *syscall = IFL_IO_DESTROY; return true;
+	case 208: *syscall = IFL_IO_GETEVENTS; return true;
+	case 209: *syscall = IFL_IO_SUBMIT; return true;
+	case 210: *syscall = IFL_IO_CANCEL; return true;
+	case 333: *syscall = IFL_IO_PGETEVENTS; return true;
+	}
+	return false;
+}
+
+static __always_inline bool i386_call(__u32 nr, __u8 *syscall, __u8 *abi)
+{
+	*abi = IFL_ABI_I386;
+	switch (nr) {
+	case 245: *syscall = IFL_IO_SETUP; return true;
+	case 246: *syscall = IFL_IO_DESTROY; return true;
+	case 247: *syscall = IFL_IO_GETEVENTS; *abi = IFL_ABI_I386_TIME32; return true;
+	case 248: *syscall = IFL_IO_SUBMIT; return true;
+	case 249: *syscall = IFL_IO_CANCEL; return true;
+	case 385: *syscall = IFL_IO_PGETEVENTS; *abi = IFL_ABI_I386_TIME32; return true;
+	case 416: *syscall = IFL_IO_PGETEVENTS; return true;
+	}
+	return false;
+}
+
+/* arch/x86/entry/syscalls/syscall_64.tbl: x32 has numbers of its own for two of the calls. */
+static __always_inline bool x32_call(__u32 nr, __u8 *syscall)
+{
+	if (!(nr & X32_SYSCALL_BIT))
+		return false;
+	nr &= ~X32_SYSCALL_BIT;
+	if (nr == 543)
+		*syscall = IFL_IO_SETUP;
+	else if (nr == 544)
+		*syscall = IFL_IO_SUBMIT;
+	else
+		return nr != 206 && nr != 209 && native_call(nr, syscall);
+	return true;
+}
+
+/* The same number means another call to a 32-bit task, hence the look at the task; numbers first, they cost nothing. */
+static __always_inline bool aio_call(__u32 nr, __u8 *syscall, __u8 *abi)
+{
+	__u8 i386_syscall = 0, i386_abi = 0, x64_syscall = 0;
+	bool as_i386 = i386_call(nr, &i386_syscall, &i386_abi);
+	bool as_native = native_call(nr, &x64_syscall);
+
+	if (x32_call(nr, syscall)) {
+		*abi = IFL_ABI_X32;
+		return true;
+	}
+	if (!as_i386 && !as_native)
+		return false;
+	if (in_compat_call(current_task())) {
+		*syscall = i386_syscall;
+		*abi = i386_abi;
+		return as_i386;
+	}
+	*syscall = x64_syscall;
+	*abi = IFL_ABI_X86_64;
+	return as_native;
+}
+
+/* The other calls have hooks of their own, on this kernel. */
+static __always_inline bool watched(__u8 syscall)
+{
+	return config.calls_by_tracepoint & (1u << syscall);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(tracepoint_sys_enter, struct pt_regs *regs, long nr)
+{
+	__u8 syscall, abi;
+
+	if (aio_call(nr, &syscall, &abi) && watched(syscall))
+		open_call_from(regs, syscall, abi, IFL_TIER_TRACEPOINT);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(tracepoint_sys_exit, struct pt_regs *regs, long ret)
+{
+	__u8 syscall, abi;
+
+	if (!aio_call(BPF_CORE_READ(regs, orig_ax), &syscall, &abi) || !watched(syscall))
+		return 0;
+	/* A 32-bit return value stands zero-extended in the register. */
+	if (abi == IFL_ABI_I386 || abi == IFL_ABI_I386_TIME32)
+		ret = (int)ret;
+	close_current_call(ret, IFL_TIER_TRACEPOINT);
+	return 0;
+}
+
+/* The slab cache of struct aio_kiocb, often merged with others; learnt at the first allocation. */
+__u64 kiocb_cache;
+
+SEC("raw_tp/kmem_cache_alloc")
+int tracepoint_alloc(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 call_site = ctx->args[0], kiocb = ctx->args[1], iocb = 0;
+	struct ifl_call_entry *call;
+	__u8 abi;
+
+	if (call_site < config.submit_one_start || call_site >= config.submit_one_end)
+		return 0;
+	kiocb_cache = ctx->args[2];
+	call = current_call();
+	if (!call || call->call.syscall != IFL_IO_SUBMIT || call->call.abi == IFL_ABI_X32)
+		return 0;
+	settle_attempt(call, true);
+	abi = call->call.abi;
+	read_user_pointer(&iocb, call->call.args[2] + call->call.attempted * (abi == IFL_ABI_X86_64 ? 8 : 4), abi);
+	call->call.attempted++;
+	begin_attempt(call, call->call.kioctx, iocb, kiocb, IFL_TIER_TRACEPOINT);
+	name_file(&call->attempt, file_of_fd(current_task(), call->attempt.request.fd));
+	bind_attempt(call, kiocb);
+	return 0;
+}
+
+/*
+ * The attempt that io_submit is working on goes back to the slab. Either it was refused, or it has completed at once.
+ * ki_refcnt tells, but for the -EAGAIN of a full ring: aio_get_req() then frees memory that still holds what the
+ * request before it left there. So it waits here until io_submit has shown whether it counts it.
+ */
+static __always_inline void end_inside_submit(struct ifl_call_entry *call, struct ifl_request_entry *entry,
+					      struct aio_kiocb *kiocb, __u64 now)
+{
+	if (BPF_CORE_READ(kiocb, ki_refcnt.refs.counter) || BPF_CORE_READ(kiocb, ki_res.obj) != entry->request.iocb)
+		return;
+	take_completion(&entry->request, kiocb, now, false);
+	entry->request.flags |= IFL_REQ_SYNC;
+	__builtin_memcpy(&call->held, &entry->request, sizeof(call->held));
+	call->held_full = 1;
+}
+
+static __always_inline void check_file(struct ifl_request_entry *entry, struct aio_kiocb *kiocb)
+{
+	struct file *file = BPF_CORE_READ(kiocb, ki_filp);
+
+	/* Another thread put another file at this fd between our look and the kernel's. */
+	if ((__u64)file != entry->file)
+		entry->request.file_id = 0;
+}
+
+static __always_inline void on_free(__u64 address, __u64 cache)
+{
+	struct aio_kiocb *kiocb = (struct aio_kiocb *)address;
+	struct ifl_request_entry *entry;
+	struct ifl_context_entry *context;
+	struct ifl_call_entry *call;
+	__u64 kioctx, now;
+
+	if (kiocb_cache ? cache != kiocb_cache : !contexts_found)
+		return;
+	entry = bpf_map_lookup_elem(&requests, &address);
+	if (!entry) {
+		if (!contexts_found || !kiocb_cache || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
+			return;
+		kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
+		context = context_of(kioctx);
+		if (!context || context->created_ns || BPF_CORE_READ(kiocb, ki_list.next) == 0)
+			return;
+		write_unseen(kiocb, kioctx, context, IFL_TIER_TRACEPOINT, bpf_ktime_get_ns(), false);
+		return;
+	}
+	if (!take(entry))
+		return;
+	now = bpf_ktime_get_ns();
+	check_file(entry, kiocb);
+	call = current_call();
+	if (call && call->attempt_open && call->attempt.request.kiocb == address) {
+		end_inside_submit(call, entry, kiocb, now);
+	} else {
+		take_completion(&entry->request, kiocb, now, false);
+		write_request(&entry->request, IFL_TIER_TRACEPOINT);
+		account_end(entry->request.kioctx, entry->request.context_id);
+	}
+	bpf_map_delete_elem(&requests, &address);
+}
+
+/*
+ * Three programs that do the same. The kernel skips a program that interrupts itself on one CPU, and a completion
+ * in an interrupt may well interrupt a free; the second or third then sees it. Whoever comes first takes the entry.
+ */
+#define FREE_PROGRAM(n)                                                                                                \
+	SEC("raw_tp/kmem_cache_free") int tracepoint_free_##n(struct bpf_raw_tracepoint_args *ctx)                     \
+	{                                                                                                              \
+		on_free(ctx->args[1], ctx->args[2]);                                                                   \
+		return 0;                                                                                              \
+	}
+
+FREE_PROGRAM(1)
+FREE_PROGRAM(2)
+FREE_PROGRAM(3)
+
+char LICENSE[] SEC("license") = "GPL";

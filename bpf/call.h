@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A system call from its entry to its return, whichever hook shows them. */
+#ifndef INFLIGHT_BPF_CALL_H
+#define INFLIGHT_BPF_CALL_H
+
+#include "request.h"
+
+#define MAX_BATCH 4096
+
+static __always_inline void write_call(const struct ifl_call *call, __u32 flags, __s64 ret, __u8 tier, __u64 time_ns)
+{
+	struct ifl_call *record = reserve(IFL_CALL, sizeof(*record), tier, time_ns);
+
+	if (!record)
+		return;
+	__builtin_memcpy(&record->call_id, &call->call_id, sizeof(*record) - sizeof(record->header));
+	record->flags = call->flags | flags;
+	record->ret = ret;
+	submit(record);
+}
+
+/* x32 or i386 pointers are 32 bits wide in memory. */
+static __always_inline long read_user_pointer(__u64 *out, __u64 address, __u8 abi)
+{
+	__u32 narrow = 0;
+	long error;
+
+	if (abi == IFL_ABI_X86_64)
+		return bpf_probe_read_user(out, sizeof(*out), (void *)address);
+	error = bpf_probe_read_user(&narrow, sizeof(narrow), (void *)address);
+	*out = narrow;
+	return error;
+}
+
+static __always_inline void read_timeout(struct ifl_call *call, __u64 address)
+{
+	__s64 wide[2] = {};
+	__s32 narrow[2] = {};
+	long error;
+
+	if (!address) {
+		call->timeout_state = IFL_READ_NULL;
+		return;
+	}
+	if (call->abi == IFL_ABI_I386_TIME32) {
+		error = bpf_probe_read_user(narrow, sizeof(narrow), (void *)address);
+		wide[0] = narrow[0];
+		wide[1] = narrow[1];
+	} else {
+		error = bpf_probe_read_user(wide, sizeof(wide), (void *)address);
+	}
+	call->timeout_state = error ? IFL_READ_FAULT : IFL_READ_OK;
+	call->timeout_s = wide[0];
+	call->timeout_ns = wide[1];
+}
+
+/* struct __aio_sigset { const sigset_t *sigmask; size_t sigsetsize; } */
+static __always_inline void read_sigmask(struct ifl_call *call, __u64 address)
+{
+	__u64 mask_address = 0, bytes = 0;
+	__u32 pointer_bytes = call->abi == IFL_ABI_X86_64 ? 8 : 4;
+
+	if (!address) {
+		call->sigmask_state = IFL_READ_NULL;
+		return;
+	}
+	call->sigmask_state = IFL_READ_FAULT;
+	if (read_user_pointer(&mask_address, address, call->abi) ||
+	    read_user_pointer(&bytes, address + pointer_bytes, call->abi))
+		return;
+	call->sigset_bytes = bytes;
+	if (!mask_address)
+		call->sigmask_state = IFL_READ_NULL;
+	else if (!bpf_probe_read_user(&call->sigmask, sizeof(call->sigmask), (void *)mask_address))
+		call->sigmask_state = IFL_READ_OK;
+}
+
+static __always_inline void read_key(struct ifl_call *call, __u64 iocb)
+{
+	__u64 key = iocb + __builtin_offsetof(struct iocb, aio_key);
+
+	if (!iocb)
+		call->key_state = IFL_READ_NULL;
+	else if (bpf_probe_read_user(&call->aio_key, sizeof(call->aio_key), (void *)key))
+		call->key_state = IFL_READ_FAULT;
+	else
+		call->key_state = IFL_READ_OK;
+}
+
+static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const __u64 args[6])
+{
+	struct task_struct *task = current_task();
+	__u64 now = bpf_ktime_get_ns();
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
+	struct ifl_call_entry *entry = bpf_map_lookup_elem(&calls, &tid), *empty;
+	struct kioctx *kioctx;
+	struct ifl_call *call;
+
+	if (entry) {
+		COUNT(exits_missed);
+		write_call(&entry->call, IFL_CALL_EXIT_MISSED, 0, tier, now);
+	}
+	empty = bpf_map_lookup_elem(&blank, &zero);
+	if (!empty)
+		return;
+	if (bpf_map_update_elem(&calls, &tid, empty, BPF_ANY)) {
+		COUNT(calls_untracked);
+		return;
+	}
+	entry = bpf_map_lookup_elem(&calls, &tid);
+	if (!entry)
+		return;
+	call = &entry->call;
+	call->header.tier = tier;
+	call->call_id = next_id();
+	call->start_ns = now;
+	__builtin_memcpy(call->args, args, sizeof(call->args));
+	call->syscall = syscall;
+	call->abi = abi;
+	describe_task(&call->task, task);
+	note_cgroup(task, call->task.cgroup_id, now);
+	if (abi == IFL_ABI_X32) {
+		call->flags = IFL_CALL_NOT_DECODED;
+		return;
+	}
+	if (syscall == IFL_IO_SETUP)
+		return;
+	call->ctx_id = args[0];
+	kioctx = find_kioctx(task, call->ctx_id);
+	if (kioctx) {
+		call->flags |= IFL_CALL_CTX_AT_ENTRY;
+		call->kioctx = (__u64)kioctx;
+		call->context_id = context_id_of(task, kioctx, tier, now);
+	}
+	if (syscall == IFL_IO_CANCEL)
+		read_key(call, args[1]);
+	if (syscall == IFL_IO_GETEVENTS || syscall == IFL_IO_PGETEVENTS)
+		read_timeout(call, args[4]);
+	if (syscall == IFL_IO_PGETEVENTS)
+		read_sigmask(call, args[5]);
+}
+
+struct batch {
+	struct ifl_call_entry *entry;
+	__u64 address; /* of the array in user memory */
+	__u64 time_ns;
+	__u32 count;
+	__u8 tier;
+};
+
+static long write_iocbs(__u32 index, struct batch *batch)
+{
+	struct ifl_call *call = &batch->entry->call;
+	__u32 first = index * IFL_IOCBS_PER_RECORD;
+	struct ifl_iocbs *record;
+
+	if (first >= batch->count)
+		return 1;
+	call->records++;
+	record = reserve(IFL_IOCBS, sizeof(*record), batch->tier, batch->time_ns);
+	if (!record) {
+		call->records_lost++;
+		return 0;
+	}
+	record->call_id = call->call_id;
+	record->first_index = first;
+	record->count = batch->count - first < IFL_IOCBS_PER_RECORD ? batch->count - first : IFL_IOCBS_PER_RECORD;
+	for (__u32 i = 0; i < IFL_IOCBS_PER_RECORD; i++) {
+		struct ifl_iocb *out = &record->iocbs[i];
+		__u32 pointer_bytes = call->abi == IFL_ABI_X86_64 ? 8 : 4;
+
+		__builtin_memset(out, 0, sizeof(*out));
+		out->state = IFL_READ_FAULT;
+		if (i >= record->count ||
+		    read_user_pointer(&out->address, batch->address + (first + i) * pointer_bytes, call->abi))
+			continue;
+		if (bpf_probe_read_user(out->bytes, sizeof(out->bytes), (void *)out->address))
+			continue;
+		out->state = IFL_READ_OK;
+		out->file_id = file_id_of(file_of_fd(current_task(), ((struct iocb *)out->bytes)->aio_fildes),
+					  batch->time_ns);
+	}
+	submit(record);
+	return 0;
+}
+
+static long write_io_events(__u32 index, struct batch *batch)
+{
+	struct ifl_call *call = &batch->entry->call;
+	__u32 first = index * IFL_IO_EVENTS_PER_RECORD, count;
+	struct ifl_io_events *record;
+
+	if (first >= batch->count)
+		return 1;
+	count = batch->count - first;
+	if (count > IFL_IO_EVENTS_PER_RECORD)
+		count = IFL_IO_EVENTS_PER_RECORD;
+	call->records++;
+	record = reserve(IFL_IO_EVENTS, sizeof(*record), batch->tier, batch->time_ns);
+	if (!record) {
+		call->records_lost++;
+		return 0;
+	}
+	record->call_id = call->call_id;
+	record->kioctx = call->kioctx;
+	record->context_id = call->context_id;
+	record->pid = call->task.pid;
+	record->tid = call->task.tid;
+	record->first_index = first;
+	record->count = count;
+	if (bpf_probe_read_user(record->events, count * sizeof(record->events[0]),
+				(void *)(batch->address + first * sizeof(record->events[0])))) {
+		call->entries_skipped += count;
+		record->count = 0;
+	}
+	submit(record);
+	return 0;
+}
+
+static __always_inline void close_setup(struct ifl_call_entry *entry, __u8 tier, __u64 now)
+{
+	struct ifl_call *call = &entry->call;
+	struct task_struct *task = current_task();
+	struct kioctx *kioctx;
+
+	if (read_user_pointer(&call->ctx_id, call->args[1], call->abi)) {
+		call->ctx_idp_state = IFL_READ_FAULT;
+		return;
+	}
+	call->ctx_idp_state = IFL_READ_OK;
+	kioctx = find_kioctx(task, call->ctx_id);
+	if (!kioctx)
+		return;
+	call->kioctx = (__u64)kioctx;
+	call->context_id = new_context(task, kioctx, IFL_CONTEXT_CREATED, tier, now);
+}
+
+static __always_inline void close_destroy(struct ifl_call_entry *entry, __u8 tier, __u64 now)
+{
+	__u64 kioctx = entry->call.kioctx;
+	struct ifl_context_entry *context = context_of(kioctx);
+
+	if (!context || context->context_id != entry->call.context_id)
+		return;
+	write_context(kioctx, context, IFL_CONTEXT_DESTROYED, tier, now);
+	bpf_map_delete_elem(&contexts, &kioctx);
+}
+
+static __always_inline void close_submit(struct ifl_call_entry *entry, __s64 ret, __u8 tier, __u64 now)
+{
+	struct ifl_call *call = &entry->call;
+	bool wanted_call = config.calls_wanted & (1u << IFL_IO_SUBMIT);
+
+	if (ret < 0)
+		call->submit_error = ret;
+	if (ret > 0 && ret > call->accepted) {
+		struct ifl_counters *counter = cpu_counters();
+
+		if (counter)
+			__sync_fetch_and_add(&counter->requests_untracked, ret - call->accepted);
+	}
+	if (config.iocbs_wanted && wanted_call && (__s64)call->args[1] > 0) {
+		struct batch batch = {.entry = entry, .address = call->args[2], .time_ns = now, .tier = tier};
+
+		batch.count = call->args[1] < MAX_BATCH ? call->args[1] : MAX_BATCH;
+		call->entries_skipped = call->args[1] - batch.count;
+		bpf_loop(MAX_BATCH / IFL_IOCBS_PER_RECORD, write_iocbs, &batch, 0);
+	}
+	if (wanted_call || now - call->start_ns >= config.slow_submit_ns)
+		write_call(call, 0, ret, tier, now);
+}
+
+static __always_inline void close_getevents(struct ifl_call_entry *entry, __s64 ret, __u8 tier, __u64 now)
+{
+	struct ifl_call *call = &entry->call;
+
+	if (ret > 0) {
+		struct batch batch = {.entry = entry, .address = call->args[3], .time_ns = now, .tier = tier};
+
+		batch.count = ret;
+		bpf_loop(1 << 20, write_io_events, &batch, 0);
+	}
+	if (config.calls_wanted & (1u << call->syscall))
+		write_call(call, 0, ret, tier, now);
+}
+
+static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, __u8 tier)
+{
+	struct ifl_call *call = &entry->call;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (call->abi != IFL_ABI_X32) {
+		switch (call->syscall) {
+		case IFL_IO_SUBMIT:
+			close_submit(entry, ret, tier, now);
+			return;
+		case IFL_IO_GETEVENTS:
+		case IFL_IO_PGETEVENTS:
+			close_getevents(entry, ret, tier, now);
+			return;
+		case IFL_IO_SETUP:
+			if (!ret)
+				close_setup(entry, tier, now);
+			break;
+		case IFL_IO_DESTROY:
+			if (!ret)
+				close_destroy(entry, tier, now);
+			break;
+		case IFL_IO_CANCEL:
+			if (find_kioctx(current_task(), call->ctx_id))
+				call->flags |= IFL_CALL_CTX_AT_EXIT;
+			if (call->key_state == IFL_READ_FAULT)
+				read_key(call, call->args[1]);
+			break;
+		}
+	}
+	write_call(call, 0, ret, tier, now);
+}
+
+static __always_inline void forget_call(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&calls, &tid);
+}
+
+#endif

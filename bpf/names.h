@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Files and cgroups: a record with the name, once, and a number to refer to it by. */
+#ifndef INFLIGHT_BPF_NAMES_H
+#define INFLIGHT_BPF_NAMES_H
+
+#include "task.h"
+
+#define NAME_BYTES 256 /* NAME_MAX and its NUL */
+#define MAX_COMPONENTS 40
+
+static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_id, __u64 time_ns)
+{
+	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct ifl_cgroup *record = reserve(IFL_CGROUP, sizeof(*record), IFL_TIER_NONE, time_ns);
+	__u32 bytes = 0, count = 0;
+
+	if (!record)
+		return;
+	record->cgroup_id = cgroup_id;
+	for (int i = 0; i < 12; i++) {
+		struct kernfs_node *parent;
+		long length;
+
+		if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
+			parent = BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
+		else
+			parent = BPF_CORE_READ(node, parent);
+		if (!node || !parent || bytes > IFL_NAMES_BYTES - NAME_BYTES)
+			break;
+		length = bpf_probe_read_kernel_str(&record->names[bytes], NAME_BYTES, BPF_CORE_READ(node, name));
+		if (length <= 0 || length > NAME_BYTES)
+			break;
+		bytes += length;
+		count++;
+		node = parent;
+	}
+	record->names_bytes = bytes;
+	record->names_count = count;
+	submit(record);
+}
+
+/* Says once per cgroup what its path is. */
+static __always_inline void note_cgroup(struct task_struct *task, __u64 cgroup_id, __u64 time_ns)
+{
+	__u8 one = 1;
+
+	if (bpf_map_lookup_elem(&cgroups, &cgroup_id))
+		return;
+	if (!bpf_map_update_elem(&cgroups, &cgroup_id, &one, BPF_ANY))
+		write_cgroup(task, cgroup_id, time_ns);
+}
+
+/* Global, so that the verifier looks at it once per program, whoever calls it. */
+__weak __noinline int write_file(__u64 file_address, __u64 file_id, __u64 time_ns)
+{
+	struct file *file = (struct file *)file_address;
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct mount *mount;
+	struct ifl_file *record = reserve(IFL_FILE, sizeof(*record), IFL_TIER_NONE, time_ns);
+	__u32 bytes = 0, count = 0;
+
+	if (!record)
+		return -1;
+	mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	record->file_id = file_id;
+	record->inode = BPF_CORE_READ(inode, i_ino);
+	record->sb_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	record->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	record->mode = BPF_CORE_READ(inode, i_mode);
+	record->open_flags = BPF_CORE_READ(file, f_flags);
+	record->flags = BPF_CORE_READ(dentry, d_hash.pprev) ? 0 : IFL_FILE_UNLINKED;
+	for (int i = 0; i < MAX_COMPONENTS; i++) {
+		struct dentry *parent;
+		long length;
+
+		if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+			if (above == mount || !above)
+				goto done;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
+			continue;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (bytes > IFL_NAMES_BYTES - NAME_BYTES)
+			break;
+		length = bpf_probe_read_kernel_str(&record->names[bytes], NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
+		if (length <= 0 || length > NAME_BYTES)
+			break;
+		bytes += length;
+		count++;
+		if (parent == dentry) /* the root of a file system that is mounted nowhere: pipes, sockets, ... */
+			goto done;
+		dentry = parent;
+	}
+	record->flags |= IFL_FILE_TRUNCATED;
+done:
+	record->names_bytes = bytes;
+	record->names_count = count;
+	submit(record);
+	return 0;
+}
+
+/* The number of an open file; its record is written the first time. 0: none. */
+static __always_inline __u64 file_id_of(struct file *file, __u64 time_ns)
+{
+	struct file_key key = {};
+	__u64 *known, id;
+
+	if (!file)
+		return 0;
+	key.file = (__u64)file;
+	key.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	key.inode = (__u64)BPF_CORE_READ(file, f_inode);
+	key.inode_number = BPF_CORE_READ(file, f_inode, i_ino);
+	known = bpf_map_lookup_elem(&files, &key);
+	if (known)
+		return *known;
+	id = next_id();
+	if (write_file((__u64)file, id, time_ns))
+		return 0;
+	/* Should this fail (the bucket is busy), the file gets a second record and number: harmless. */
+	bpf_map_update_elem(&files, &key, &id, BPF_ANY);
+	return id;
+}
+
+static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **slots = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	return file;
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Processes: children join the filter, the dead are reported, and those that were there before are looked up. */
+#include "context.h"
+#include "request.h"
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 parent_pid = BPF_CORE_READ(parent, tgid), child_pid = BPF_CORE_READ(child, tgid);
+	__u8 one = 1;
+
+	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid))
+		bpf_map_update_elem(&pids, &child_pid, &one, BPF_ANY);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	__u32 pid = BPF_CORE_READ(task, tgid), tid = BPF_CORE_READ(task, pid);
+	struct ifl_process_exit *record;
+
+	bpf_map_delete_elem(&calls, &tid);
+	if (BPF_CORE_READ(task, signal, live.counter) || !wanted(task))
+		return 0;
+	record = reserve(IFL_PROCESS_EXIT, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
+	if (record) {
+		record->pid = pid;
+		record->exit_code = BPF_CORE_READ(task, exit_code);
+		BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
+		submit(record);
+	}
+	/* The number may be another process's tomorrow. */
+	if (config.by_pid)
+		bpf_map_delete_elem(&pids, &pid);
+	return 0;
+}
+
+struct walk {
+	struct task_struct *task;
+	struct kioctx_table *table;
+	struct kioctx *kioctx;
+	struct list_head *head;
+	struct list_head *at;
+	__u64 context_id;
+	__u64 now;
+	__u32 count;
+};
+
+#define MAX_REQUESTS_WALKED (1 << 17)
+
+static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *kiocb)
+{
+	__u64 address = (__u64)kiocb;
+	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct task_struct *task = walk->task;
+	struct kioctx *kioctx = walk->kioctx;
+	struct ifl_context_entry *context;
+	struct ifl_request *request;
+	__u32 zero = 0;
+
+	if (entry) {
+		entry->iterated = iterator_pass;
+		return;
+	}
+	/* Later passes only confirm. A request that they meet first was submitted while a hook was looking elsewhere. */
+	if (iterator_pass > 1)
+		return;
+	entry = bpf_map_lookup_elem(&scratch, &zero);
+	if (!entry)
+		return;
+	__builtin_memset(entry, 0, sizeof(*entry));
+	request = &entry->request;
+	request->kiocb = address;
+	request->kioctx = (__u64)walk->kioctx;
+	request->context_id = walk->context_id;
+	request->ctx_id = BPF_CORE_READ(kioctx, user_id);
+	request->iocb = BPF_CORE_READ(kiocb, ki_res.obj);
+	request->user_data = BPF_CORE_READ(kiocb, ki_res.data);
+	/* active_reqs holds what can be cancelled, and of all operations poll alone can (fs/aio.c, aio_poll) */
+	request->opcode = IOCB_CMD_POLL;
+	request->buffer = BPF_CORE_READ(kiocb, poll.events);
+	request->flags = IFL_REQ_EXISTED;
+	request->fd = -1;
+	request->pid = BPF_CORE_READ(task, tgid);
+	request->uid = BPF_CORE_READ(task, cred, uid.val);
+	request->cgroup_id = cgroup_id_of(task);
+	BPF_CORE_READ_INTO(&request->comm, task, comm);
+	entry->file = (__u64)BPF_CORE_READ(kiocb, ki_filp);
+	request->file_id = file_id_of((struct file *)entry->file, walk->now);
+	entry->iterated = iterator_pass;
+	if (bpf_map_update_elem(&requests, &address, entry, BPF_NOEXIST))
+		return;
+	context = context_of((__u64)walk->kioctx);
+	if (context) {
+		__u32 in_flight = __sync_fetch_and_add(&context->in_flight, 1) + 1;
+
+		if (in_flight > context->in_flight_max)
+			context->in_flight_max = in_flight;
+	}
+}
+
+/* The list is not locked: a request may go while we look at it. Then its ki_ctx is another one and the walk ends. */
+static long walk_request(__u32 index, struct walk *walk)
+{
+	struct list_head *at = walk->at;
+	struct aio_kiocb *kiocb;
+
+	if (!at || at == walk->head)
+		return 1;
+	kiocb = (void *)at - bpf_core_field_offset(struct aio_kiocb, ki_list);
+	if (BPF_CORE_READ(kiocb, ki_ctx) != walk->kioctx)
+		return 1;
+	note_existing(walk, kiocb);
+	walk->at = BPF_CORE_READ(at, next);
+	return 0;
+}
+
+static long walk_context(__u32 slot, struct walk *walk)
+{
+	struct kioctx *kioctx;
+
+	if (slot >= walk->count)
+		return 1;
+	kioctx = context_in_slot(walk->table, slot);
+	if (!kioctx || BPF_CORE_READ(kioctx, dead.counter))
+		return 0;
+	walk->kioctx = kioctx;
+	walk->context_id = context_id_of(walk->task, kioctx, IFL_TIER_NONE, walk->now);
+	walk->head = (void *)kioctx + bpf_core_field_offset(struct kioctx, active_reqs);
+	walk->at = BPF_CORE_READ(kioctx, active_reqs.next);
+	bpf_loop(MAX_REQUESTS_WALKED, walk_request, walk, 0);
+	return 0;
+}
+
+SEC("iter/task")
+int process_iterator(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct kioctx_table *table;
+	struct walk walk = {};
+
+	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+		return 0;
+	table = BPF_CORE_READ(task, mm, ioctx_table);
+	if (!table || !wanted(task))
+		return 0;
+	walk.task = task;
+	walk.table = table;
+	walk.count = BPF_CORE_READ(table, nr);
+	walk.now = bpf_ktime_get_ns();
+	bpf_loop(MAX_CONTEXTS_SCANNED, walk_context, &walk, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the hooks of the fentry and the kprobe tier have in common: they stand at the same functions. */
+#ifndef INFLIGHT_BPF_REGS_H
+#define INFLIGHT_BPF_REGS_H
+
+#include "call.h"
+
+/* The arguments of a system call, from the registers that its entry code saved. */
+static __always_inline void read_args(const struct pt_regs *regs, __u8 abi, __u64 args[6])
+{
+	if (abi == IFL_ABI_X86_64 || abi == IFL_ABI_X32) {
+		args[0] = BPF_CORE_READ(regs, di);
+		args[1] = BPF_CORE_READ(regs, si);
+		args[2] = BPF_CORE_READ(regs, dx);
+		args[3] = BPF_CORE_READ(regs, r10);
+		args[4] = BPF_CORE_READ(regs, r8);
+		args[5] = BPF_CORE_READ(regs, r9);
+		return;
+	}
+	args[0] = (__u32)BPF_CORE_READ(regs, bx);
+	args[1] = (__u32)BPF_CORE_READ(regs, cx);
+	args[2] = (__u32)BPF_CORE_READ(regs, dx);
+	args[3] = (__u32)BPF_CORE_READ(regs, si);
+	args[4] = (__u32)BPF_CORE_READ(regs, di);
+	args[5] = (__u32)BPF_CORE_READ(regs, bp);
+}
+
+static __always_inline void open_call_from(const struct pt_regs *regs, __u8 syscall, __u8 abi, __u8 tier)
+{
+	__u64 args[6];
+
+	if (!wanted(current_task()))
+		return;
+	read_args(regs, abi, args);
+	open_call(syscall, abi, tier, args);
+}
+
+static __always_inline void flush_held(struct ifl_call_entry *call)
+{
+	if (call->held_full) {
+		write_request(&call->held, call->held.header.tier);
+		account_end(call->held.kioctx, call->held.context_id);
+	}
+	call->held_full = 0;
+}
+
+/*
+ * Where requests are seen at the slab only: io_submit went on to another iocb, or returned, and the last one was
+ * accepted if the count says so.
+ */
+static __always_inline void settle_attempt(struct ifl_call_entry *call, bool accepted)
+{
+	struct ifl_request_entry *entry;
+	__u64 kiocb = call->attempt.request.kiocb;
+
+	if (!call->attempt_open)
+		return;
+	call->attempt_open = 0;
+	if (accepted) {
+		account_accepted(call);
+		flush_held(call);
+		return;
+	}
+	call->held_full = 0;
+	account_rejected(call);
+	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	if (entry && entry->request.call_id == call->call.call_id)
+		bpf_map_delete_elem(&requests, &kiocb);
+}
+
+static __always_inline void close_current_call(__s64 ret, __u8 tier)
+{
+	struct ifl_call_entry *entry = current_call();
+
+	if (!entry)
+		return;
+	if (entry->call.syscall == IFL_IO_SUBMIT)
+		settle_attempt(entry, ret > 0 && entry->call.attempted <= ret);
+	close_call(entry, ret, tier);
+	forget_call();
+}
+
+static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb, __u8 tier)
+{
+	struct ifl_call_entry *call = current_call();
+	struct ifl_request *request;
+
+	if (!call || call->call.syscall != IFL_IO_SUBMIT)
+		return;
+	begin_attempt(call, kioctx, iocb, 0, tier);
+	call->call.attempted++;
+	request = &call->attempt.request;
+	/* The worker of an fsync may complete it before io_submit_one returns, and shows its kiocb only then. */
+	if (request->opcode == IOCB_CMD_FSYNC || request->opcode == IOCB_CMD_FDSYNC ||
+	    request->flags & IFL_REQ_IOCB_UNREAD) {
+		struct ifl_unbound_key key = {.kioctx = kioctx, .iocb = iocb};
+
+		name_file(&call->attempt, file_of_fd(current_task(), request->fd));
+		call->attempt_unbound = 1;
+		if (bpf_map_update_elem(&unbound, &key, &call->attempt, BPF_ANY))
+			COUNT(requests_untracked);
+	}
+}
+
+static __always_inline void drop_unbound(struct ifl_call_entry *call)
+{
+	struct ifl_unbound_key key = {.kioctx = call->attempt.request.kioctx, .iocb = call->attempt.request.iocb};
+
+	if (call->attempt_unbound)
+		bpf_map_delete_elem(&unbound, &key);
+	call->attempt_unbound = 0;
+}
+
+/* `iocb` is the kernel's copy of it, or NULL. */
+static __always_inline void show_request(__u64 kiocb, const struct iocb *iocb)
+{
+	struct ifl_call_entry *call = current_call();
+	struct iocb copy;
+
+	if (!call || !call->attempt_open || call->attempt_bound)
+		return;
+	if (iocb && !bpf_probe_read_kernel(&copy, sizeof(copy), iocb)) {
+		take_iocb(&call->attempt.request, &copy);
+		call->attempt.request.flags &= ~(IFL_REQ_IOCB_UNREAD | IFL_REQ_OP_UNKNOWN);
+		call->attempt.request.flags |= IFL_REQ_KERNEL_IOCB;
+	}
+	drop_unbound(call);
+	name_file(&call->attempt, BPF_CORE_READ((struct aio_kiocb *)kiocb, ki_filp));
+	bind_attempt(call, kiocb);
+}
+
+static __always_inline void show_polled_request(struct poll_table_struct *table)
+{
+	struct aio_poll_table *outer = (void *)table - bpf_core_field_offset(struct aio_poll_table, pt);
+
+	show_request((__u64)BPF_CORE_READ(outer, iocb), NULL);
+}
+
+static __always_inline void submit_one_ends(int ret)
+{
+	struct ifl_call_entry *call = current_call();
+	struct ifl_request_entry *entry;
+	__u64 kiocb;
+
+	if (!call || !call->attempt_open)
+		return;
+	call->attempt_open = 0;
+	if (!ret) {
+		account_accepted(call);
+		return;
+	}
+	call->call.submit_error = ret;
+	account_rejected(call);
+	drop_unbound(call);
+	kiocb = call->attempt.request.kiocb;
+	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	/* Its memory is free by now and may already be somebody else's request. */
+	if (call->attempt_bound && entry && entry->request.call_id == call->call.call_id)
+		bpf_map_delete_elem(&requests, &kiocb);
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who is running: the filter, and what a record says of its task. */
+#ifndef INFLIGHT_BPF_TASK_H
+#define INFLIGHT_BPF_TASK_H
+
+#include "maps.h"
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+}
+
+static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u64 id)
+{
+	struct cgroup *cgroup = task_cgroup(task);
+	__u64 found = 0;
+
+	if (BPF_CORE_READ(cgroup, level) < (int)level)
+		return false;
+	if (bpf_core_field_exists(((struct cgroup___ancestors *)0)->ancestors)) {
+		struct cgroup *ancestor = NULL;
+
+		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
+				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ancestors, ancestors) +
+					      level * sizeof(void *));
+		found = BPF_CORE_READ(ancestor, kn, id);
+	} else if (bpf_core_field_exists(((struct cgroup___ids *)0)->ancestor_ids)) {
+		bpf_probe_read_kernel(&found, sizeof(found),
+				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
+					      level * sizeof(__u64));
+	}
+	return found == id;
+}
+
+static __always_inline bool same_comm(const char *comm)
+{
+	for (int i = 0; i < IFL_COMM_BYTES; i++) {
+		if (comm[i] != config.comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+/* Costs nothing where no filter was given: config is constant for the verifier. */
+static __always_inline bool wanted(struct task_struct *task)
+{
+	if (config.by_pid) {
+		__u32 pid = BPF_CORE_READ(task, tgid);
+
+		if (!bpf_map_lookup_elem(&pids, &pid))
+			return false;
+	}
+	if (config.by_uid && BPF_CORE_READ(task, cred, uid.val) != config.uid)
+		return false;
+	if (config.by_comm) {
+		char comm[IFL_COMM_BYTES] = {};
+
+		BPF_CORE_READ_INTO(&comm, task, comm);
+		if (!same_comm(comm))
+			return false;
+	}
+	if (config.by_cgroup && !in_cgroup(task, config.cgroup_level, config.cgroup_id))
+		return false;
+	return true;
+}
+
+/* A task's id as the task's own pid namespace numbers it. */
+static __always_inline __u32 id_in_own_namespace(struct task_struct *task, struct pid_namespace **own)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid upid = {};
+
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]);
+	*own = upid.ns;
+	return upid.nr;
+}
+
+/* `task`'s id as `space` numbers it, 0 when it is not visible there. */
+static __always_inline __u32 id_in_namespace(struct task_struct *task, struct pid_namespace *space, __u32 space_level)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+
+	if (BPF_CORE_READ(pid, level) < space_level)
+		return 0;
+	bpf_core_read(&upid, sizeof(upid), &pid->numbers[space_level]);
+	return upid.ns == space ? upid.nr : 0;
+}
+
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+}
+
+static __always_inline void describe_task(struct ifl_task *out, struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	struct pid_namespace *space = NULL, *ignored = NULL;
+
+	out->pid = BPF_CORE_READ(task, tgid);
+	out->tid = BPF_CORE_READ(task, pid);
+	out->ppid = BPF_CORE_READ(parent, tgid);
+	out->uid = BPF_CORE_READ(task, cred, uid.val);
+	out->ns_tid = id_in_own_namespace(task, &space);
+	out->ns_pid = id_in_own_namespace(leader, &ignored);
+	out->ns_ppid =
+		id_in_namespace(BPF_CORE_READ(parent, group_leader), space, BPF_CORE_READ(task, thread_pid, level));
+	out->pid_ns = BPF_CORE_READ(space, ns.inum);
+	out->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	out->cgroup_id = cgroup_id_of(task);
+	BPF_CORE_READ_INTO(&out->comm, task, comm);
+}
+
+static __always_inline bool in_compat_call(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the user side tells the kernel side before it is loaded: filters and the few addresses that BTF does not
+ * give. Read-only data for the verifier, so that a filter nobody asked for is dead code.
+ */
+#ifndef INFLIGHT_CONTRACT_CONFIG_H
+#define INFLIGHT_CONTRACT_CONFIG_H
+
+#include "records.h"
+
+struct ifl_config {
+	ifl_u64 cgroup_id; /* the task's cgroup or one of its ancestors on the unified hierarchy */
+	ifl_u64 slow_submit_ns; /* an io_submit at least this long is reported though nobody asked for its event */
+	ifl_u64 submit_one_start; /* text of io_submit_one: call sites of the allocation of a request */
+	ifl_u64 submit_one_end;
+	ifl_u64 rw_complete_address; /* aio_complete_rw: tells a read or write from a poll, 0: not known */
+	ifl_u64 poll_cancel_address; /* aio_poll_cancel, 0: not known */
+	ifl_u32 uid;
+	ifl_u32 calls_wanted; /* bit per enum ifl_syscall: report each of these calls */
+	ifl_u32 cgroup_level;
+	ifl_u8 by_pid; /* only processes in the map `pids` */
+	ifl_u8 by_comm;
+	ifl_u8 by_uid;
+	ifl_u8 by_cgroup;
+	ifl_u8 follow_children;
+	ifl_u8 iocbs_wanted; /* report the iocbs of io_submit as they stand in user memory */
+	ifl_u8 reserved[2];
+	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
+	char comm[IFL_COMM_BYTES];
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(ifl_config) == 48 + 12 + 8 + 4 + 16, "no hidden padding");
+#endif
+
+#endif

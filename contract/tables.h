@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The entries of the kernel side's own tables that the user side reads: what is in flight and in progress now.
+ */
+#ifndef INFLIGHT_CONTRACT_TABLES_H
+#define INFLIGHT_CONTRACT_TABLES_H
+
+#include "records.h"
+
+/*
+ * A request in flight, keyed by its struct aio_kiocb. `taken` is set by the one hook that ends it: a nested delete of
+ * a hash map entry may fail with -EBUSY (kernel/bpf/hashtab.c, htab_lock_bucket), an atomic exchange may not.
+ */
+struct ifl_request_entry {
+	struct ifl_request request;
+	ifl_u64 file;	  /* struct file * that request.file_id stands for */
+	ifl_u32 taken;	  /* it has ended; the entry is only not removed yet */
+	ifl_u32 iterated; /* the number of the iterator pass that saw it last, for requests found by one */
+};
+
+/* A submission whose struct aio_kiocb no hook has shown yet is keyed by this. */
+struct ifl_unbound_key {
+	ifl_u64 kioctx;
+	ifl_u64 iocb;
+};
+
+/* A context, keyed by its struct kioctx. */
+struct ifl_context_entry {
+	ifl_u64 context_id;
+	ifl_u64 ctx_id;
+	ifl_u64 created_ns; /* 0: before the hooks */
+	ifl_u64 submitted;
+	ifl_u64 completed;
+	ifl_u64 cgroup_id;
+	ifl_u32 in_flight;
+	ifl_u32 in_flight_max;
+	ifl_u32 capacity;
+	ifl_u32 max_reqs;
+	ifl_u32 pid;
+	ifl_u32 uid;
+	char comm[IFL_COMM_BYTES];
+};
+
+/* A system call in progress, keyed by thread. Only for tasks that the filter let through. */
+struct ifl_call_entry {
+	struct ifl_call call;
+	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
+	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
+	ifl_u32 in_flight_seen;		  /* of its context, with this attempt */
+	ifl_u8 attempt_open;		  /* not known yet whether it is accepted */
+	ifl_u8 attempt_bound;		  /* it is in the table of requests, or was and has ended */
+	ifl_u8 attempt_unbound;		  /* it is in the table of unbound submissions */
+	ifl_u8 held_full;
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
+static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + sizeof(ifl_request_entry) + sizeof(ifl_request) + 8,
+	      "no hidden padding");
+#endif
+
+#endif

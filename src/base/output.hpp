@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace inflight {
+
+// Where bytes go. Keeps the first error and drops what comes after it; the caller looks at error() now and then.
+class Output {
+public:
+    virtual ~Output() = default;
+    virtual void write(std::string_view bytes) = 0;
+    // Hands everything written so far to the reader: at the end, and when nothing comes for a moment.
+    virtual void flush() = 0;
+};
+
+// Writes to a descriptor through a buffer. Not thread-safe.
+class FdOutput final : public Output {
+public:
+    // Does not own `fd`.
+    FdOutput(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+    FdOutput(UniqueFd fd, std::string name) : owned_(std::move(fd)), fd_(owned_.get()), name_(std::move(name)) {}
+
+    void write(std::string_view bytes) override;
+    void flush() override;
+
+    // The first error: a closed pipe, a full disk. Empty while all is well.
+    [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+    [[nodiscard]] bool pipe_closed() const { return pipe_closed_; }
+
+private:
+    UniqueFd owned_;
+    int fd_ = -1;
+    std::string name_;
+    std::string buffer_;
+    std::optional<Error> error_;
+    bool pipe_closed_ = false;
+};
+
+}  // namespace inflight

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/units.hpp"
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string_view>
+
+namespace inflight {
+namespace {
+
+struct Unit {
+    std::uint64_t size;
+    std::string_view name;
+};
+
+constexpr Unit duration_units[] = {{1, "ns"}, {1'000, "µs"}, {1'000'000, "ms"}, {1'000'000'000, "s"}};
+
+constexpr Unit byte_units[] = {
+    {1, "B"},
+    {1ULL << 10, "KiB"},
+    {1ULL << 20, "MiB"},
+    {1ULL << 30, "GiB"},
+    {1ULL << 40, "TiB"},
+    {1ULL << 50, "PiB"},
+    {1ULL << 60, "EiB"},
+};
+
+// The largest unit that `amount` reaches after rounding, so that 999,999 ns is "1.00 ms" and not "1000 µs".
+const Unit& unit_for(std::span<const Unit> units, std::uint64_t amount) {
+    const Unit* best = &units.front();
+    for (const Unit& unit : units.subspan(1)) {
+        const double rounding = 0.5 * static_cast<double>((&unit - 1)->size);
+        if (static_cast<double>(amount) + rounding >= static_cast<double>(unit.size)) {
+            best = &unit;
+        }
+    }
+    return *best;
+}
+
+}  // namespace
+
+std::string format_duration(std::uint64_t duration_ns) {
+    const Unit& unit = unit_for(duration_units, duration_ns);
+    if (unit.size == 1) {
+        return fmt::format("{} ns", duration_ns);
+    }
+    const double value = static_cast<double>(duration_ns) / static_cast<double>(unit.size);
+    const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+    return fmt::format("{:.{}f} {}", value, decimals, unit.name);
+}
+
+std::string format_bytes(std::uint64_t bytes) {
+    const Unit& unit = unit_for(byte_units, bytes);
+    if (unit.size == 1) {
+        return fmt::format("{} B", bytes);
+    }
+    const double value = static_cast<double>(bytes) / static_cast<double>(unit.size);
+    return fmt::format("{:.{}f} {}", value, value < 99.95 ? 1 : 0, unit.name);
+}
+
+std::string format_bytes_exact(std::uint64_t bytes) {
+    const Unit* best = &byte_units[0];
+    for (const Unit& unit : byte_units) {
+        if (bytes != 0 && bytes % unit.size == 0) {
+            best = &unit;
+        }
+    }
+    return fmt::format("{} {}", bytes / best->size, best->name);
+}
+
+std::string format_count(std::uint64_t count) {
+    std::string digits = fmt::to_string(count);
+    for (std::size_t left = digits.size(); left > 3;) {
+        left -= 3;
+        digits.insert(left, 1, ',');
+    }
+    return digits;
+}
+
+std::string format_share(std::uint64_t part, std::uint64_t whole) {
+    return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+}  // namespace inflight

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers as people read them, always with their unit. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace inflight {
+
+// Three significant digits: "870 ns", "12.3 µs", "4.56 ms", "1.20 s", "4321 s".
+[[nodiscard]] std::string format_duration(std::uint64_t duration_ns);
+
+// Binary units, rounded: "512 B", "4.0 KiB", "128 KiB", "1.5 GiB".
+[[nodiscard]] std::string format_bytes(std::uint64_t bytes);
+
+// Nothing is rounded off: the largest unit that divides the number, as "4 KiB", "1028 KiB", "1234 B". For positions in
+// a file, where the last byte matters.
+[[nodiscard]] std::string format_bytes_exact(std::uint64_t bytes);
+
+// Digits in groups of three: "1,234,567".
+[[nodiscard]] std::string format_count(std::uint64_t count);
+
+// One digit after the point: "12.5 %". `whole` is not 0.
+[[nodiscard]] std::string format_share(std::uint64_t part, std::uint64_t whole);
+
+}  // namespace inflight

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/live_source.hpp"
+
+#include "contract/tables.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <optional>
+#include <string_view>
+
+namespace inflight::capture {
+
+namespace {
+
+// How long a record may be late, and how often the tables are looked at.
+constexpr std::uint64_t reorder_ns = 10'000'000;
+constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
+constexpr std::uint64_t blocked_interval_ns = 50'000'000;
+
+constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{"",        "request", "call", "iocbs",  "io_events",
+                                                                  "context", "file",    "cgroup", "process_exit", "snapshot"};
+
+// All entries of a hash map. An entry that goes while we look may be missed, one that comes may be seen.
+template <typename Key, typename Value, typename Visit>
+void for_each_entry(int map, Visit visit) {
+    constexpr __u32 batch = 256;
+    std::vector<Key> keys(batch);
+    std::vector<Value> values(batch);
+    Key position{};
+    bool first = true;
+    for (;;) {
+        __u32 count = batch;
+        LIBBPF_OPTS(bpf_map_batch_opts, options);
+        const int error = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(), &count, &options);
+        const bool last = error != 0 && errno == ENOENT;
+        if (error != 0 && errno == ENOSPC && count == 0) {
+            // One bucket holds more than fits: take more at once.
+            keys.resize(keys.size() * 2);
+            values.resize(values.size() * 2);
+            continue;
+        }
+        if (error != 0 && !last) {
+            return;
+        }
+        for (__u32 i = 0; i < count; i++) {
+            visit(keys[i], values[i]);
+        }
+        if (last) {
+            return;
+        }
+        first = false;
+    }
+}
+
+template <typename Record>
+void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
+    record.header.size_bytes = sizeof(Record);
+    record.header.kind = kind;
+    record.header.time_ns = time_ns;
+}
+
+}  // namespace
+
+std::uint64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+LiveSource::LiveSource(probe::Probes probes, LiveOptions options)
+    : probes_(std::move(probes)), options_(options), delivered_(probes_.ring_fds().size()) {}
+
+LiveSource::~LiveSource() {
+    for (ring_buffer* ring : rings_) {
+        ring_buffer__free(ring);
+    }
+}
+
+Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveOptions options) {
+    std::unique_ptr<LiveSource> source(new LiveSource(std::move(probes), options));
+    if (auto opened = source->open_rings(); !opened) {
+        return std::unexpected(opened.error());
+    }
+    return source;
+}
+
+Result<void> LiveSource::open_rings() {
+    for (const auto& fd : probes_.ring_fds()) {
+        ring_buffer* ring = ring_buffer__new(fd.get(), on_ring_record, this, nullptr);
+        if (ring == nullptr) {
+            return failure("map the buffers of the kernel side", describe_errno(errno));
+        }
+        rings_.push_back(ring);
+    }
+    return {};
+}
+
+int LiveSource::on_ring_record(void* self, void* data, std::size_t bytes) {
+    auto& source = *static_cast<LiveSource*>(self);
+    const auto& record = *static_cast<const ifl_header*>(data);
+    if (bytes < sizeof(ifl_header) || record.size_bytes > bytes || record.size_bytes < sizeof(ifl_header) ||
+        record.kind >= IFL_KIND_COUNT || record.cpu >= source.delivered_.size()) {
+        source.records_malformed_++;
+        return 0;
+    }
+    source.delivered_[record.cpu].at(record.kind)++;
+    source.sorter_.add(record);
+    return 0;
+}
+
+std::size_t LiveSource::drain() {
+    std::size_t records = 0;
+    for (ring_buffer* ring : rings_) {
+        records += static_cast<std::size_t>(std::max(0, ring_buffer__consume(ring)));
+    }
+    return records;
+}
+
+Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
+    const std::uint64_t start_ns = monotonic_ns();
+    const std::size_t records = drain();
+    if (start_ns - last_blocked_ns_ >= blocked_interval_ns) {
+        last_blocked_ns_ = start_ns;
+        report_blocked_calls();
+    }
+    if (tracker.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
+        last_snapshot_ns_ = start_ns;
+        if (auto taken = take_snapshot(false); !taken) {
+            return std::unexpected(taken.error());
+        }
+    }
+    const std::uint64_t until_ns = start_ns - std::min(start_ns, reorder_ns);
+    sorter_.release(until_ns, [&tracker](const ifl_header& record) { tracker.on_record(record); });
+    tracker.advance(until_ns);
+    return records;
+}
+
+Result<void> LiveSource::finish(model::Tracker& tracker) {
+    probes_.detach();
+    drain();
+    read_contexts();
+    auto taken = take_snapshot(true);
+    const std::uint64_t end_ns = monotonic_ns();
+    sorter_.release(~std::uint64_t{0}, [&tracker](const ifl_header& record) { tracker.on_record(record); });
+    tracker.finish(end_ns);
+    return taken;
+}
+
+Result<void> LiveSource::take_snapshot(bool final) {
+    const auto pass = probes_.iterate();
+    if (!pass) {
+        return std::unexpected(pass.error());
+    }
+    // The iterator may have written records of contexts and files that these requests refer to.
+    drain();
+    std::vector<ifl_request> requests;
+    const auto keep = [&](const ifl_request_entry& entry) {
+        const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
+        if (entry.taken == 0 && !(found_by_iterator && entry.iterated != *pass)) {
+            requests.push_back(entry.request);
+        }
+    };
+    for_each_entry<std::uint64_t, ifl_request_entry>(probes_.requests_fd(),
+                                                     [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
+    for_each_entry<ifl_unbound_key, ifl_request_entry>(
+        probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
+    // What ends while we look is written with a later time than this, or has been drained before.
+    const std::uint64_t now_ns = monotonic_ns();
+    for (ifl_request& request : requests) {
+        const auto tier = request.header.tier;
+        set_header(request, IFL_REQUEST, now_ns);
+        request.header.tier = tier;
+        request.state = IFL_REQUEST_IN_FLIGHT;
+        sorter_.add(request.header);
+    }
+    ifl_snapshot snapshot{};
+    set_header(snapshot, IFL_SNAPSHOT, now_ns);
+    snapshot.requests = static_cast<ifl_u32>(requests.size());
+    snapshot.final = final ? 1 : 0;
+    sorter_.add(snapshot.header);
+    return {};
+}
+
+void LiveSource::report_blocked_calls() {
+    const std::uint64_t now_ns = monotonic_ns();
+    std::unordered_map<std::uint32_t, std::uint64_t> still;
+    for_each_entry<std::uint32_t, ifl_call_entry>(probes_.calls_fd(), [&](std::uint32_t tid, const ifl_call_entry& entry) {
+        if (entry.call.call_id == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
+            return;
+        }
+        still.emplace(tid, entry.call.call_id);
+        const auto reported = reported_blocked_.find(tid);
+        if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
+            return;
+        }
+        ifl_call call = entry.call;
+        const auto tier = call.header.tier;
+        set_header(call, IFL_CALL, now_ns);
+        call.header.tier = tier;
+        call.flags |= IFL_CALL_IN_PROGRESS;
+        sorter_.add(call.header);
+    });
+    reported_blocked_ = std::move(still);
+}
+
+void LiveSource::read_contexts() {
+    const std::uint64_t now_ns = monotonic_ns();
+    for_each_entry<std::uint64_t, ifl_context_entry>(probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
+        ifl_context record{};
+        set_header(record, IFL_CONTEXT, now_ns);
+        record.kioctx = kioctx;
+        record.context_id = entry.context_id;
+        record.ctx_id = entry.ctx_id;
+        record.created_ns = entry.created_ns;
+        record.submitted = entry.submitted;
+        record.completed = entry.completed;
+        record.in_flight = entry.in_flight;
+        record.in_flight_max = entry.in_flight_max;
+        record.capacity = entry.capacity;
+        record.max_reqs = entry.max_reqs;
+        record.pid = entry.pid;
+        record.uid = entry.uid;
+        record.state = IFL_CONTEXT_SNAPSHOT;
+        std::copy(std::begin(entry.comm), std::end(entry.comm), std::begin(record.comm));
+        sorter_.add(record.header);
+    });
+}
+
+model::Losses LiveSource::losses() const {
+    model::Losses losses;
+    std::vector<ifl_counters> counters(delivered_.size());
+    const std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(probes_.counters_fd(), &zero, counters.data()) != 0) {
+        return losses;
+    }
+    for (std::size_t cpu = 0; cpu < counters.size(); cpu++) {
+        const ifl_counters& counter = counters[cpu];
+        model::CpuLoss cpu_loss{.cpu = static_cast<std::uint32_t>(cpu), .kinds = {}};
+        for (std::size_t kind = 1; kind < IFL_SNAPSHOT; kind++) {
+            cpu_loss.kinds.push_back({.kind = std::string(kind_names.at(kind)),
+                                      .generated = counter.generated[kind],
+                                      .delivered = delivered_[cpu].at(kind),
+                                      .lost = counter.lost[kind]});
+        }
+        losses.cpus.push_back(std::move(cpu_loss));
+        losses.requests_untracked += counter.requests_untracked;
+        losses.calls_untracked += counter.calls_untracked;
+        losses.contexts_untracked += counter.contexts_untracked;
+        losses.exits_missed += counter.exits_missed;
+    }
+    losses.programs_skipped = probes_.programs_skipped();
+    losses.out_of_order = sorter_.out_of_order();
+    return losses;
+}
+
+}  // namespace inflight::capture

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "capture/sorter.hpp"
+#include "capture/source.hpp"
+#include "probe/loader.hpp"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+struct ring_buffer;
+
+namespace inflight::capture {
+
+struct LiveOptions {
+    std::uint64_t blocked_ns = 100'000'000;  // calls in progress that long are reported once
+};
+
+// Drains the kernel side's rings and reads its tables. Not thread-safe.
+class LiveSource final : public RecordSource {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<LiveSource>> open(probe::Probes probes, LiveOptions options);
+    ~LiveSource() override;
+    LiveSource(const LiveSource&) = delete;
+    LiveSource& operator=(const LiveSource&) = delete;
+
+    Result<std::size_t> pump(model::Tracker& tracker) override;
+    // Detaches the hooks first, so that what is then in the tables is what was in flight at the end.
+    Result<void> finish(model::Tracker& tracker) override;
+    [[nodiscard]] model::Losses losses() const override;
+
+    [[nodiscard]] const probe::Report& report() const { return probes_.report(); }
+    [[nodiscard]] int pids_fd() const { return probes_.pids_fd(); }
+
+private:
+    LiveSource(probe::Probes probes, LiveOptions options);
+    [[nodiscard]] Result<void> open_rings();
+    std::size_t drain();
+    Result<void> take_snapshot(bool final);
+    void report_blocked_calls();
+    void read_contexts();
+    static int on_ring_record(void* self, void* data, std::size_t bytes);
+
+    probe::Probes probes_;
+    LiveOptions options_;
+    std::vector<ring_buffer*> rings_;
+    Sorter sorter_;
+    std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;  // by CPU
+    std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
+    std::uint64_t last_snapshot_ns_ = 0;
+    std::uint64_t last_blocked_ns_ = 0;
+    std::uint64_t records_malformed_ = 0;
+};
+
+// CLOCK_MONOTONIC, the clock of the records.
+[[nodiscard]] std::uint64_t monotonic_ns();
+
+}  // namespace inflight::capture

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace inflight::cli {
+
+// Exit statuses of inflight itself; `trace` with a command ends with that command's.
+enum ExitStatus : int {
+    exit_ok = 0,
+    exit_failed = 1,
+    exit_usage = 2,
+    exit_not_executable = 126,
+    exit_not_found = 127,
+};
+
+// One subcommand: declares itself, then runs when it was chosen.
+class Command {
+public:
+    virtual ~Command() = default;
+    Command() = default;
+    Command(const Command&) = delete;
+    Command& operator=(const Command&) = delete;
+
+    // Adds the subcommand with its options and examples. Called once.
+    virtual CLI::App* declare(CLI::App& root) = 0;
+    // Returns the exit status.
+    virtual int run() = 0;
+};
+
+// The explicit list of them, in the order of the help text.
+[[nodiscard]] std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root);
+
+// Examples that stand at the end of a command's help and in the manual page.
+struct Example {
+    std::string command;
+    std::string explanation;
+};
+[[nodiscard]] std::string examples_footer(const std::vector<Example>& examples);
+
+std::unique_ptr<Command> make_trace();
+std::unique_ptr<Command> make_doctor();
+std::unique_ptr<Command> make_events();
+std::unique_ptr<Command> make_completion(const CLI::App& root);
+std::unique_ptr<Command> make_manual(const CLI::App& root);
+
+// "inflight: …" on standard error.
+void print_error(const std::string& message);
+
+}  // namespace inflight::cli

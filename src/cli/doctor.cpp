@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.hpp"
+#include "cli/filters.hpp"
+#include "base/units.hpp"
+#include "probe/loader.hpp"
+
+#include <fmt/format.h>
+#include <rapidjson/prettywriter.h>
+#include <rapidjson/stringbuffer.h>
+
+namespace inflight::cli {
+
+namespace {
+
+// Exit statuses of doctor.
+constexpr int exit_all = 0;
+constexpr int exit_degraded = 1;
+constexpr int exit_cannot_trace = 2;
+
+using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
+
+void write_string(Writer& writer, std::string_view text) {
+    writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+void write_member(Writer& writer, std::string_view key, std::string_view text) {
+    write_string(writer, key);
+    write_string(writer, text);
+}
+
+class Doctor final : public Command {
+public:
+    CLI::App* declare(CLI::App& root) override;
+    int run() override;
+
+private:
+    void print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const;
+    void print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const;
+
+    HookOptions hooks_;
+    std::string format_ = "text";
+};
+
+CLI::App* Doctor::declare(CLI::App& root) {
+    CLI::App* app = root.add_subcommand("doctor", "Show what this kernel allows, which hooks are used, and what is lost by it");
+    app->add_option("-o,--format", format_, "text or json")->check(CLI::IsMember({"text", "json"}))->type_name("FORMAT")->capture_default_str();
+    declare_hooks(*app, hooks_);
+    app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 cannot trace here.\n\n" +
+                examples_footer({{"inflight doctor", "try the hooks and print what was found"},
+                                 {"inflight doctor --hooks kprobe", "the same for one tier"}}));
+    return app;
+}
+
+int Doctor::run() {
+    probe::Options options;
+    std::optional<Error> error;
+    if (auto applied = apply_hooks(hooks_, options); !applied) {
+        print_error(applied.error().message());
+        return exit_cannot_trace;
+    }
+    const auto probes = probe::Probes::attach(options);
+    const auto kernel = probes ? probes->report().kernel : probe::read_kernel_info();
+    const probe::Report* report = probes ? &probes->report() : nullptr;
+    const Error* failed = probes ? nullptr : &probes.error();
+    const int status = report == nullptr ? exit_cannot_trace : report->plan.degraded() ? exit_degraded : exit_all;
+    format_ == "json" ? print_json(kernel, report, failed, status) : print_text(kernel, report, failed, status);
+    return status;
+}
+
+void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const {
+    const auto yes = [](bool value) { return value ? "yes" : "no"; };
+    fmt::print("kernel         {}\n", kernel.release);
+    fmt::print("BTF            {}\n", yes(kernel.has_btf));
+    fmt::print("may load BPF   {}   read memory with it {}   read symbols {}\n", yes(kernel.effective_bpf),
+               yes(kernel.effective_perfmon), yes(kernel.effective_syslog));
+    fmt::print("lockdown       {}\n", kernel.lockdown.empty() ? "this kernel has none" : kernel.lockdown);
+    const double share = kernel.aio_max_nr == 0 ? 0.0 : 100.0 * static_cast<double>(kernel.aio_nr) / static_cast<double>(kernel.aio_max_nr);
+    fmt::print("aio-nr         {} of aio-max-nr {} ({:.1f}%)\n", kernel.aio_nr, kernel.aio_max_nr, share);
+    if (report == nullptr) {
+        fmt::print("\nThis machine cannot be traced: {}\n", error->message());
+        return;
+    }
+    fmt::print("buffers        {} for each of {} CPUs\n", format_bytes(report->buffer_bytes_per_cpu), report->cpus);
+    fmt::print("in flight      at most {} requests tracked at a time\n", report->table_entries);
+    fmt::print("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
+    for (const auto& hook : report->plan.hooks) {
+        fmt::print("{:<20} {:<11} {}\n", hook.spec->name, name(hook.tier), hook.spec->purpose);
+    }
+    // Most hooks have the same reason and the same loss: say each once.
+    std::vector<std::string> said;
+    const auto say = [&said](std::string_view heading, const std::string& text, bool& first) {
+        if (text.empty() || std::ranges::find(said, text) != said.end()) {
+            return;
+        }
+        said.push_back(text);
+        if (std::exchange(first, false)) {
+            fmt::print("\n{}\n", heading);
+        }
+        fmt::print("  {}\n", text);
+    };
+    bool first = true;
+    for (const auto& hook : report->plan.hooks) {
+        for (const auto& refused : hook.refused) {
+            say("refused", refused, first);
+        }
+    }
+    first = true;
+    for (const auto& hook : report->plan.hooks) {
+        say("lost by it", hook.lost, first);
+    }
+    fmt::print("\n{}\n", status == exit_all ? "Everything is seen." : "Requests, outcomes and verdicts are all seen; the details above are not.");
+}
+
+void Doctor::print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const {
+    rapidjson::StringBuffer buffer;
+    Writer writer(buffer);
+    writer.StartObject();
+    write_member(writer, "status", status == exit_all ? "all" : status == exit_degraded ? "degraded" : "cannot-trace");
+    write_member(writer, "kernel", kernel.release);
+    writer.Key("btf");
+    writer.Bool(kernel.has_btf);
+    writer.Key("may_load_bpf");
+    writer.Bool(kernel.effective_bpf);
+    writer.Key("may_read_memory");
+    writer.Bool(kernel.effective_perfmon);
+    writer.Key("may_read_symbols");
+    writer.Bool(kernel.effective_syslog);
+    write_member(writer, "lockdown", kernel.lockdown);
+    writer.Key("aio_nr");
+    writer.Uint64(kernel.aio_nr);
+    writer.Key("aio_max_nr");
+    writer.Uint64(kernel.aio_max_nr);
+    if (report != nullptr) {
+        writer.Key("buffer_bytes_per_cpu");
+        writer.Uint64(report->buffer_bytes_per_cpu);
+        writer.Key("cpus");
+        writer.Uint64(report->cpus);
+        writer.Key("table_entries");
+        writer.Uint64(report->table_entries);
+        writer.Key("hooks");
+        writer.StartArray();
+        for (const auto& hook : report->plan.hooks) {
+            writer.StartObject();
+            write_member(writer, "name", hook.spec->name);
+            write_member(writer, "tier", name(hook.tier));
+            write_member(writer, "shows", hook.spec->purpose);
+            writer.Key("refused");
+            writer.StartArray();
+            for (const auto& refused : hook.refused) {
+                write_string(writer, refused);
+            }
+            writer.EndArray();
+            write_member(writer, "lost", hook.lost);
+            writer.EndObject();
+        }
+        writer.EndArray();
+    } else {
+        write_member(writer, "error", error->message());
+    }
+    writer.EndObject();
+    fmt::print("{}\n", buffer.GetString());
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_doctor() {
+    return std::make_unique<Doctor>();
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "catalog/events.hpp"
+#include "catalog/page.hpp"
+#include "cli/command.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+namespace inflight::cli {
+
+namespace {
+
+class Events final : public Command {
+public:
+    CLI::App* declare(CLI::App& root) override;
+    int run() override;
+
+private:
+    [[nodiscard]] int write_pages() const;
+
+    std::string name_;
+    bool markdown_ = false;
+    std::string all_;
+};
+
+CLI::App* Events::declare(CLI::App& root) {
+    CLI::App* app = root.add_subcommand("events", "List the system calls that inflight decodes, or print the page of one");
+    app->add_option("name", name_, "The event whose page to print")->type_name("NAME");
+    app->add_flag("--markdown", markdown_, "As Markdown");
+    app->add_option("--all", all_, "Write every page, as Markdown, into this directory")->type_name("DIRECTORY");
+    app->footer(examples_footer({{"inflight events", "the list"},
+                                 {"inflight events io_cancel", "the page of io_cancel: arguments, origins, hooks, verdicts"},
+                                 {"inflight events --markdown --all docs/events", "make the pages of the documentation anew"}}));
+    return app;
+}
+
+int Events::write_pages() const {
+    const std::filesystem::path directory(all_);
+    const auto write = [&](const std::string& name, const std::string& text) {
+        const auto path = directory / name;
+        std::ofstream file(path, std::ios::trunc);
+        file << text;
+        file.close();
+        if (!file) {
+            print_error(fmt::format("write {}: it cannot be written\n  is {} a directory, with space left?", path.string(), all_));
+            return false;
+        }
+        return true;
+    };
+    for (const auto& event : catalog::events()) {
+        if (!write(fmt::format("{}.md", event.name), catalog::event_page_markdown(event))) {
+            return exit_failed;
+        }
+    }
+    return write("README.md", catalog::event_index_markdown()) ? exit_ok : exit_failed;
+}
+
+int Events::run() {
+    if (!all_.empty()) {
+        return write_pages();
+    }
+    if (name_.empty()) {
+        fmt::print("{}", markdown_ ? catalog::event_index_markdown() : catalog::event_list_text());
+        return exit_ok;
+    }
+    const auto* event = catalog::find_event(name_);
+    if (event == nullptr) {
+        print_error(fmt::format("events {}: there is no such event\n  `inflight events` lists them", name_));
+        return exit_usage;
+    }
+    fmt::print("{}", markdown_ ? catalog::event_page_markdown(*event) : catalog::event_page_text(*event));
+    return exit_ok;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_events() {
+    return std::make_unique<Events>();
+}
+
+}  // namespace inflight::cli

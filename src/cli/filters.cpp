@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/filters.hpp"
+
+#include "catalog/events.hpp"
+#include "catalog/names.hpp"
+#include "model/files.hpp"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace inflight::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The order of enum ifl_syscall.
+constexpr std::array<std::string_view, IFL_SYSCALL_COUNT> event_names{"io_setup",  "io_destroy",   "io_submit",
+                                                                      "io_cancel", "io_getevents", "io_pgetevents"};
+
+struct ProcessLine {
+    std::uint32_t pid = 0;
+    std::uint32_t parent = 0;
+};
+
+// Field of /proc/PID/status, e.g. "Tgid".
+std::optional<std::uint32_t> status_number(std::uint32_t pid, std::string_view field) {
+    std::ifstream file(fmt::format("/proc/{}/status", pid));
+    std::string line;
+    while (std::getline(file, line)) {
+        if (line.starts_with(field) && line.size() > field.size() && line[field.size()] == ':') {
+            std::istringstream rest(line.substr(field.size() + 1));
+            std::uint32_t number = 0;
+            if (rest >> number) {
+                return number;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+std::vector<ProcessLine> all_processes() {
+    std::vector<ProcessLine> processes;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator("/proc", error)) {
+        const std::string name = entry.path().filename();
+        std::uint32_t pid = 0;
+        const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), pid);
+        if (bad != std::errc{} || end != name.data() + name.size()) {
+            continue;
+        }
+        if (const auto parent = status_number(pid, "PPid")) {
+            processes.push_back({.pid = pid, .parent = *parent});
+        }
+    }
+    return processes;
+}
+
+void add_descendants(std::vector<std::uint32_t>& pids) {
+    std::set<std::uint32_t> found(pids.begin(), pids.end());
+    const auto processes = all_processes();
+    for (bool grew = true; grew;) {
+        grew = false;
+        for (const auto& process : processes) {
+            if (found.contains(process.parent) && found.insert(process.pid).second) {
+                grew = true;
+            }
+        }
+    }
+    pids.assign(found.begin(), found.end());
+}
+
+Result<std::uint32_t> uid_from(const std::string& text) {
+    std::uint32_t uid = 0;
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), uid);
+    if (bad == std::errc{} && end == text.data() + text.size()) {
+        return uid;
+    }
+    const passwd* user = ::getpwnam(text.c_str());
+    if (user == nullptr) {
+        return failure("--uid " + text, "there is no such user", "give a number or a user's name");
+    }
+    return user->pw_uid;
+}
+
+// Where the unified hierarchy (cgroup2) is mounted.
+Result<fs::path> cgroup_root() {
+    std::ifstream file("/proc/self/mounts");
+    std::string device;
+    std::string where;
+    std::string type;
+    std::string rest;
+    while (file >> device >> where >> type && std::getline(file, rest)) {
+        if (type == "cgroup2") {
+            return fs::path(where);
+        }
+    }
+    return failure("find the cgroup hierarchy", "no cgroup2 is mounted",
+                   "mount it: mount -t cgroup2 none /sys/fs/cgroup; the old hierarchies (v1) cannot be filtered by");
+}
+
+Result<void> filter_by_cgroup(const fs::path& given, ifl_config& config) {
+    const auto root = cgroup_root();
+    if (!root) {
+        return std::unexpected(root.error());
+    }
+    const auto [end, unused] = std::mismatch(root->begin(), root->end(), given.begin(), given.end());
+    const fs::path path = (end == root->end() ? given : *root / given.relative_path()).lexically_normal();
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0) {
+        return failure("--cgroup " + given.string(), describe_errno(errno),
+                       "give a path below " + root->string() + ", or as /proc/PID/cgroup shows it behind 0::");
+    }
+    const auto relative = path.lexically_relative(*root);
+    std::uint32_t level = 0;
+    for (const auto& part : relative) {
+        level += part != "." && !part.empty() ? 1U : 0U;
+    }
+    config.by_cgroup = 1;
+    config.cgroup_id = info.st_ino;  // kernfs: the inode number of the directory is the cgroup's id
+    config.cgroup_level = level;
+    return {};
+}
+
+Result<fs::path> container_cgroup(const std::string& id) {
+    const auto root = cgroup_root();
+    if (!root) {
+        return std::unexpected(root.error());
+    }
+    std::map<std::string, fs::path> found;
+    std::error_code error;
+    for (fs::recursive_directory_iterator each(*root, error), last; each != last; each.increment(error)) {
+        if (!each->is_directory(error)) {
+            continue;
+        }
+        const auto container = model::container_id_in("/" + each->path().filename().string());
+        if (!container.empty() && container.starts_with(id)) {
+            found.emplace(container, each->path());  // the outermost comes first and holds the others
+        }
+    }
+    if (found.empty()) {
+        return failure("--container " + id, "no cgroup below " + root->string() + " names such a container",
+                       "the id is the one that the container runtime prints, or its beginning");
+    }
+    if (found.size() > 1) {
+        return failure("--container " + id, fmt::format("{} containers begin so", found.size()), "give more of the id");
+    }
+    return found.begin()->second;
+}
+
+Result<void> filter_by_pids(const FilterOptions& options, probe::Options& probes) {
+    for (const auto pid : options.pids) {
+        const auto group = status_number(pid, "Tgid");
+        if (!group) {
+            return failure(fmt::format("--pid {}", pid), "there is no such process");
+        }
+        if (*group != pid) {
+            return failure(fmt::format("--pid {}", pid), fmt::format("this is a thread of process {}", *group),
+                           fmt::format("trace the process: --pid {}", *group));
+        }
+    }
+    if (options.pids.empty()) {
+        return {};
+    }
+    probes.config.by_pid = 1;
+    probes.pids = options.pids;
+    if (options.follow) {
+        probes.config.follow_children = 1;
+        add_descendants(probes.pids);
+    }
+    return {};
+}
+
+}  // namespace
+
+CLI::Validator as_duration_ns() {
+    static const std::map<std::string, std::uint64_t> units{
+        {"ns", 1},          {"us", 1'000},         {"µs", 1'000},          {"ms", 1'000'000},
+        {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
+    const auto convert = [](std::string& text) -> std::string {
+        double number = 0;
+        const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+        const std::string unit = text.substr(static_cast<std::size_t>(end - text.data()));
+        const auto found = units.find(unit.empty() ? "s" : unit);
+        if (bad != std::errc{} || found == units.end() || number < 0 || number * static_cast<double>(found->second) > 9e18) {
+            return fmt::format("'{}' is not a time: give a number and ns, us, ms, s, m or h, as 250ms", text);
+        }
+        text = fmt::format("{}", static_cast<std::uint64_t>(number * static_cast<double>(found->second)));
+        return {};
+    };
+    return CLI::Validator(convert, "TIME", "duration");
+}
+
+void declare_filters(CLI::App& app, FilterOptions& options) {
+    const auto* const group = "Filters";
+    app.add_option("-p,--pid", options.pids, "Only this process; may be given several times")->group(group)->type_name("PID");
+    app.add_flag("--follow", options.follow, "With --pid: its children too")->group(group);
+    app.add_option("--comm", options.comm, "Only tasks of this name (its first 15 bytes)")->group(group)->type_name("NAME");
+    app.add_option("--uid", options.uid, "Only tasks of this user")->group(group)->type_name("USER");
+    app.add_option("--cgroup", options.cgroup, "Only tasks of this cgroup and those below it")->group(group)->type_name("PATH");
+    app.add_option("--container", options.container, "Only tasks of this container")->group(group)->type_name("ID");
+    app.add_option("--event", options.events, "Show this system call (see `inflight events`); may be given several times")
+        ->group(group)->type_name("NAME")->delimiter(',');
+    app.add_option("--op", options.operations, "Only requests of this operation: pread, pwrite, poll, ...")
+        ->group(group)->type_name("OP")->delimiter(',');
+    app.add_option("--outcome", options.outcomes, "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight")
+        ->group(group)->type_name("OUTCOME")->delimiter(',');
+    app.add_option("--min-latency", options.min_latency_ns, "Only requests that took at least this long")
+        ->group(group)->transform(as_duration_ns());
+}
+
+void declare_hooks(CLI::App& app, HookOptions& options) {
+    const auto* const group = "Hooks";
+    app.add_option("--hooks", options.hooks, "Use only this tier: fentry, kprobe or tracepoint; the best one is chosen otherwise")
+        ->group(group)->type_name("TIER");
+    app.add_option("--without-hook", options.without, "Do without this hook, as if the kernel refused it (NAME or NAME:TIER)")
+        ->group(group)->type_name("NAME");
+    app.add_option("--buffer", options.buffer_bytes, "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
+        ->group(group)->transform(CLI::AsSizeValue(false))->type_name("SIZE");
+}
+
+Result<void> apply_hooks(const HookOptions& options, probe::Options& probes) {
+    if (!options.hooks.empty()) {
+        probes.forced = probe::tier_by_name(options.hooks);
+        if (!probes.forced) {
+            return failure("--hooks " + options.hooks, "there is no such tier", "choose fentry, kprobe or tracepoint");
+        }
+    }
+    if (options.buffer_bytes > (1U << 30U)) {
+        return failure("--buffer", "more than 1 GiB per CPU", "choose less");
+    }
+    probes.without = options.without;
+    probes.buffer_bytes_per_cpu = options.buffer_bytes;
+    return {};
+}
+
+Result<void> apply_filters(const FilterOptions& options, probe::Options& probes) {
+    ifl_config& config = probes.config;
+    if (auto filtered = filter_by_pids(options, probes); !filtered) {
+        return filtered;
+    }
+    if (!options.comm.empty()) {
+        config.by_comm = 1;
+        options.comm.copy(&config.comm[0], IFL_COMM_BYTES - 1);
+    }
+    if (!options.uid.empty()) {
+        const auto uid = uid_from(options.uid);
+        if (!uid) {
+            return std::unexpected(uid.error());
+        }
+        config.by_uid = 1;
+        config.uid = *uid;
+    }
+    if (!options.cgroup.empty() && !options.container.empty()) {
+        return failure("--cgroup and --container", "both choose a cgroup", "give one of them");
+    }
+    if (!options.container.empty()) {
+        const auto path = container_cgroup(options.container);
+        return path ? filter_by_cgroup(*path, config) : std::unexpected(path.error());
+    }
+    return options.cgroup.empty() ? Result<void>{} : filter_by_cgroup(options.cgroup, config);
+}
+
+Result<model::SelectionOptions> selection_from(const FilterOptions& options) {
+    model::SelectionOptions selection;
+    for (const auto& name : options.operations) {
+        const auto opcode = catalog::opcode_by_name("aio", name);
+        if (!opcode) {
+            return failure("--op " + name, "there is no such operation", "see `inflight events io_submit`");
+        }
+        selection.opcodes.push_back(static_cast<std::uint16_t>(*opcode));
+    }
+    for (const auto& name : options.outcomes) {
+        const auto outcome = model::outcome_by_name(name);
+        if (!outcome) {
+            return failure("--outcome " + name, "there is no such outcome",
+                           "choose completed, failed, cancelled, abandoned or in-flight");
+        }
+        selection.outcomes.push_back(*outcome);
+    }
+    selection.min_latency_ns = options.min_latency_ns;
+    return selection;
+}
+
+Result<std::uint32_t> event_mask(const std::vector<std::string>& names) {
+    if (names.empty()) {
+        return (1U << IFL_SYSCALL_COUNT) - 1;
+    }
+    std::uint32_t mask = 0;
+    for (const auto& name : names) {
+        const auto* const found = std::ranges::find(event_names, name);
+        if (found == event_names.end()) {
+            return failure("--event " + name, "there is no such event", "`inflight events` lists them");
+        }
+        mask |= 1U << static_cast<unsigned>(found - event_names.begin());
+    }
+    return mask;
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <map>
+
+namespace inflight::cli {
+
+std::string examples_footer(const std::vector<Example>& examples) {
+    std::string text = "Examples:\n";
+    for (const auto& example : examples) {
+        text += fmt::format("  {}\n      {}\n", example.command, example.explanation);
+    }
+    return text;
+}
+
+void print_error(const std::string& message) {
+    fmt::print(stderr, "inflight: {}\n", message);
+}
+
+std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
+    std::vector<std::unique_ptr<Command>> commands;
+    commands.push_back(make_trace());
+    commands.push_back(make_doctor());
+    commands.push_back(make_events());
+    commands.push_back(make_completion(root));
+    commands.push_back(make_manual(root));
+    return commands;
+}
+
+}  // namespace inflight::cli
+
+int main(int argc, char** argv) {
+    using namespace inflight::cli;
+    CLI::App root{"Shows every asynchronous I/O request, from its submission to its end, and why it ended so.", "inflight"};
+    root.set_version_flag("--version", "inflight " INFLIGHT_VERSION, "Print the version and exit");
+    root.require_subcommand(1);
+    root.get_formatter()->column_width(34);
+    root.footer(examples_footer({
+        {"inflight trace -- fio job.fio", "run fio and show its requests"},
+        {"inflight doctor", "what this kernel allows"},
+        {"inflight COMMAND --help", "the options of a command"},
+    }));
+
+    auto commands = make_commands(root);
+    std::map<const CLI::App*, Command*> by_app;
+    for (const auto& command : commands) {
+        CLI::App* app = command->declare(root);
+        app->get_formatter()->column_width(34);
+        by_app.emplace(app, command.get());
+    }
+    try {
+        root.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int status = root.exit(error);
+        return status == 0 ? exit_ok : exit_usage;
+    }
+    try {
+        return by_app.at(root.get_subcommands().front())->run();
+    } catch (const std::exception& error) {
+        print_error(error.what());
+        return exit_failed;
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/session.hpp"
+
+#include "capture/live_source.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+namespace inflight::cli {
+
+namespace {
+
+// The rings hold far more than comes in that time; less would only cost.
+constexpr int drain_interval_ms = 2;
+constexpr int idle_interval_ms = 10;
+
+std::string describe_end(int wait_status) {
+    if (WIFSIGNALED(wait_status)) {
+        return fmt::format("the command was killed by SIG{}", ::sigabbrev_np(WTERMSIG(wait_status)));
+    }
+    return fmt::format("the command exited with status {}", WEXITSTATUS(wait_status));
+}
+
+}  // namespace
+
+Signals Signals::block() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    Signals signals;
+    signals.fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    return signals;
+}
+
+std::optional<Signals::Received> Signals::take() const {
+    signalfd_siginfo info{};
+    if (::read(fd_.get(), &info, sizeof(info)) != sizeof(info)) {
+        return std::nullopt;
+    }
+    return Received{.number = static_cast<int>(info.ssi_signo), .from_terminal = info.ssi_code == SI_KERNEL};
+}
+
+std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
+    if (parts_.child != nullptr) {
+        if (const auto status = parts_.child->ended()) {
+            return SessionEnd{.reason = describe_end(*status), .child_status = status};
+        }
+    }
+    if (const auto signal = parts_.signals.take()) {
+        if (parts_.child == nullptr || signals_seen_ > 0) {
+            return SessionEnd{.reason = fmt::format("SIG{}", ::sigabbrev_np(signal->number)), .child_status = {}};
+        }
+        signals_seen_++;
+        if (!signal->from_terminal) {
+            ::kill(parts_.child->pid(), signal->number);
+        }
+    }
+    if (parts_.duration_ns != 0 && capture::monotonic_ns() - start_ns >= parts_.duration_ns) {
+        return SessionEnd{.reason = "the duration is over", .child_status = {}};
+    }
+    if (parts_.output.error()) {
+        return SessionEnd{.reason = "the output failed", .child_status = {}};
+    }
+    return std::nullopt;
+}
+
+void Session::wait(std::uint64_t start_ns, bool busy) const {
+    std::uint64_t wait_ns = std::uint64_t{1'000'000} * (busy ? drain_interval_ms : idle_interval_ms);
+    if (parts_.duration_ns != 0) {
+        const std::uint64_t spent_ns = capture::monotonic_ns() - start_ns;
+        wait_ns = std::min(wait_ns, parts_.duration_ns - std::min(spent_ns, parts_.duration_ns));
+    }
+    const timespec timeout{.tv_sec = 0, .tv_nsec = static_cast<long>(wait_ns)};
+    std::array<pollfd, 2> fds{pollfd{.fd = parts_.signals.fd(), .events = POLLIN, .revents = 0},
+                              pollfd{.fd = parts_.child != nullptr ? parts_.child->pidfd() : -1, .events = POLLIN, .revents = 0}};
+    ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
+}
+
+Result<SessionEnd> Session::run() {
+    const std::uint64_t start_ns = capture::monotonic_ns();
+    std::optional<SessionEnd> end;
+    while (!end) {
+        end = look_around(start_ns);
+        const auto records = parts_.source.pump(parts_.tracker);
+        if (!records) {
+            return std::unexpected(records.error());
+        }
+        if (*records == 0) {
+            parts_.output.flush();
+        }
+        if (!end) {
+            wait(start_ns, *records != 0);
+        }
+    }
+    if (auto finished = parts_.source.finish(parts_.tracker); !finished) {
+        return std::unexpected(finished.error());
+    }
+    return *end;
+}
+
+view::TraceInfo trace_info(const probe::Report& report, const std::vector<std::string>& command) {
+    view::TraceInfo info;
+    info.version = INFLIGHT_VERSION;
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    info.host_name = host.data();
+    info.kernel_release = report.kernel.release;
+    info.start_ns = capture::monotonic_ns();
+    timespec wall{};
+    ::clock_gettime(CLOCK_REALTIME, &wall);
+    info.wall_offset_ns = static_cast<std::int64_t>(wall.tv_sec) * 1'000'000'000 + wall.tv_nsec - static_cast<std::int64_t>(info.start_ns);
+    info.hooks = report.plan.tiers();
+    for (const auto& hook : report.plan.hooks) {
+        if (!hook.lost.empty() && std::ranges::find(info.limits, hook.lost) == info.limits.end()) {
+            info.limits.push_back(hook.lost);
+        }
+    }
+    info.command = command;
+    return info;
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of a trace: from the first record to the reason of its end.
+#pragma once
+
+#include "base/output.hpp"
+#include "capture/source.hpp"
+#include "cli/child.hpp"
+#include "probe/loader.hpp"
+#include "view/view.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace inflight::cli {
+
+// SIGINT and SIGTERM as something to wait for instead of something that interrupts; SIGPIPE ignored, so that a closed
+// pipe is an error of write.
+class Signals {
+public:
+    [[nodiscard]] static Signals block();
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+    struct Received {
+        int number = 0;
+        bool from_terminal = false;  // the whole foreground process group got it
+    };
+    [[nodiscard]] std::optional<Received> take() const;
+
+private:
+    UniqueFd fd_;
+};
+
+struct SessionParts {
+    capture::RecordSource& source;
+    model::Tracker& tracker;
+    FdOutput& output;
+    const Signals& signals;
+    Child* child;               // null: none
+    std::uint64_t duration_ns;  // 0: no limit
+};
+
+struct SessionEnd {
+    std::string reason;
+    std::optional<int> child_status;  // wait status
+};
+
+class Session {
+public:
+    explicit Session(SessionParts parts) : parts_(parts) {}
+
+    // Runs until the child ends, a signal comes, the time is over or nobody reads the output any more. A first signal is
+    // passed on to the child; a second ends the trace. The hooks are detached when it returns.
+    [[nodiscard]] Result<SessionEnd> run();
+
+private:
+    [[nodiscard]] std::optional<SessionEnd> look_around(std::uint64_t start_ns);
+    void wait(std::uint64_t start_ns, bool busy) const;
+
+    SessionParts parts_;
+    int signals_seen_ = 0;
+};
+
+[[nodiscard]] view::TraceInfo trace_info(const probe::Report& report, const std::vector<std::string>& command);
+
+}  // namespace inflight::cli

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "model/types.hpp"
+
+namespace inflight::model {
+
+// Receives what the model has found out, each thing once and finished. Called on the thread that feeds the tracker.
+class Sink {
+public:
+    virtual ~Sink() = default;
+    virtual void on_request(const Request& request) = 0;
+    virtual void on_cancel(const Cancel& cancel) = 0;
+    virtual void on_event(const Event& event) = 0;
+    virtual void on_context(const Context& context) = 0;
+    virtual void on_finding(const Finding& finding) = 0;
+};
+
+}  // namespace inflight::model

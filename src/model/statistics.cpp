@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/statistics.hpp"
+
+#include "catalog/names.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace inflight::model {
+
+namespace {
+
+// IOCB_CMD_PREAD, PWRITE, PREADV, PWRITEV: their result is a number of bytes.
+constexpr std::array<std::uint16_t, 4> transfers{0, 1, 7, 8};
+
+bool moves_bytes(const Request& request) {
+    return request.opcode && std::ranges::find(transfers, *request.opcode) != transfers.end();
+}
+
+}  // namespace
+
+void Statistics::on_request(const Request& request) {
+    const auto outcome = static_cast<std::size_t>(request.outcome);
+    totals_.requests++;
+    totals_.outcomes.at(outcome)++;
+    auto& stats = operations_[{request.pid, request.comm, request.opcode ? int{*request.opcode} : -1}];
+    stats.pid = request.pid;
+    stats.comm = request.comm;
+    stats.family = request.family;
+    stats.opcode = request.opcode;
+    stats.requests++;
+    stats.outcomes.at(outcome)++;
+    if (request.complete_ns && request.result > 0 && moves_bytes(request)) {
+        stats.bytes += static_cast<std::uint64_t>(request.result);
+    }
+    if (const auto latency = request.latency_ns()) {
+        stats.latency.add(*latency);
+    }
+    next_.on_request(request);
+}
+
+void Statistics::on_cancel(const Cancel& cancel) {
+    totals_.cancels++;
+    totals_.verdicts.at(static_cast<std::size_t>(cancel.verdict))++;
+    next_.on_cancel(cancel);
+}
+
+void Statistics::on_event(const Event& event) {
+    if (!event.in_progress) {
+        totals_.events++;
+    }
+    next_.on_event(event);
+}
+
+void Statistics::on_context(const Context& context) {
+    contexts_[context.context_id] = context;
+    next_.on_context(context);
+}
+
+void Statistics::on_finding(const Finding& finding) {
+    totals_.findings++;
+    next_.on_finding(finding);
+}
+
+Summary Statistics::summary(std::uint64_t start_ns, std::uint64_t end_ns) const {
+    Summary summary = totals_;
+    summary.start_ns = start_ns;
+    summary.end_ns = end_ns;
+    for (const auto& [key, stats] : operations_) {
+        summary.operations.push_back(stats);
+    }
+    for (const auto& [id, context] : contexts_) {
+        summary.contexts.push_back(context);
+    }
+    std::ranges::stable_sort(summary.operations, std::ranges::greater{}, &OperationStats::requests);
+    std::ranges::stable_sort(summary.contexts, std::ranges::greater{}, &Context::submitted);
+    return summary;
+}
+
+}  // namespace inflight::model

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "model/sink.hpp"
+#include "model/summary.hpp"
+
+#include <map>
+#include <tuple>
+
+namespace inflight::model {
+
+// Counts what passes on its way to `next`. Not thread-safe.
+class Statistics final : public Sink {
+public:
+    explicit Statistics(Sink& next) : next_(next) {}
+
+    void on_request(const Request& request) override;
+    void on_cancel(const Cancel& cancel) override;
+    void on_event(const Event& event) override;
+    void on_context(const Context& context) override;
+    void on_finding(const Finding& finding) override;
+
+    // All so far. Losses, the kernel's own counters and the reason of the end are the caller's to fill in.
+    [[nodiscard]] Summary summary(std::uint64_t start_ns, std::uint64_t end_ns) const;
+
+private:
+    using Key = std::tuple<std::uint32_t, std::string, int>;  // pid, comm, opcode or -1
+
+    Sink& next_;
+    Summary totals_;
+    std::map<Key, OperationStats> operations_;
+    std::map<std::uint64_t, Context> contexts_;
+};
+
+}  // namespace inflight::model

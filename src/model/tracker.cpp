@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/tracker.hpp"
+
+#include "model/files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace inflight::model {
+
+namespace {
+
+constexpr std::size_t graves_limit = 4096;
+constexpr std::size_t files_limit = 1U << 16U;
+// A context that is gone may still be named by records of the same moment.
+constexpr std::uint64_t linger_ns = 1'000'000'000;
+
+// The record behind a header, unless it is shorter than it claims to be.
+template <typename Record>
+const Record* as(const ifl_header& header) {
+    return header.size_bytes >= sizeof(Record) ? reinterpret_cast<const Record*>(&header) : nullptr;
+}
+
+// An iocb address is used again, and so is a kernel address; both and the time of submission are one request.
+bool same_request(const Request& a, const Request& b) {
+    return a.kernel_address == b.kernel_address && a.address == b.address && a.submit_ns == b.submit_ns;
+}
+
+std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
+    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
+}
+
+}  // namespace
+
+bool Tracker::could_have_taken(const ifl_call& call, const Request& request) {
+    const bool accepted = call.ret == -EINPROGRESS || call.ret == 0;
+    return accepted && call.context_id == request.context_id && call.args[1] == request.address && request.poll_cancelled &&
+           request.complete_ns && *request.complete_ns >= call.start_ns;
+}
+
+Tracker::Tracker(TrackerOptions options, Sink& sink) : options_(options), sink_(sink) {}
+Tracker::~Tracker() = default;
+
+void Tracker::on_record(const ifl_header& record) {
+    now_ns_ = std::max(now_ns_, record.time_ns);
+    switch (record.kind) {
+        case IFL_REQUEST:
+            if (const auto* request = as<ifl_request>(record)) {
+                request->state == IFL_REQUEST_IN_FLIGHT ? on_in_flight(*request) : on_request(*request);
+            }
+            break;
+        case IFL_CALL:
+            if (const auto* call = as<ifl_call>(record)) {
+                on_call(*call);
+            }
+            break;
+        case IFL_IOCBS:
+            if (const auto* iocbs = as<ifl_iocbs>(record)) {
+                on_iocbs(*iocbs);
+            }
+            break;
+        case IFL_IO_EVENTS:
+            if (const auto* events = as<ifl_io_events>(record)) {
+                on_io_events(*events);
+            }
+            break;
+        case IFL_CONTEXT:
+            if (const auto* context = as<ifl_context>(record)) {
+                on_context(*context);
+            }
+            break;
+        case IFL_FILE:
+            if (const auto* file = as<ifl_file>(record)) {
+                // A file that is used again after it was forgotten here is shown without its name, never with another's.
+                if (files_.size() >= files_limit) {
+                    files_.clear();
+                }
+                files_[file->file_id] = std::make_shared<const File>(file_from(*file));
+            }
+            break;
+        case IFL_CGROUP:
+            if (const auto* cgroup = as<ifl_cgroup>(record)) {
+                cgroups_[cgroup->cgroup_id] = cgroup_path_from(*cgroup);
+            }
+            break;
+        case IFL_PROCESS_EXIT:
+            if (const auto* exit = as<ifl_process_exit>(record)) {
+                on_process_exit(*exit);
+            }
+            break;
+        case IFL_SNAPSHOT:
+            if (const auto* snapshot = as<ifl_snapshot>(record)) {
+                on_snapshot(*snapshot);
+            }
+            break;
+        default:
+            break;
+    }
+}
+
+Request Tracker::request_from(const ifl_request& record) const {
+    Request request;
+    request.tier = static_cast<Tier>(record.header.tier);
+    request.kernel_address = record.kiocb;
+    request.context_id = record.context_id;
+    request.ctx_id = record.ctx_id;
+    request.address = record.iocb;
+    request.call_id = record.call_id;
+    if ((record.flags & IFL_REQ_OP_UNKNOWN) == 0) {
+        request.opcode = record.opcode;
+    }
+    if ((record.flags & IFL_REQ_IOCB_UNREAD) == 0) {
+        request.origin = (record.flags & (IFL_REQ_KERNEL_IOCB | IFL_REQ_EXISTED)) != 0 ? Origin::kernel : Origin::user;
+    }
+    request.fd = record.fd;
+    request.buffer = record.buffer;
+    request.length = record.length;
+    request.offset = record.offset;
+    request.rw_flags = record.rw_flags;
+    request.aio_flags = record.aio_flags;
+    request.ioprio = record.ioprio;
+    request.resfd = record.resfd;
+    request.user_data = record.user_data;
+    if (const auto file = files_.find(record.file_id); file != files_.end()) {
+        request.file = file->second;
+    }
+    request.pid = record.pid;
+    request.tid = record.tid;
+    request.uid = record.uid;
+    request.cgroup_id = record.cgroup_id;
+    request.comm = comm_of(record.comm);
+    request.completer_pid = record.completer_pid;
+    request.completer_tid = record.completer_tid;
+    if (record.submit_ns != 0) {
+        request.submit_ns = record.submit_ns;
+    }
+    if (record.complete_ns != 0) {
+        request.complete_ns = record.complete_ns;
+    }
+    request.result = record.result;
+    request.result2 = record.result2;
+    request.existed = (record.flags & IFL_REQ_EXISTED) != 0;
+    request.unpaired = (record.flags & IFL_REQ_UNPAIRED) != 0;
+    request.synchronous = (record.flags & IFL_REQ_SYNC) != 0;
+    request.compat = (record.flags & IFL_REQ_COMPAT) != 0;
+    request.completion_exact = (record.flags & IFL_REQ_EXACT_END) != 0;
+    request.context_dead = (record.flags & IFL_REQ_CONTEXT_DEAD) != 0;
+    request.poll_cancelled = (record.flags & IFL_REQ_POLL_CANCELLED) != 0;
+    return request;
+}
+
+void Tracker::decide_outcome(Tracked& tracked) const {
+    Request& request = *tracked.request;
+    if (!request.complete_ns) {
+        request.outcome = Outcome::in_flight;
+    } else if (tracked.taken_ns && request.result == 0) {
+        request.outcome = Outcome::cancelled;
+    } else if (request.context_dead) {
+        request.outcome = Outcome::abandoned;
+    } else if (request.poll_cancelled && request.result == 0) {
+        request.outcome = Outcome::cancelled;
+    } else {
+        request.outcome = request.result < 0 ? Outcome::failed : Outcome::completed;
+    }
+}
+
+Tracker::ContextState& Tracker::context_state(std::uint64_t context_id) {
+    auto& state = contexts_[context_id];
+    if (!state) {
+        state = std::make_unique<ContextState>();
+        state->context.context_id = context_id;
+    }
+    return *state;
+}
+
+void Tracker::on_request(const ifl_request& record) {
+    auto tracked = std::make_shared<Tracked>();
+    tracked->request = std::make_shared<Request>(request_from(record));
+    Request& request = *tracked->request;
+    if (request.unpaired) {
+        submissions_unseen_++;
+    }
+    ContextState& context = context_state(record.context_id);
+    // A cancel may be waiting for exactly this end.
+    for (auto& pending : pending_) {
+        if (!pending.taken && could_have_taken(pending.call, request)) {
+            pending.taken = tracked;
+            tracked->taken_ns = pending.call.start_ns;
+            break;
+        }
+    }
+    decide_outcome(*tracked);
+    remember(context, tracked);
+    if (tracked->taken_ns) {
+        resolve_pending(0, false);
+    }
+    const auto [first, last] = context.in_flight.equal_range(request.address);
+    const auto same = std::find_if(first, last, [&](const auto& entry) { return same_request(*entry.second->request, request); });
+    if (same != last) {
+        context.in_flight.erase(same);
+    }
+    if (const auto early = context.early_reaps.find(request.address); early != context.early_reaps.end()) {
+        request.reap_ns = early->second.time_ns;
+        if (*request.complete_ns > *request.reap_ns) {
+            request.complete_ns = request.reap_ns;
+            request.completion_exact = false;
+        }
+        context.early_reaps.erase(early);
+        hand_out(*tracked);
+        return;
+    }
+    if (request.outcome == Outcome::abandoned || context.gone || record.context_id == 0) {
+        hand_out(*tracked);
+        return;
+    }
+    context.unreaped.emplace(request.address, tracked);
+    context.completed_order.push_back(tracked);
+    context.waiting.push_back(tracked);
+    // The ring holds as many events as the context takes requests: with more than that, the oldest has been reaped in
+    // user space, without a call.
+    const std::size_t capacity = context.context.capacity == 0 ? options_.history_limit : context.context.capacity;
+    while (context.unreaped.size() > capacity) {
+        forget_oldest_unreaped(context);
+    }
+}
+
+void Tracker::forget_oldest_unreaped(ContextState& context) {
+    while (!context.completed_order.empty()) {
+        const TrackedPtr tracked = std::move(context.completed_order.front());
+        context.completed_order.pop_front();
+        const auto [first, last] = context.unreaped.equal_range(tracked->request->address);
+        const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second == tracked; });
+        if (found != last) {
+            context.unreaped.erase(found);
+            hand_out(*tracked);
+            return;
+        }
+    }
+}
+
+void Tracker::hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns) {
+    auto& waiting = context.waiting;
+    while (!waiting.empty() && (waiting.front()->handed_out || *waiting.front()->request->complete_ns < completed_before_ns)) {
+        hand_out(*waiting.front());
+        waiting.pop_front();
+    }
+}
+
+void Tracker::hand_out(Tracked& tracked) {
+    if (!tracked.handed_out) {
+        tracked.handed_out = true;
+        sink_.on_request(*tracked.request);
+    }
+}
+
+void Tracker::remember(ContextState& context, const TrackedPtr& tracked) {
+    const auto address = tracked->request->address;
+    context.history.emplace(address, tracked);
+    context.history_order.emplace_back(address, tracked);
+    // Of one iocb address the last few matter; of all of them as many as the limit.
+    while (context.history_order.size() > options_.history_limit) {
+        const auto [old_address, old] = std::move(context.history_order.front());
+        context.history_order.pop_front();
+        const auto [first, last] = context.history.equal_range(old_address);
+        const auto found = std::find_if(first, last, [&old](const auto& entry) { return entry.second == old; });
+        if (found != last) {
+            context.history.erase(found);
+        }
+        if (!context.history.contains(old_address)) {
+            context.history_dropped = true;
+        }
+    }
+}
+
+void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid) {
+    const auto [first, last] = context.unreaped.equal_range(event.obj);
+    auto best = last;
+    for (auto each = first; each != last; ++each) {
+        const Request& request = *each->second->request;
+        const bool same = request.user_data == event.data && request.result == event.res;
+        if (same && (best == last || *request.complete_ns < *best->second->request->complete_ns)) {
+            best = each;
+        }
+    }
+    if (best == last) {
+        context.early_reaps.emplace(event.obj, EarlyReap{.time_ns = time_ns, .event = event, .pid = pid});
+        return;
+    }
+    const TrackedPtr tracked = best->second;
+    context.unreaped.erase(best);
+    Request& request = *tracked->request;
+    request.reap_ns = time_ns;
+    if (*request.complete_ns > time_ns) {
+        request.complete_ns = time_ns;
+        request.completion_exact = false;
+    }
+    hand_out(*tracked);
+    // Events are reaped in the order in which they were queued, so the front is the one to go.
+    while (!context.completed_order.empty() && context.completed_order.front()->request->reap_ns) {
+        context.completed_order.pop_front();
+    }
+    hand_out_waiting(context, 0);
+}
+
+void Tracker::on_io_events(const ifl_io_events& record) {
+    const std::size_t count = std::min<std::size_t>(record.count, IFL_IO_EVENTS_PER_RECORD);
+    if (record.context_id != 0) {
+        ContextState& context = context_state(record.context_id);
+        for (std::size_t i = 0; i < count; i++) {
+            reap(context, record.events[i], record.header.time_ns, record.pid);
+        }
+    }
+    if ((options_.events_wanted & (1U << IFL_IO_GETEVENTS | 1U << IFL_IO_PGETEVENTS)) != 0) {
+        auto& partial = partial_[record.call_id];
+        partial.time_ns = record.header.time_ns;
+        partial.returned.insert(partial.returned.end(), &record.events[0], &record.events[count]);
+    }
+}
+
+void Tracker::on_iocbs(const ifl_iocbs& record) {
+    const std::size_t count = std::min<std::size_t>(record.count, IFL_IOCBS_PER_RECORD);
+    auto& partial = partial_[record.call_id];
+    if (partial.iocbs.empty()) {
+        partial.first_index = record.first_index;
+    }
+    partial.time_ns = record.header.time_ns;
+    partial.iocbs.insert(partial.iocbs.end(), &record.iocbs[0], &record.iocbs[count]);
+}
+
+void Tracker::on_context(const ifl_context& record) {
+    ContextState& state = context_state(record.context_id);
+    Context& context = state.context;
+    context.time_ns = record.header.time_ns;
+    context.ctx_id = record.ctx_id;
+    context.pid = record.pid;
+    context.uid = record.uid;
+    context.comm = comm_of(record.comm);
+    context.in_flight = record.in_flight;
+    context.in_flight_max = record.in_flight_max;
+    context.submitted = record.submitted;
+    context.completed = record.completed;
+    context.capacity = record.capacity;
+    context.max_requests = record.max_reqs;
+    if (record.created_ns != 0) {
+        context.created_ns = record.created_ns;
+    }
+    switch (record.state) {
+        case IFL_CONTEXT_CREATED:
+            context.change = ContextChange::created;
+            break;
+        case IFL_CONTEXT_FOUND:
+            context.change = ContextChange::found;
+            state.existed = true;
+            break;
+        case IFL_CONTEXT_DESTROYED:
+            context.change = ContextChange::destroyed;
+            context.destroyed_ns = record.header.time_ns;
+            hand_out_waiting(state, ~std::uint64_t{0});
+            if (!state.gone) {
+                state.gone = true;
+                state.gone_ns = record.header.time_ns;
+                gone_order_.emplace_back(record.header.time_ns, record.context_id);
+                graves_[{context.pid, context.ctx_id}] = {.pid = context.pid, .destroyed_ns = record.header.time_ns};
+                graves_order_.emplace_back(context.pid, context.ctx_id);
+            }
+            break;
+        default:
+            context.change = state.gone ? ContextChange::destroyed : ContextChange::at_end;
+            break;
+    }
+    sink_.on_context(context);
+}
+
+void Tracker::on_process_exit(const ifl_process_exit& record) {
+    for (auto& [id, state] : contexts_) {
+        if (state->context.pid != record.pid || state->gone || id == 0) {
+            continue;
+        }
+        hand_out_waiting(*state, ~std::uint64_t{0});
+        state->gone = true;
+        state->gone_ns = record.header.time_ns;
+        state->context.change = ContextChange::destroyed;
+        state->context.by_exit = true;
+        state->context.time_ns = record.header.time_ns;
+        state->context.destroyed_ns = record.header.time_ns;
+        gone_order_.emplace_back(record.header.time_ns, id);
+        sink_.on_context(state->context);
+    }
+}
+
+void Tracker::on_in_flight(const ifl_request& record) {
+    auto tracked = std::make_shared<Tracked>();
+    tracked->request = std::make_shared<Request>(request_from(record));
+    snapshot_.push_back(std::move(tracked));
+}
+
+void Tracker::on_snapshot(const ifl_snapshot& record) {
+    for (auto& [id, state] : contexts_) {
+        state->in_flight.clear();
+    }
+    for (auto& tracked : snapshot_) {
+        const Request& request = *tracked->request;
+        ContextState& context = context_state(request.context_id);
+        const auto [first, last] = context.history.equal_range(request.address);
+        const bool ended = std::any_of(first, last, [&](const auto& entry) { return same_request(*entry.second->request, request); });
+        if (!ended) {
+            context.in_flight.emplace(request.address, std::move(tracked));
+        }
+    }
+    snapshot_.clear();
+    resolve_pending(record.header.time_ns, record.final != 0);
+}
+
+// Events that io_getevents returned of requests whose completion no hook has shown.
+void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns) {
+    for (auto each = context.early_reaps.begin(); each != context.early_reaps.end();) {
+        const EarlyReap& early = each->second;
+        if (early.time_ns > older_than_ns) {
+            ++each;
+            continue;
+        }
+        const auto seen = context.in_flight.find(early.event.obj);
+        auto tracked = std::make_shared<Tracked>();
+        if (seen != context.in_flight.end()) {
+            tracked = seen->second;
+            context.in_flight.erase(seen);
+        } else if (context.existed) {
+            // It completed before the trace began, or its submission is older: not ours to report.
+            each = context.early_reaps.erase(each);
+            continue;
+        } else {
+            submissions_unseen_++;
+            tracked->request = std::make_shared<Request>();
+            tracked->request->unpaired = true;
+            tracked->request->context_id = context.context.context_id;
+            tracked->request->ctx_id = context.context.ctx_id;
+            tracked->request->address = early.event.obj;
+            tracked->request->user_data = early.event.data;
+            tracked->request->pid = context.context.pid;
+            tracked->request->uid = context.context.uid;
+            tracked->request->comm = context.context.comm;
+        }
+        completions_unseen_++;
+        Request& request = *tracked->request;
+        request.completion_seen = false;
+        request.completion_exact = false;
+        request.complete_ns = early.time_ns;
+        request.reap_ns = early.time_ns;
+        request.result = early.event.res;
+        request.result2 = early.event.res2;
+        decide_outcome(*tracked);
+        remember(context, tracked);
+        hand_out(*tracked);
+        each = context.early_reaps.erase(each);
+    }
+}
+
+void Tracker::advance(std::uint64_t now_ns) {
+    now_ns_ = std::max(now_ns_, now_ns);
+    for (auto& [id, state] : contexts_) {
+        hand_out_waiting(*state, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
+    }
+    std::erase_if(partial_, [this](const auto& entry) { return entry.second.time_ns + linger_ns < now_ns_; });
+    retire_contexts(now_ns_);
+}
+
+void Tracker::retire_contexts(std::uint64_t now_ns) {
+    while (!gone_order_.empty() && gone_order_.front().first + linger_ns < now_ns) {
+        const auto id = gone_order_.front().second;
+        const auto used = [id](const PendingCancel& pending) { return pending.call.context_id == id; };
+        if (std::ranges::any_of(pending_, used)) {
+            break;
+        }
+        contexts_.erase(id);
+        gone_order_.pop_front();
+    }
+    while (graves_order_.size() > graves_limit) {
+        graves_.erase(graves_order_.front());
+        graves_order_.pop_front();
+    }
+}
+
+void Tracker::finish(std::uint64_t end_ns) {
+    now_ns_ = std::max(now_ns_, end_ns);
+    resolve_pending(end_ns, true);
+    for (auto& [id, state] : contexts_) {
+        resolve_early_reaps(*state, end_ns);
+        hand_out_waiting(*state, ~std::uint64_t{0});
+        for (auto& [address, tracked] : state->in_flight) {
+            decide_outcome(*tracked);
+            hand_out(*tracked);
+        }
+    }
+}
+
+}  // namespace inflight::model

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// From records to requests, cancels, contexts and findings. No I/O, no clock: time is what the records say.
+#pragma once
+
+#include "model/sink.hpp"
+#include "model/verdicts.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace inflight::model {
+
+struct TrackerOptions {
+    std::uint32_t events_wanted = 0;  // bit per ifl_syscall: which calls become events
+    std::uint64_t slow_submit_ns = 10'000'000;
+    std::uint64_t blocked_ns = 100'000'000;  // a call in progress this long is shown while it blocks
+    // A completed request is handed out when it is reaped, or at the latest after this long.
+    std::uint64_t reap_wait_ns = 1'000'000'000;
+    // Finished requests that are remembered, per context, to explain a later cancel.
+    std::size_t history_limit = 1U << 16U;
+    std::uint64_t aio_max_nr = 0;
+};
+
+// Feed it records in order of time (a little disorder between CPUs does no harm). Not thread-safe.
+class Tracker {
+public:
+    // `sink` must outlive the tracker.
+    Tracker(TrackerOptions options, Sink& sink);
+    ~Tracker();
+    Tracker(const Tracker&) = delete;
+    Tracker& operator=(const Tracker&) = delete;
+
+    void on_record(const ifl_header& record);
+
+    // Nothing older than this will come: hands out what has waited long enough.
+    void advance(std::uint64_t now_ns);
+
+    // True when a cancel can only be explained by what is in flight now: the source should take a snapshot.
+    [[nodiscard]] bool wants_snapshot() const { return !pending_.empty(); }
+
+    // The end of the trace, after the final snapshot: everything that is left is handed out.
+    void finish(std::uint64_t end_ns);
+
+    // What the model itself knows to be missing; the counters of the kernel side are the source's.
+    [[nodiscard]] std::uint64_t completions_unseen() const { return completions_unseen_; }
+    [[nodiscard]] std::uint64_t submissions_unseen() const { return submissions_unseen_; }
+
+    // Tells that records were lost, so that no verdict claims more than it can.
+    void note_losses() { losses_ = true; }
+
+private:
+    using RequestPtr = std::shared_ptr<Request>;
+
+    struct Tracked {
+        RequestPtr request;
+        std::optional<std::uint64_t> taken_ns;  // by an io_cancel that started then
+        bool handed_out = false;
+    };
+    using TrackedPtr = std::shared_ptr<Tracked>;
+
+    struct EarlyReap {
+        std::uint64_t time_ns = 0;
+        ifl_io_event event{};
+        std::uint32_t pid = 0;
+    };
+
+    // What is known of one context; by inflight's number.
+    struct ContextState {
+        Context context;
+        bool existed = false;
+        bool gone = false;
+        std::uint64_t gone_ns = 0;
+        std::unordered_multimap<std::uint64_t, TrackedPtr> unreaped;   // by iocb address
+        std::deque<TrackedPtr> completed_order;                        // the same, oldest first, reaped ones too
+        std::deque<TrackedPtr> waiting;                                // to be handed out, oldest first
+        std::unordered_multimap<std::uint64_t, EarlyReap> early_reaps; // events whose completion has not come
+        std::unordered_multimap<std::uint64_t, TrackedPtr> history;    // finished, by iocb address
+        std::deque<std::pair<std::uint64_t, TrackedPtr>> history_order;
+        std::unordered_multimap<std::uint64_t, TrackedPtr> in_flight;  // as the last snapshot said
+        bool history_dropped = false;
+    };
+
+    struct PendingCancel {
+        ifl_call call{};
+        Tier tier = Tier::none;
+        TrackedPtr taken;
+    };
+
+    struct PartialEvent {
+        std::vector<ifl_iocb> iocbs;
+        std::uint32_t first_index = 0;
+        std::vector<ifl_io_event> returned;
+        std::uint64_t time_ns = 0;
+    };
+
+    void on_request(const ifl_request& record);
+    void on_in_flight(const ifl_request& record);
+    void on_snapshot(const ifl_snapshot& record);
+    void on_call(const ifl_call& record);
+    void on_iocbs(const ifl_iocbs& record);
+    void on_io_events(const ifl_io_events& record);
+    void on_context(const ifl_context& record);
+    void on_process_exit(const ifl_process_exit& record);
+
+    [[nodiscard]] Request request_from(const ifl_request& record) const;
+    void decide_outcome(Tracked& tracked) const;
+    ContextState& context_state(std::uint64_t context_id);
+    void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid);
+    void hand_out(Tracked& tracked);
+    void remember(ContextState& context, const TrackedPtr& tracked);
+    void forget_oldest_unreaped(ContextState& context);
+    void hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns);
+    void resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns);
+    void retire_contexts(std::uint64_t now_ns);
+
+    void emit_event(const ifl_call& record);
+    void check_submit(const ifl_call& record);
+    void check_setup(const ifl_call& record);
+
+    [[nodiscard]] static bool could_have_taken(const ifl_call& call, const Request& request);
+    void claim_taken(PendingCancel& pending);
+    [[nodiscard]] KnownContext explain_context(const ifl_call& call) const;
+    void resolve(PendingCancel& pending);
+    void resolve_pending(std::uint64_t taken_ns, bool final);
+    [[nodiscard]] static bool decidable_at_once(const ifl_call& call);
+
+    TrackerOptions options_;
+    Sink& sink_;
+    std::unordered_map<std::uint64_t, FilePtr> files_;
+    std::unordered_map<std::uint64_t, std::string> cgroups_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<ContextState>> contexts_;
+    std::deque<std::pair<std::uint64_t, std::uint64_t>> gone_order_;  // time, context id
+    struct Grave {
+        std::uint32_t pid = 0;
+        std::uint64_t destroyed_ns = 0;
+    };
+    std::map<std::pair<std::uint32_t, std::uint64_t>, Grave> graves_;  // (pid, ctx_id) of contexts that are gone
+    std::deque<std::pair<std::uint32_t, std::uint64_t>> graves_order_;
+    std::unordered_map<std::uint64_t, PartialEvent> partial_;
+    std::deque<PendingCancel> pending_;
+    std::unordered_map<std::uint64_t, std::uint64_t> slow_submits_;  // call ids that were found while they blocked
+    std::vector<TrackedPtr> snapshot_;  // in flight, until the record that ends the snapshot
+    std::uint64_t now_ns_ = 0;
+    std::uint64_t completions_unseen_ = 0;
+    std::uint64_t submissions_unseen_ = 0;
+    bool losses_ = false;
+};
+
+}  // namespace inflight::model

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tracker's part that deals with system calls: events, cancels, and the findings that calls give.
+#include "base/units.hpp"
+#include "model/files.hpp"
+#include "model/tracker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace inflight::model {
+
+namespace {
+
+std::string comm_of(const ifl_task& task) {
+    return {&task.comm[0], strnlen(&task.comm[0], IFL_COMM_BYTES)};
+}
+
+Finding finding_of(const ifl_call& call) {
+    Finding finding;
+    finding.time_ns = call.header.time_ns;
+    finding.pid = call.task.pid;
+    finding.tid = call.task.tid;
+    finding.comm = comm_of(call.task);
+    return finding;
+}
+
+}  // namespace
+
+void Tracker::on_call(const ifl_call& record) {
+    if (record.syscall == IFL_IO_SUBMIT) {
+        check_submit(record);
+    }
+    if (record.syscall == IFL_IO_SETUP) {
+        check_setup(record);
+    }
+    if (record.syscall == IFL_IO_CANCEL && (record.flags & (IFL_CALL_IN_PROGRESS | IFL_CALL_EXIT_MISSED)) == 0) {
+        PendingCancel pending{.call = record, .tier = static_cast<Tier>(record.header.tier), .taken = nullptr};
+        claim_taken(pending);
+        if (pending.taken || decidable_at_once(record)) {
+            resolve(pending);
+        } else {
+            pending_.push_back(std::move(pending));
+        }
+    }
+    if ((options_.events_wanted & (1U << record.syscall)) != 0) {
+        emit_event(record);
+    }
+}
+
+void Tracker::emit_event(const ifl_call& record) {
+    Event event;
+    event.call = record;
+    event.tier = static_cast<Tier>(record.header.tier);
+    if (const auto path = cgroups_.find(record.task.cgroup_id); path != cgroups_.end()) {
+        event.cgroup_path = path->second;
+        event.container_id = container_id_in(path->second);
+    }
+    event.in_progress = (record.flags & IFL_CALL_IN_PROGRESS) != 0;
+    event.exit_missed = (record.flags & IFL_CALL_EXIT_MISSED) != 0;
+    event.decoded = (record.flags & IFL_CALL_NOT_DECODED) == 0;
+    if (const auto found = partial_.find(record.call_id); found != partial_.end()) {
+        auto index = found->second.first_index;
+        for (const auto& iocb : found->second.iocbs) {
+            IocbArgument argument{.index = index++, .address = iocb.address, .readable = iocb.state == IFL_READ_OK, .bytes = {}, .file = {}};
+            std::copy(std::begin(iocb.bytes), std::end(iocb.bytes), argument.bytes.begin());
+            if (const auto file = files_.find(iocb.file_id); file != files_.end()) {
+                argument.file = file->second;
+            }
+            event.iocbs.push_back(std::move(argument));
+        }
+        event.returned = std::move(found->second.returned);
+        if (!event.in_progress) {
+            partial_.erase(found);
+        }
+    }
+    sink_.on_event(event);
+}
+
+void Tracker::check_submit(const ifl_call& record) {
+    const bool in_progress = (record.flags & IFL_CALL_IN_PROGRESS) != 0;
+    const std::uint64_t took_ns = record.header.time_ns - std::min(record.header.time_ns, record.start_ns);
+    if (took_ns < options_.slow_submit_ns || (record.flags & IFL_CALL_EXIT_MISSED) != 0) {
+        return;
+    }
+    // One finding a call: while it blocks, if it blocks that long, else when it has returned.
+    if (!in_progress && slow_submits_.erase(record.call_id) != 0) {
+        return;
+    }
+    if (in_progress && !slow_submits_.emplace(record.call_id, record.start_ns).second) {
+        return;
+    }
+    Finding finding = finding_of(record);
+    finding.code = "slow-submit";
+    finding.message = in_progress ? fmt::format("io_submit of {} requests has been blocking for {} ({} accepted so far)",
+                                                record.args[1], format_duration(took_ns), record.accepted)
+                                  : fmt::format("io_submit of {} requests took {}", record.args[1], format_duration(took_ns));
+    finding.advice =
+        "io_submit is meant not to wait: look for buffered I/O, a file opened without O_DIRECT, a write that extends the "
+        "file, a full request queue of the device";
+    sink_.on_finding(finding);
+}
+
+void Tracker::check_setup(const ifl_call& record) {
+    if (record.ret != -EAGAIN || (record.flags & (IFL_CALL_IN_PROGRESS | IFL_CALL_EXIT_MISSED)) != 0) {
+        return;
+    }
+    Finding finding = finding_of(record);
+    finding.code = "aio-max-nr-exhausted";
+    finding.severity = Severity::critical;
+    finding.message = fmt::format("io_setup({}) failed with EAGAIN: aio-max-nr{} is used up", record.args[0],
+                                  options_.aio_max_nr == 0 ? "" : fmt::format(" ({})", options_.aio_max_nr));
+    finding.advice = "find the contexts that hold it in the summary, or raise fs.aio-max-nr";
+    sink_.on_finding(finding);
+}
+
+bool Tracker::decidable_at_once(const ifl_call& call) {
+    if (call.ret == -EFAULT) {
+        return true;
+    }
+    if (call.ret != -EINVAL) {
+        return false;
+    }
+    return (call.key_state == IFL_READ_OK && call.aio_key != 0) || (call.flags & IFL_CALL_CTX_AT_ENTRY) == 0;
+}
+
+// The target of an accepted cancel may have completed, in a worker, before the call itself returned.
+void Tracker::claim_taken(PendingCancel& pending) {
+    const auto context = contexts_.find(pending.call.context_id);
+    if (context == contexts_.end()) {
+        return;
+    }
+    const auto [first, last] = context->second->history.equal_range(pending.call.args[1]);
+    for (auto each = first; each != last; ++each) {
+        const TrackedPtr& tracked = each->second;
+        const bool older = !pending.taken || *tracked->request->complete_ns < *pending.taken->request->complete_ns;
+        if (!tracked->taken_ns && older && could_have_taken(pending.call, *tracked->request)) {
+            pending.taken = tracked;
+        }
+    }
+    if (pending.taken) {
+        pending.taken->taken_ns = pending.call.start_ns;
+        if (!pending.taken->handed_out) {
+            decide_outcome(*pending.taken);
+        }
+    }
+}
+
+KnownContext Tracker::explain_context(const ifl_call& call) const {
+    KnownContext known;
+    const auto ctx_id = call.args[0];
+    if (const auto grave = graves_.find({call.task.pid, ctx_id}); grave != graves_.end()) {
+        known.why = KnownContext::Why::destroyed;
+        known.destroyed_ns = grave->second.destroyed_ns;
+        return known;
+    }
+    for (const auto& [id, state] : contexts_) {
+        const Context& context = state->context;
+        if (context.ctx_id == ctx_id && context.pid != call.task.pid && !state->gone) {
+            known.why = KnownContext::Why::other_process;
+            known.owner_pid = context.pid;
+            known.owner_comm = context.comm;
+            // The parent is the likely one: the address was good there.
+            if (context.pid == call.task.ppid) {
+                break;
+            }
+        }
+    }
+    return known;
+}
+
+void Tracker::resolve(PendingCancel& pending) {
+    const ifl_call& call = pending.call;
+    CancelFacts facts;
+    facts.call = &call;
+    facts.context = explain_context(call);
+    facts.history_incomplete = losses_;
+    std::vector<TrackedPtr> kept;
+    if (const auto found = contexts_.find(call.context_id); found != contexts_.end() && call.context_id != 0) {
+        const ContextState& context = *found->second;
+        facts.context_existed = context.existed;
+        facts.history_incomplete = facts.history_incomplete || context.history_dropped;
+        const auto add = [&](const auto& requests) {
+            const auto [first, last] = requests.equal_range(call.args[1]);
+            for (auto each = first; each != last; ++each) {
+                const Request& request = *each->second->request;
+                // A cancel that began later than this one cannot explain it.
+                auto taken_ns = each->second->taken_ns;
+                if (taken_ns && *taken_ns > call.start_ns) {
+                    taken_ns.reset();
+                }
+                if (!request.submit_ns || *request.submit_ns <= call.header.time_ns) {
+                    facts.candidates.push_back({.request = &request, .taken_ns = taken_ns});
+                }
+            }
+        };
+        add(context.history);
+        add(context.in_flight);
+        std::ranges::stable_sort(facts.candidates, {}, [](const Candidate& candidate) {
+            return candidate.request->submit_ns.value_or(0);
+        });
+        if (!pending.taken && (call.ret == -EINPROGRESS || call.ret == 0)) {
+            const auto target = context.in_flight.find(call.args[1]);
+            if (target != context.in_flight.end()) {
+                pending.taken = target->second;
+                pending.taken->taken_ns = call.start_ns;
+            }
+        }
+    }
+    if (pending.taken) {
+        facts.taken = Candidate{.request = pending.taken->request.get(), .taken_ns = call.start_ns};
+    }
+    const Judgement judgement = judge(facts);
+    Cancel cancel;
+    cancel.tier = pending.tier;
+    cancel.call_id = call.call_id;
+    cancel.start_ns = call.start_ns;
+    cancel.end_ns = call.header.time_ns;
+    cancel.pid = call.task.pid;
+    cancel.tid = call.task.tid;
+    cancel.uid = call.task.uid;
+    cancel.comm = comm_of(call.task);
+    cancel.cgroup_id = call.task.cgroup_id;
+    cancel.ctx_id = call.args[0];
+    cancel.context_id = call.context_id;
+    cancel.address = call.args[1];
+    cancel.result_address = call.args[2];
+    cancel.ret = call.ret;
+    cancel.verdict = judgement.verdict;
+    cancel.reason = judgement.reason;
+    cancel.certain = judgement.certain;
+    cancel.completed_before_ns = judgement.completed_before_ns;
+    if (judgement.target != nullptr) {
+        cancel.target = *judgement.target;
+    }
+    sink_.on_cancel(cancel);
+}
+
+// In the order of the calls, so that an earlier cancel of the same request explains a later one.
+void Tracker::resolve_pending(std::uint64_t taken_ns, bool final) {
+    std::deque<PendingCancel> left;
+    for (auto& pending : pending_) {
+        const bool accepted = pending.call.ret == -EINPROGRESS || pending.call.ret == 0;
+        const bool ready = pending.taken || (!accepted && pending.call.header.time_ns < taken_ns);
+        if (ready || final) {
+            resolve(pending);
+        } else {
+            left.push_back(std::move(pending));
+        }
+    }
+    pending_ = std::move(left);
+}
+
+}  // namespace inflight::model

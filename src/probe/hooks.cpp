@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/hooks.hpp"
+
+#include "bpf/calls.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace inflight::probe {
+
+namespace {
+
+#define CALL_FUNCTION(function, syscall, abi) CallFunction{#function, syscall, abi},
+constexpr std::array functions{FOR_EACH_CALL(CALL_FUNCTION)};
+#undef CALL_FUNCTION
+
+constexpr std::array specs{
+    HookSpec{"io_setup", HookKind::call, "__x64_sys_io_setup", IFL_IO_SETUP, "contexts created", true},
+    HookSpec{"io_destroy", HookKind::call, "__x64_sys_io_destroy", IFL_IO_DESTROY, "contexts destroyed", true},
+    HookSpec{"io_submit", HookKind::call, "__x64_sys_io_submit", IFL_IO_SUBMIT, "batches, and how long a submit took", true},
+    // The classic name of this hook; the kernel has no function do_io_cancel.
+    HookSpec{"do_io_cancel", HookKind::call, "__x64_sys_io_cancel", IFL_IO_CANCEL, "cancel attempts", true},
+    HookSpec{"io_getevents", HookKind::call, "__x64_sys_io_getevents", IFL_IO_GETEVENTS, "events reaped", true},
+    HookSpec{"io_pgetevents", HookKind::call, "__x64_sys_io_pgetevents", IFL_IO_PGETEVENTS, "events reaped", true},
+    HookSpec{"io_submit_one", HookKind::request, "io_submit_one", std::nullopt, "requests accepted or refused", true},
+    HookSpec{"aio_prep_rw", HookKind::request, "aio_prep_rw", std::nullopt, "reads and writes, the kernel's iocb", false},
+    HookSpec{"aio_poll_queue_proc", HookKind::request, "aio_poll_queue_proc", std::nullopt, "polls", false},
+    HookSpec{"aio_complete", HookKind::request, "aio_complete", std::nullopt, "completions", false},
+    HookSpec{"sched_process_exit", HookKind::process, "", std::nullopt, "processes that end", false},
+    HookSpec{"sched_process_fork", HookKind::process, "", std::nullopt, "children, where the filter follows them", false},
+    HookSpec{"iter/task", HookKind::process, "", std::nullopt, "contexts and polls that were there before", false},
+};
+
+constexpr std::array preference{Tier::fentry, Tier::kprobe, Tier::tracepoint};
+
+constexpr std::string_view slab_loss =
+    "seen at the slab allocator: a completion is timed at the free right after it, iocb fields come from user memory, "
+    "the errno of a refused iocb shows only when it is the first of its batch";
+constexpr std::string_view syscall_tracepoint_loss =
+    "sys_enter and sys_exit slow every system call of the machine by 0.1 to 0.2 µs";
+constexpr std::string_view kretprobe_loss = "a return is missed when more threads are in the call than the kernel has probe instances";
+
+std::optional<std::string> refused(std::string_view hook, Tier tier, const std::vector<Refusal>& refusals) {
+    for (const auto& refusal : refusals) {
+        if (refusal.tier == tier && (refusal.hook == "*" || refusal.hook == hook)) {
+            return refusal.reason;
+        }
+    }
+    return std::nullopt;
+}
+
+struct Choosing {
+    std::optional<Tier> forced;
+    const std::vector<Refusal>& refusals;
+    const Possible& why_not;
+};
+
+// The best tier for one hook, and why not a better one. Tier::none when there is no way at all.
+HookChoice choose(const HookSpec& spec, std::span<const Tier> tiers, const Choosing& how) {
+    HookChoice choice{.spec = &spec, .tier = Tier::none, .refused = {}, .lost = {}};
+    for (const Tier tier : tiers) {
+        if (how.forced && tier != *how.forced && spec.kind != HookKind::process) {
+            continue;
+        }
+        auto reason = refused(spec.name, tier, how.refusals);
+        if (!reason) {
+            reason = how.why_not(tier, spec.function);
+        }
+        if (!reason) {
+            choice.tier = tier;
+            return choice;
+        }
+        choice.refused.push_back(fmt::format("{}: {}", name(tier), *reason));
+    }
+    return choice;
+}
+
+Failure no_way(const HookChoice& choice, std::optional<Tier> forced) {
+    return failure(fmt::format("attach the hook {}", choice.spec->name),
+                   fmt::format("{}", fmt::join(choice.refused, "; ")),
+                   forced ? "leave out --hooks to let inflight choose another tier"
+                          : "run `inflight doctor` to see what this kernel allows");
+}
+
+}  // namespace
+
+std::string_view name(Tier tier) {
+    constexpr std::array<std::string_view, 4> names{"none", "fentry", "kprobe", "tracepoint"};
+    return names.at(static_cast<std::size_t>(tier));
+}
+
+std::optional<Tier> tier_by_name(std::string_view text) {
+    const auto* const found = std::ranges::find(preference, text, [](Tier tier) { return name(tier); });
+    return found == preference.end() ? std::nullopt : std::optional(*found);
+}
+
+std::span<const CallFunction> call_functions() {
+    return functions;
+}
+
+std::span<const HookSpec> hook_specs() {
+    return specs;
+}
+
+bool Plan::degraded() const {
+    return std::ranges::any_of(hooks, [](const HookChoice& hook) { return hook.tier == Tier::none || !hook.lost.empty(); });
+}
+
+std::string Plan::tiers() const {
+    std::vector<std::string_view> used;
+    for (const Tier tier : preference) {
+        const auto uses = [tier](const HookChoice& hook) {
+            return hook.tier == tier && hook.spec->kind != HookKind::process;
+        };
+        if (std::ranges::any_of(hooks, uses)) {
+            used.push_back(name(tier));
+        }
+    }
+    return fmt::format("{}", fmt::join(used, " and "));
+}
+
+Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& refusals, const Possible& why_not) {
+    const Choosing how{.forced = forced, .refusals = refusals, .why_not = why_not};
+    const std::span functions_only(preference.data(), 2);
+    Plan plan;
+    std::vector<HookChoice> requests;
+    for (const auto& spec : specs) {
+        if (spec.kind == HookKind::call) {
+            auto choice = choose(spec, preference, how);
+            if (choice.tier == Tier::none) {
+                return no_way(choice, forced);
+            }
+            if (choice.tier == Tier::tracepoint) {
+                plan.calls_by_tracepoint |= 1U << *spec.syscall;
+                choice.lost = syscall_tracepoint_loss;
+            } else if (choice.tier == Tier::kprobe) {
+                choice.lost = kretprobe_loss;
+            }
+            plan.hooks.push_back(std::move(choice));
+        } else if (spec.kind == HookKind::request) {
+            requests.push_back(choose(spec, functions_only, how));
+        } else {
+            auto choice = choose(spec, std::span(&preference.back(), 1), how);
+            if (choice.tier == Tier::none) {
+                choice.lost = fmt::format("not seen: {}", spec.purpose);
+            }
+            plan.hooks.push_back(std::move(choice));
+        }
+    }
+    // One function without a probe would leave a kind of request without its address: then the slab shows them all.
+    const auto missing = std::ranges::find(requests, Tier::none, &HookChoice::tier);
+    if (missing != requests.end()) {
+        if (forced && *forced != Tier::tracepoint) {
+            return no_way(*missing, forced);
+        }
+        plan.requests_by_tracepoint = true;
+        for (auto& request : requests) {
+            if (auto reason = refused(request.spec->name, Tier::tracepoint, refusals)) {
+                request.refused.push_back(fmt::format("tracepoint: {}", *reason));
+                return no_way(request, forced);
+            }
+            if (request.tier != Tier::none) {
+                request.refused.push_back(fmt::format("{}: not without the hook {}", name(request.tier), missing->spec->name));
+            }
+            request.tier = Tier::tracepoint;
+            request.lost = slab_loss;
+        }
+    }
+    plan.hooks.insert(plan.hooks.begin() + 6, std::make_move_iterator(requests.begin()),
+                      std::make_move_iterator(requests.end()));
+    return plan;
+}
+
+}  // namespace inflight::probe

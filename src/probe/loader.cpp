@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/loader.hpp"
+
+#include "contract/tables.h"
+#include "probe/trial.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "bpf/inflight.skel.h"
+
+namespace inflight::probe {
+
+namespace {
+
+struct SkeletonDeleter {
+    void operator()(inflight_bpf* skeleton) const { inflight_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<inflight_bpf, SkeletonDeleter>;
+
+struct LinkDeleter {
+    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using Link = std::unique_ptr<bpf_link, LinkDeleter>;
+
+constexpr unsigned cookie_abi_shift = 8;  // as in bpf/aio_kprobe.bpf.c
+constexpr std::array<const char*, 3> free_programs{"tracepoint_free_1", "tracepoint_free_2", "tracepoint_free_3"};
+
+// What libbpf had to say last; shown only when loading fails.
+std::string& libbpf_messages() {
+    thread_local std::string messages;
+    return messages;
+}
+
+int keep_message(libbpf_print_level level, const char* format, va_list arguments) {
+    constexpr std::size_t keep_bytes = 4000;
+    if (level == LIBBPF_DEBUG) {
+        return 0;
+    }
+    std::array<char, 2048> line{};
+    const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
+    auto& kept = libbpf_messages();
+    kept += line.data();
+    if (kept.size() > keep_bytes) {
+        kept.erase(0, kept.size() - keep_bytes);
+    }
+    return length;
+}
+
+// Rings are locked memory on kernels before 5.11; harmless later.
+void raise_memlock_limit() {
+    const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+// 256 MiB for the machine, at least 1 and at most 16 MiB a CPU.
+std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus) {
+    constexpr std::size_t mib = 1U << 20U;
+    const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    if (asked != 0) {
+        return std::bit_ceil(std::max(asked, page));
+    }
+    return std::bit_floor(std::clamp(256 * mib / cpus, mib, 16 * mib));
+}
+
+// What to attach for one choice: program, function, and for kprobes the cookie.
+struct Attachment {
+    std::string program;
+    std::string function;
+    bool returns = false;
+    std::uint64_t cookie = 0;
+};
+
+std::vector<Attachment> attachments(const HookChoice& choice, const KernelTypes& types, const Symbols& symbols) {
+    std::vector<Attachment> list;
+    const auto& spec = *choice.spec;
+    const auto add = [&](std::string_view function, std::uint64_t cookie) {
+        const bool call = spec.kind == HookKind::call;
+        if (choice.tier == Tier::fentry) {
+            list.push_back({fmt::format("fentry_{}", function), std::string(function), false, 0});
+            if (spec.returns) {
+                list.push_back({fmt::format("fexit_{}", function), std::string(function), true, 0});
+            }
+        } else {
+            const std::string_view suffix = call ? "call" : function;
+            list.push_back({fmt::format("kprobe_{}", suffix), std::string(function), false, cookie});
+            if (spec.returns) {
+                list.push_back({fmt::format("kretprobe_{}", suffix), std::string(function), true, cookie});
+            }
+        }
+    };
+    if (choice.tier != Tier::fentry && choice.tier != Tier::kprobe) {
+        return list;
+    }
+    if (spec.kind == HookKind::request) {
+        add(spec.function, 0);
+        return list;
+    }
+    for (const auto& function : call_functions()) {
+        const bool there = choice.tier == Tier::fentry ? types.has_function(function.function) : symbols.contains(function.function);
+        if (function.syscall == *spec.syscall && there) {
+            add(function.function, static_cast<std::uint64_t>(function.syscall) |
+                                       static_cast<std::uint64_t>(function.abi) << cookie_abi_shift);
+        }
+    }
+    return list;
+}
+
+// Programs that need no function of their own.
+std::vector<std::string> tracepoint_programs(const Plan& plan, bool follow) {
+    std::vector<std::string> programs;
+    if (plan.calls_by_tracepoint != 0) {
+        programs.insert(programs.end(), {"tracepoint_sys_enter", "tracepoint_sys_exit"});
+    }
+    if (plan.requests_by_tracepoint) {
+        programs.emplace_back("tracepoint_alloc");
+        programs.insert(programs.end(), free_programs.begin(), free_programs.end());
+    }
+    for (const auto& hook : plan.hooks) {
+        if (hook.spec->kind != HookKind::process || hook.tier == Tier::none) {
+            continue;
+        }
+        if (hook.spec->name == "sched_process_exit") {
+            programs.emplace_back("process_exit");
+        } else if (hook.spec->name == "sched_process_fork" && follow) {
+            programs.emplace_back("process_fork");
+        } else if (hook.spec->name == "iter/task") {
+            programs.emplace_back("process_iterator");
+        }
+    }
+    return programs;
+}
+
+std::vector<Refusal> parse_without(const std::vector<std::string>& without) {
+    std::vector<Refusal> refusals;
+    for (const auto& text : without) {
+        const auto colon = text.rfind(':');
+        const auto tier = colon == std::string::npos ? std::nullopt : tier_by_name(text.substr(colon + 1));
+        const std::string hook = tier ? text.substr(0, colon) : text;
+        for (const Tier each : {Tier::fentry, Tier::kprobe, Tier::tracepoint}) {
+            if (!tier || *tier == each) {
+                refusals.push_back({.hook = hook, .tier = each, .reason = "left out with --without-hook"});
+            }
+        }
+    }
+    return refusals;
+}
+
+Result<void> check_names(const std::vector<std::string>& without) {
+    for (const auto& refusal : parse_without(without)) {
+        const auto known = [&](const HookSpec& spec) { return spec.name == refusal.hook; };
+        if (refusal.hook != "*" && std::ranges::none_of(hook_specs(), known)) {
+            return failure("--without-hook " + refusal.hook, "there is no such hook", "`inflight doctor` lists them");
+        }
+    }
+    return {};
+}
+
+std::uint64_t recursion_misses(const bpf_program* program) {
+    bpf_prog_info info{};
+    __u32 bytes = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) != 0) {
+        return 0;
+    }
+    return info.recursion_misses;
+}
+
+}  // namespace
+
+struct Probes::State {
+    Skeleton skeleton;
+    std::vector<Link> links;
+    std::vector<const bpf_program*> attached;
+    Link iterator;
+    std::vector<UniqueFd> rings;
+    Report report;
+
+    Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
+    // The hook that could not be attached, if any.
+    std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, bool follow);
+    Result<void> make_rings();
+    bpf_program* program(const std::string& program_name) const {
+        return bpf_object__find_program_by_name(skeleton->obj, program_name.c_str());
+    }
+};
+
+Result<void> Probes::State::make_rings() {
+    const int outer = bpf_map__fd(skeleton->maps.rings);
+    for (std::uint32_t cpu = 0; cpu < report.cpus; cpu++) {
+        UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "inflight_ring", 0, 0,
+                                     static_cast<__u32>(report.buffer_bytes_per_cpu), nullptr));
+        if (!ring.valid()) {
+            return failure(fmt::format("make a buffer of {} bytes for CPU {}", report.buffer_bytes_per_cpu, cpu),
+                           describe_errno(errno), "choose a smaller one with --buffer");
+        }
+        const int fd = ring.get();
+        if (bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY) != 0) {
+            return failure("hand a buffer to the kernel side", describe_errno(errno));
+        }
+        rings.push_back(std::move(ring));
+    }
+    return {};
+}
+
+Result<void> Probes::State::load(const Options& options, const KernelTypes& types, const Symbols& symbols) {
+    const Plan& plan = report.plan;
+    skeleton.reset(inflight_bpf__open());
+    if (!skeleton) {
+        return failure("open the kernel side", describe_errno(errno));
+    }
+    ifl_config& config = skeleton->rodata->config;
+    config = options.config;
+    config.calls_by_tracepoint = plan.calls_by_tracepoint;
+    if (plan.requests_by_tracepoint) {
+        const auto range = symbols.range("io_submit_one").value_or(AddressRange{});
+        config.submit_one_start = range.start;
+        config.submit_one_end = range.end;
+    }
+    config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
+    config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;
+
+    bpf_map__set_max_entries(skeleton->maps.rings, static_cast<__u32>(report.cpus));
+    bpf_map__set_max_entries(skeleton->maps.requests, static_cast<__u32>(report.table_entries));
+
+    bpf_program* each = nullptr;
+    bpf_object__for_each_program(each, skeleton->obj) {
+        bpf_program__set_autoload(each, false);
+    }
+    for (const auto& hook : plan.hooks) {
+        for (const auto& attachment : attachments(hook, types, symbols)) {
+            bpf_program__set_autoload(program(attachment.program), true);
+        }
+    }
+    for (const auto& name : tracepoint_programs(plan, config.follow_children != 0)) {
+        bpf_program__set_autoload(program(name), true);
+    }
+    libbpf_messages().clear();
+    if (const int error = inflight_bpf__load(skeleton.get()); error != 0) {
+        return failure("load the kernel side", describe_errno(-error), libbpf_messages());
+    }
+    if (auto made = make_rings(); !made) {
+        return made;
+    }
+    const std::uint8_t one = 1;
+    for (const std::uint32_t pid : options.pids) {
+        if (bpf_map__update_elem(skeleton->maps.pids, &pid, sizeof(pid), &one, sizeof(one), BPF_ANY) != 0) {
+            return failure(fmt::format("filter for process {}", pid), describe_errno(errno));
+        }
+    }
+    return {};
+}
+
+std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Symbols& symbols, bool follow) {
+    const auto keep = [this](bpf_program* attached_program, bpf_link* link) {
+        if (link == nullptr) {
+            return false;
+        }
+        links.emplace_back(link);
+        attached.push_back(attached_program);
+        return true;
+    };
+    // Ends before beginnings: what begins is then sure to be seen ending.
+    for (const auto& name : tracepoint_programs(report.plan, follow)) {
+        bpf_program* tracepoint = program(name);
+        if (name == "process_iterator") {
+            iterator.reset(bpf_program__attach_iter(tracepoint, nullptr));
+            if (!iterator) {
+                return Refusal{"iter/task", Tier::tracepoint, describe_errno(errno)};
+            }
+        } else if (!keep(tracepoint, bpf_program__attach(tracepoint))) {
+            const int error = errno;
+            const std::string_view hook = name == "process_exit"   ? "sched_process_exit"
+                                          : name == "process_fork" ? "sched_process_fork"
+                                          : name.starts_with("tracepoint_sys") ? "*" : "io_submit_one";
+            return Refusal{std::string(hook), Tier::tracepoint, fmt::format("{}: {}", name, describe_errno(error))};
+        }
+    }
+    for (auto hook = report.plan.hooks.rbegin(); hook != report.plan.hooks.rend(); ++hook) {
+        auto list = attachments(*hook, types, symbols);
+        std::ranges::reverse(list);
+        for (const auto& attachment : list) {
+            bpf_program* attached_program = program(attachment.program);
+            bpf_link* link = nullptr;
+            if (hook->tier == Tier::kprobe) {
+                LIBBPF_OPTS(bpf_kprobe_opts, kprobe);
+                kprobe.bpf_cookie = attachment.cookie;
+                kprobe.retprobe = attachment.returns;
+                link = bpf_program__attach_kprobe_opts(attached_program, attachment.function.c_str(), &kprobe);
+            } else {
+                link = bpf_program__attach(attached_program);
+            }
+            if (!keep(attached_program, link)) {
+                return Refusal{std::string(hook->spec->name), hook->tier,
+                               fmt::format("{}: {}", attachment.function, describe_errno(errno))};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+Result<Probes> Probes::attach(const Options& options) {
+    libbpf_set_print(keep_message);
+    raise_memlock_limit();
+    if (auto names = check_names(options.without); !names) {
+        return std::unexpected(names.error());
+    }
+    auto kernel = read_kernel_info();
+    if (!kernel.effective_bpf || !kernel.effective_perfmon) {
+        return failure("load BPF programs", "this user may not",
+                       "run inflight as root, or give it CAP_BPF, CAP_PERFMON and CAP_SYSLOG");
+    }
+    if (kernel.lockdown == "confidentiality") {
+        return failure("read kernel memory from BPF", "the kernel is locked down (confidentiality)",
+                       "boot without lockdown=confidentiality; lockdown=integrity is fine");
+    }
+    auto types = KernelTypes::load();
+    if (!types) {
+        return std::unexpected(types.error());
+    }
+    std::vector<std::string_view> wanted{"aio_complete_rw", "aio_poll_cancel"};
+    for (const auto& spec : hook_specs()) {
+        wanted.push_back(spec.function);
+    }
+    for (const auto& function : call_functions()) {
+        wanted.push_back(function.function);
+    }
+    auto symbols = Symbols::read(wanted);
+    if (!symbols) {
+        return std::unexpected(symbols.error());
+    }
+
+    auto refusals = parse_without(options.without);
+    if (auto reason = fentry_refused("io_submit_one")) {
+        refusals.push_back({.hook = "*", .tier = Tier::fentry, .reason = *reason});
+    }
+    if (auto reason = kprobe_refused("io_submit_one")) {
+        refusals.push_back({.hook = "*", .tier = Tier::kprobe, .reason = *reason});
+    }
+    const Possible why_not = [&](Tier tier, std::string_view function) -> std::optional<std::string> {
+        if (tier == Tier::fentry && !types->has_function(function)) {
+            return fmt::format("the kernel's BTF has no function {}", function);
+        }
+        if (tier == Tier::kprobe && !symbols->contains(function)) {
+            return fmt::format("the kernel has no function {}", function);
+        }
+        return std::nullopt;
+    };
+    // Each round that does not succeed takes one tier away from one hook.
+    const std::size_t rounds = hook_specs().size() * 3;
+    for (std::size_t round = 0; round < rounds; round++) {
+        auto plan = plan_hooks(options.forced, refusals, why_not);
+        if (!plan) {
+            return std::unexpected(plan.error());
+        }
+        auto state = std::make_unique<State>();
+        state->report.kernel = kernel;
+        state->report.plan = std::move(*plan);
+        state->report.cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
+        state->report.buffer_bytes_per_cpu = choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus);
+        // io_setup doubles what it is asked for before it takes it from aio-max-nr (fs/aio.c, ioctx_alloc).
+        state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, 1U << 17U, 1U << 20U);
+        if (auto loaded = state->load(options, *types, *symbols); !loaded) {
+            return std::unexpected(loaded.error());
+        }
+        auto refusal = state->attach(*types, *symbols, options.config.follow_children != 0);
+        if (refusal) {
+            refusals.push_back(std::move(*refusal));
+            continue;
+        }
+        Probes probes(std::move(state));
+        if (auto walked = probes.iterate(); !walked) {
+            return std::unexpected(walked.error());
+        }
+        return probes;
+    }
+    return failure("attach the hooks", "each tier was refused", "run `inflight doctor`");
+}
+
+Probes::Probes(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Probes::Probes(Probes&&) noexcept = default;
+Probes& Probes::operator=(Probes&&) noexcept = default;
+Probes::~Probes() = default;
+
+const Report& Probes::report() const {
+    return state_->report;
+}
+const std::vector<UniqueFd>& Probes::ring_fds() const {
+    return state_->rings;
+}
+int Probes::counters_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.counters);
+}
+int Probes::requests_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.requests);
+}
+int Probes::unbound_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.unbound);
+}
+int Probes::contexts_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.contexts);
+}
+int Probes::calls_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.calls);
+}
+int Probes::pids_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.pids);
+}
+
+void Probes::detach() {
+    state_->links.clear();
+}
+
+Result<std::uint32_t> Probes::iterate() {
+    const std::uint32_t pass = ++state_->skeleton->bss->iterator_pass;
+    if (!state_->iterator) {
+        return pass;
+    }
+    const UniqueFd run(bpf_iter_create(bpf_link__fd(state_->iterator.get())));
+    if (!run.valid()) {
+        return failure("look up the contexts that exist", describe_errno(errno));
+    }
+    std::array<char, 256> nothing{};
+    ssize_t got = 0;
+    do {
+        got = ::read(run.get(), nothing.data(), nothing.size());
+    } while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
+    if (got < 0) {
+        return failure("look up the contexts that exist", describe_errno(errno));
+    }
+    return pass;
+}
+
+std::uint64_t Probes::programs_skipped() const {
+    std::uint64_t skipped = 0;
+    std::uint64_t all_twins = ~std::uint64_t{0};
+    bool twins = false;
+    for (const bpf_program* program : state_->attached) {
+        const auto misses = recursion_misses(program);
+        const std::string_view name = bpf_program__name(program);
+        if (std::ranges::find(free_programs, name) != free_programs.end()) {
+            // An event is unseen only when every twin skipped it: at most as often as the one that skipped least.
+            all_twins = std::min(all_twins, misses);
+            twins = true;
+        } else {
+            skipped += misses;
+        }
+    }
+    return skipped + (twins ? all_twins : 0);
+}
+
+}  // namespace inflight::probe

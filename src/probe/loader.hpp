@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loads the kernel side and attaches it; everything is detached when the object goes, and by the kernel when the
+// process dies, however it dies: nothing is pinned.
+#pragma once
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "contract/config.h"
+#include "probe/hooks.hpp"
+#include "probe/kernel.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace inflight::probe {
+
+struct Options {
+    std::optional<Tier> forced;        // --hooks
+    std::vector<std::string> without;  // --without-hook: NAME or NAME:TIER, treated as if the kernel refused it
+    ifl_config config{};               // filters; addresses and tiers are filled in here
+    std::vector<std::uint32_t> pids;   // when config.by_pid
+    std::size_t buffer_bytes_per_cpu = 0;  // rounded up to a power of two; 0: chosen by the number of CPUs
+};
+
+struct Report {
+    KernelInfo kernel;
+    Plan plan;
+    std::size_t buffer_bytes_per_cpu = 0;
+    std::size_t cpus = 0;
+    std::size_t table_entries = 0;
+};
+
+// Not thread-safe.
+class Probes {
+public:
+    // Chooses a tier for each hook, loads, attaches and looks up what is there already. A hook that the kernel
+    // refuses is tried in the next tier. Fails, with nothing attached, when a needed hook cannot be had in any.
+    [[nodiscard]] static Result<Probes> attach(const Options& options);
+
+    Probes(Probes&&) noexcept;
+    Probes& operator=(Probes&&) noexcept;
+    Probes(const Probes&) = delete;
+    Probes& operator=(const Probes&) = delete;
+    ~Probes();
+
+    [[nodiscard]] const Report& report() const;
+
+    // Descriptors of the maps, owned by this object. `ring_fds` by CPU.
+    [[nodiscard]] const std::vector<UniqueFd>& ring_fds() const;
+    [[nodiscard]] int counters_fd() const;
+    [[nodiscard]] int requests_fd() const;
+    [[nodiscard]] int unbound_fd() const;
+    [[nodiscard]] int contexts_fd() const;
+    [[nodiscard]] int calls_fd() const;
+    [[nodiscard]] int pids_fd() const;
+
+    // Stops the hooks; the tables and rings stay readable.
+    void detach();
+
+    // Walks the processes' contexts once more and returns the number of the pass: of the requests that an iterator
+    // found, those with an older number have ended unseen.
+    [[nodiscard]] Result<std::uint32_t> iterate();
+
+    // Times that the kernel skipped one of the programs because it would have interrupted itself, and no twin saw
+    // the event instead.
+    [[nodiscard]] std::uint64_t programs_skipped() const;
+
+private:
+    struct State;
+    explicit Probes(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace inflight::probe

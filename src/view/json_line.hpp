@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes one JSON object per line, into one buffer that is used again and again.
+#pragma once
+
+#include "view/view.hpp"
+
+#ifdef __SSE2__
+#define RAPIDJSON_SSE2  // scans strings 16 bytes at a time
+#endif
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace inflight::view {
+
+// Keys are names that need no escaping. "hex" is a string as "0x7f5a1e6000", for 64-bit addresses, ids and user_data:
+// many readers hold JSON numbers in doubles.
+class JsonLine {
+public:
+    explicit JsonLine(Output& output) : output_(output), writer_(buffer_) {}
+
+    void begin() {
+        buffer_.Clear();
+        writer_.Reset(buffer_);
+        writer_.StartObject();
+    }
+    // The object that begin() began, and its newline, go to the output.
+    void end();
+
+    void key(std::string_view name) { writer_.Key(name.data(), length(name)); }
+
+    void begin_object() { writer_.StartObject(); }
+    void end_object() { writer_.EndObject(); }
+    void begin_array() { writer_.StartArray(); }
+    void end_array() { writer_.EndArray(); }
+
+    void null() { writer_.Null(); }
+    void boolean(bool value) { writer_.Bool(value); }
+    void number(std::uint64_t value) { writer_.Uint64(value); }
+    void signed_number(std::int64_t value) { writer_.Int64(value); }
+    void real(double value) { writer_.Double(value); }
+    void hex(std::uint64_t value);
+    // Bytes that are not UTF-8 become \xNN, see valid_utf8().
+    void string(std::string_view text);
+
+    // The same with a key.
+    void boolean(std::string_view name, bool value) {
+        key(name);
+        boolean(value);
+    }
+    void number(std::string_view name, std::uint64_t value) {
+        key(name);
+        number(value);
+    }
+    void signed_number(std::string_view name, std::int64_t value) {
+        key(name);
+        signed_number(value);
+    }
+    void hex(std::string_view name, std::uint64_t value) {
+        key(name);
+        hex(value);
+    }
+    void string(std::string_view name, std::string_view text) {
+        key(name);
+        string(text);
+    }
+
+    // null if it is not known.
+    void number_if(std::string_view name, bool known, std::uint64_t value) {
+        key(name);
+        known ? number(value) : null();
+    }
+    void number_if(std::string_view name, std::optional<std::uint64_t> value) {
+        number_if(name, value.has_value(), value.value_or(0));
+    }
+    void signed_if(std::string_view name, bool known, std::int64_t value) {
+        key(name);
+        known ? signed_number(value) : null();
+    }
+    void hex_if(std::string_view name, bool known, std::uint64_t value) {
+        key(name);
+        known ? hex(value) : null();
+    }
+    void string_if(std::string_view name, bool known, std::string_view text) {
+        key(name);
+        known ? string(text) : null();
+    }
+    // null if it is empty.
+    void string_if(std::string_view name, std::string_view text) { string_if(name, !text.empty(), text); }
+
+private:
+    static rapidjson::SizeType length(std::string_view text) { return static_cast<rapidjson::SizeType>(text.size()); }
+
+    Output& output_;
+    rapidjson::StringBuffer buffer_;
+    rapidjson::Writer<rapidjson::StringBuffer> writer_;
+};
+
+// json_summary.cpp; each writes a whole line.
+void write_trace(JsonLine& line, const TraceInfo& info);
+void write_context(JsonLine& line, const model::Context& context);
+void write_finding(JsonLine& line, const model::Finding& finding);
+void write_losses(JsonLine& line, const model::Losses& losses);
+void write_summary(JsonLine& line, const model::Summary& summary);
+
+// json_event.cpp
+void write_event(JsonLine& line, const model::Event& event);
+
+}  // namespace inflight::view

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/units.hpp"
+#include "catalog/names.hpp"
+#include "view/calls.hpp"
+#include "view/escape.hpp"
+#include "view/layout.hpp"
+#include "view/text_parts.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace inflight::view {
+namespace {
+
+// RESULT and what follows it have no fixed end: a long result moves the file to the right, which then loses more of
+// its beginning.
+constexpr std::size_t time_columns = 10;
+constexpr std::size_t pid_columns = 7;
+constexpr std::size_t comm_columns = 15;
+constexpr std::size_t operation_columns = 7;
+constexpr std::size_t offset_columns = 12;
+constexpr std::size_t length_columns = 8;
+constexpr std::size_t events_columns = offset_columns + 1 + length_columns;
+constexpr std::size_t latency_columns = 8;
+constexpr std::size_t result_columns = 17;
+constexpr std::size_t result_columns_max = 30;
+constexpr std::size_t fd_columns = 3;
+static_assert(time_columns + 1 + pid_columns + 2 + comm_columns + 1 == lead_columns);
+
+constexpr std::string_view tones[] = {"",         "\x1b[2m",  "\x1b[1m",  "\x1b[31m",
+                                      "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[36m"};
+constexpr std::string_view tone_end = "\x1b[0m";
+
+constexpr Tone outcome_tones[] = {Tone::cyan, Tone::plain, Tone::red, Tone::yellow, Tone::magenta};
+static_assert(std::size(outcome_tones) == model::outcome_count);
+
+std::string poll_names(std::uint64_t mask) {
+    return catalog::flag_names(catalog::poll_events(), mask);
+}
+
+bool is_short(const model::Request& request) {
+    return length_unit(request.opcode) == LengthUnit::bytes && request.origin != model::Origin::unknown &&
+           static_cast<std::uint64_t>(request.result) < request.length;
+}
+
+std::string transferred_text(const model::Request& request) {
+    const auto bytes = static_cast<std::uint64_t>(request.result);
+    if (!is_short(request)) {
+        return format_bytes(bytes);
+    }
+    const std::string got = format_bytes(bytes);
+    const std::string wanted = format_bytes(request.length);
+    // 4095 of 4096 bytes would round to "4.0 KiB of 4.0 KiB"
+    return got == wanted ? fmt::format("{} of {} B", bytes, request.length) : fmt::format("{} of {}", got, wanted);
+}
+
+// What there is to say about the result beside the outcome; may be empty.
+std::string result_text(const model::Request& request) {
+    if (!has_result(request)) {
+        return {};
+    }
+    if (const int error = result_error(request); error != 0) {
+        return catalog::errno_name(error);
+    }
+    if (transfers_bytes(request.opcode)) {
+        return transferred_text(request);
+    }
+    if (length_unit(request.opcode) == LengthUnit::poll_events) {
+        return request.result == 0 ? "" : poll_names(static_cast<std::uint64_t>(request.result));
+    }
+    // An fsync has nothing but 0; an operation that is not known may have a number that means something.
+    return request.result == 0 ? "" : fmt::to_string(request.result);
+}
+
+// The two columns OFFSET and LENGTH.
+std::string extent_cells(const model::Request& request) {
+    const LengthUnit unit = length_unit(request.opcode);
+    const bool known = request.origin != model::Origin::unknown;
+    if (known && unit == LengthUnit::poll_events) {
+        return pad(keep_head(poll_names(request.buffer), events_columns), events_columns, Align::right);
+    }
+    std::string offset(unknown);
+    std::string length(unknown);
+    if (known && (unit == LengthUnit::bytes || unit == LengthUnit::iovecs)) {
+        offset = request.offset < 0 ? fmt::to_string(request.offset)
+                                    : format_bytes_exact(static_cast<std::uint64_t>(request.offset));
+        length = unit == LengthUnit::bytes ? format_bytes(request.length) : fmt::format("{} iov", request.length);
+    } else if (unit == LengthUnit::none && request.opcode) {
+        offset.clear();
+        length.clear();
+    }
+    return pad(offset, offset_columns, Align::right) + " " + pad(length, length_columns, Align::right);
+}
+
+std::string latency_text(const model::Request& request, std::uint64_t end_ns, const TextFrame& frame) {
+    if (request.outcome == model::Outcome::in_flight) {
+        // One that was there before the trace has waited at least as long as the trace has lasted.
+        const std::uint64_t since_ns = request.submit_ns.value_or(frame.start_ns);
+        return end_ns >= since_ns ? "≥" + format_duration(end_ns - since_ns) : std::string(unknown);
+    }
+    const auto latency = request.latency_ns();
+    if (!latency) {
+        return std::string(unknown);
+    }
+    return (request.completion_exact ? "" : "≤") + format_duration(*latency);
+}
+
+}  // namespace
+
+std::string paint(std::string_view text, Tone tone, const TextFrame& frame) {
+    if (!frame.options.color || tone == Tone::plain || text.empty()) {
+        return std::string(text);
+    }
+    return fmt::format("{}{}{}", tones[static_cast<std::size_t>(tone)], text, tone_end);
+}
+
+Tone tone_of(model::Outcome outcome) {
+    return outcome_tones[static_cast<std::size_t>(outcome)];
+}
+
+std::string time_text(std::optional<std::uint64_t> time_ns, const TextFrame& frame) {
+    if (!time_ns) {
+        return std::string(unknown);
+    }
+    const bool before = *time_ns < frame.start_ns;
+    const std::uint64_t distance_ns = before ? frame.start_ns - *time_ns : *time_ns - frame.start_ns;
+    const std::uint64_t distance_us = distance_ns / 1000;
+    return fmt::format("{}{}.{:06}", before ? '-' : '+', distance_us / 1'000'000, distance_us % 1'000'000);
+}
+
+std::string lead(std::optional<std::uint64_t> time_ns, std::uint32_t pid, std::string_view comm,
+                 const TextFrame& frame) {
+    const std::string command = comm.empty() ? std::string(unknown) : keep_head(printable(comm), comm_columns);
+    return fmt::format("{} {}  {} ",
+                       paint(pad(time_text(time_ns, frame), time_columns, Align::right), Tone::dim, frame),
+                       pad(pid == 0 ? std::string(unknown) : fmt::to_string(pid), pid_columns, Align::right),
+                       pad(command, comm_columns, Align::left));
+}
+
+std::string detail(std::string_view text, std::size_t indent, const TextFrame& frame) {
+    return std::string(indent, ' ') + wrap(text, frame.options.columns, indent, indent);
+}
+
+std::string operation_name(model::Family family, std::optional<std::uint16_t> opcode) {
+    return opcode ? catalog::opcode_name(model::name(family), *opcode) : std::string(unknown);
+}
+
+std::string file_text(const model::FilePtr& file) {
+    if (!file || file->name.empty()) {
+        return std::string(unknown);
+    }
+    return fmt::format("{}{}{}", file->truncated ? "…" : "", printable(file->name), file->unlinked ? " (deleted)" : "");
+}
+
+std::string outcome_text(const model::Request& request) {
+    const std::string result = result_text(request);
+    return fmt::format("{}{}{}", model::name(request.outcome), result.empty() ? "" : " ", result);
+}
+
+std::string request_titles() {
+    return fmt::format("{} {}  {} {} {} {} {}  {}  {} {}", pad("TIME", time_columns, Align::right),
+                       pad("PID", pid_columns, Align::right), pad("COMM", comm_columns, Align::left),
+                       pad("OP", operation_columns, Align::left), pad("OFFSET", offset_columns, Align::right),
+                       pad("LENGTH", length_columns, Align::right), pad("LATENCY", latency_columns, Align::right),
+                       pad("RESULT", result_columns, Align::left), pad("FD", fd_columns, Align::right), "FILE");
+}
+
+std::string request_line(const model::Request& request, std::uint64_t end_ns, const TextFrame& frame) {
+    const bool known = request.origin != model::Origin::unknown;
+    const auto time_ns = request.complete_ns ? request.complete_ns
+                         : request.reap_ns   ? request.reap_ns
+                                             : request.submit_ns;
+
+    const std::string middle =
+        fmt::format("{} {} {}  ", pad(operation_name(request.family, request.opcode), operation_columns, Align::left),
+                    extent_cells(request), pad(latency_text(request, end_ns, frame), latency_columns, Align::right));
+    const std::string result = pad(keep_head(outcome_text(request), result_columns_max), result_columns, Align::left);
+    const std::string fd =
+        pad(known && request.fd >= 0 ? fmt::to_string(request.fd) : std::string(unknown), fd_columns, Align::right);
+
+    // Widths are those of the plain texts: an escape sequence has none.
+    TextFrame plain = frame;
+    plain.options.color = false;
+    const std::string plain_line =
+        fmt::format("{}{}{}  {} ", lead(time_ns, request.pid, request.comm, plain), middle, result, fd);
+    const std::size_t used = display_width(plain_line);
+    if (used > frame.options.columns) {
+        return keep_head(plain_line, frame.options.columns);
+    }
+    return fmt::format("{}{}{}  {} {}", lead(time_ns, request.pid, request.comm, frame), middle,
+                       paint(result, tone_of(request.outcome), frame), fd,
+                       keep_tail(file_text(request.file), frame.options.columns - used));
+}
+
+}  // namespace inflight::view

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traces made of model values, for the views to print. Everything in them is invented, and the same on every machine.
+#pragma once
+
+#include "view/view.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace inflight::golden {
+
+struct Scenario {
+    std::string_view name;  // NAME.text.expected, NAME.json.expected, NAME.tracee.expected
+    void (*feed)(view::View& view);
+};
+
+[[nodiscard]] const std::vector<Scenario>& scenarios();
+
+}  // namespace inflight::golden
