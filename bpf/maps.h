@@ -144,7 +144,10 @@ static __always_inline __u64 next_id(void)
 	return (__u64)bpf_get_smp_processor_id() << 48 | (__sync_fetch_and_add(last, 1) + 1);
 }
 
-/* Room for one record in this CPU's ring, or NULL, which is then counted as lost. */
+/*
+ * Room for one record in this CPU's ring, or NULL, which is then counted as lost. Check the result at once: before 6.3
+ * the verifier does not know that a checked pointer is not NULL when it is checked again.
+ */
 static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
 {
 	__u32 cpu = bpf_get_smp_processor_id();

@@ -7,6 +7,21 @@
 
 #define NAME_BYTES 256 /* NAME_MAX and its NUL */
 #define MAX_COMPONENTS 40
+/* Another name is begun only below this offset, which leaves room for the longest one. A power of two. */
+#define NAMES_START_LIMIT 1024
+
+/*
+ * Appends a kernel string to `names`; its length with the NUL, or 0. The mask is written in assembly because the
+ * compiler would drop it, and verifiers before 6.3 forget the bound of a spilled register.
+ */
+static __always_inline __u32 append_name(char *names, __u32 bytes, const void *name)
+{
+	long length;
+
+	asm volatile("%0 &= %1" : "+r"(bytes) : "i"(NAMES_START_LIMIT - 1));
+	length = bpf_probe_read_kernel_str(names + bytes, NAME_BYTES, name);
+	return length > 0 && length <= NAME_BYTES ? length : 0;
+}
 
 static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_id, __u64 time_ns)
 {
@@ -19,16 +34,16 @@ static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_
 	record->cgroup_id = cgroup_id;
 	for (int i = 0; i < 12; i++) {
 		struct kernfs_node *parent;
-		long length;
+		__u32 length;
 
 		if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
 			parent = BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
 		else
 			parent = BPF_CORE_READ(node, parent);
-		if (!node || !parent || bytes > IFL_NAMES_BYTES - NAME_BYTES)
+		if (!node || !parent || bytes >= NAMES_START_LIMIT)
 			break;
-		length = bpf_probe_read_kernel_str(&record->names[bytes], NAME_BYTES, BPF_CORE_READ(node, name));
-		if (length <= 0 || length > NAME_BYTES)
+		length = append_name(record->names, bytes, BPF_CORE_READ(node, name));
+		if (!length)
 			break;
 		bytes += length;
 		count++;
@@ -73,7 +88,7 @@ __weak __noinline int write_file(__u64 file_address, __u64 file_id, __u64 time_n
 	record->flags = BPF_CORE_READ(dentry, d_hash.pprev) ? 0 : IFL_FILE_UNLINKED;
 	for (int i = 0; i < MAX_COMPONENTS; i++) {
 		struct dentry *parent;
-		long length;
+		__u32 length;
 
 		if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
@@ -86,10 +101,10 @@ __weak __noinline int write_file(__u64 file_address, __u64 file_id, __u64 time_n
 			continue;
 		}
 		parent = BPF_CORE_READ(dentry, d_parent);
-		if (bytes > IFL_NAMES_BYTES - NAME_BYTES)
+		if (bytes >= NAMES_START_LIMIT)
 			break;
-		length = bpf_probe_read_kernel_str(&record->names[bytes], NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
-		if (length <= 0 || length > NAME_BYTES)
+		length = append_name(record->names, bytes, BPF_CORE_READ(dentry, d_name.name));
+		if (!length)
 			break;
 		bytes += length;
 		count++;

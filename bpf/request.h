@@ -155,9 +155,9 @@ static __always_inline void write_request(const struct ifl_request *request, __u
 static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, const struct ifl_context_entry *context,
 					 __u8 tier, __u64 now, bool exact)
 {
-	struct ifl_request *record = reserve(IFL_REQUEST, sizeof(*record), tier, now);
 	__u64 complete = (__u64)BPF_CORE_READ(kiocb, rw.ki_complete);
 	__u64 cancel = (__u64)BPF_CORE_READ(kiocb, ki_cancel);
+	struct ifl_request *record = reserve(IFL_REQUEST, sizeof(*record), tier, now);
 
 	if (!record)
 		return;

@@ -29,7 +29,7 @@ typedef int64_t ifl_s64;
 #define IFL_COMM_BYTES 16
 #define IFL_IOCBS_PER_RECORD 8
 #define IFL_IO_EVENTS_PER_RECORD 32
-#define IFL_NAMES_BYTES 1024
+#define IFL_NAMES_BYTES 1280
 #define IFL_IOCB_BYTES 64
 
 enum ifl_kind {

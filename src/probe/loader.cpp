@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -45,14 +46,19 @@ std::string& libbpf_messages() {
 }
 
 int keep_message(libbpf_print_level level, const char* format, va_list arguments) {
-    constexpr std::size_t keep_bytes = 4000;
+    // The end of a verifier's log is what says why.
+    constexpr std::size_t keep_bytes = 1500;
     if (level == LIBBPF_DEBUG) {
         return 0;
     }
-    std::array<char, 2048> line{};
-    const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
+    char* line = nullptr;
+    const int length = ::vasprintf(&line, format, arguments);
+    if (length < 0) {
+        return length;
+    }
     auto& kept = libbpf_messages();
-    kept += line.data();
+    kept += line;
+    std::free(line);
     if (kept.size() > keep_bytes) {
         kept.erase(0, kept.size() - keep_bytes);
     }

@@ -3,8 +3,10 @@
 
 #include "view/escape.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <string>
 
 namespace inflight::view {
 
@@ -17,16 +19,17 @@ void JsonLine::end() {
 void JsonLine::hex(std::uint64_t value) {
     std::array<char, 18> digits{'0', 'x'};
     const auto result = std::to_chars(digits.data() + 2, digits.data() + digits.size(), value, 16);
-    writer_.String(digits.data(), static_cast<rapidjson::SizeType>(result.ptr - digits.data()));
+    writer_.PlainString({digits.data(), result.ptr});
 }
 
 void JsonLine::string(std::string_view text) {
-    if (is_utf8(text)) {
-        writer_.String(text.data(), length(text));
+    if (std::ranges::all_of(text,
+                            [](char byte) { return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\'; })) {
+        writer_.PlainString(text);
         return;
     }
     const std::string clean = valid_utf8(text);
-    writer_.String(clean.data(), length(clean));
+    writer_.String(clean.data(), static_cast<rapidjson::SizeType>(clean.size()));
 }
 
 }  // namespace inflight::view

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One line per request, for people:
 //
-//       TIME     PID  COMM            OP            OFFSET   LENGTH  LATENCY  RESULT              FD FILE
-//  +0.104312    4242  postgres        pread          8 KiB  4.0 KiB  87.1 µs  completed 4.0 KiB     7 …16384/16397
+//       TIME     PID  COMM            OP             OFFSET   LENGTH  LATENCY  RESULT              FD FILE
+//  +0.104087    4242  postgres        pread           8 KiB  4.0 KiB  87.1 µs  completed 4.0 KiB    7
+//  …/base/16384/16397
+//
+// Requests that are still in flight come at the end, when it is known how long they have been waiting: "≥2.50 s". An
+// upper bound is "≤12.3 µs". What is not known is "-".
 #include "base/units.hpp"
 #include "catalog/names.hpp"
 #include "view/calls.hpp"
@@ -73,11 +77,11 @@ public:
         const int error = error_of(cancel.ret);
         const bool success = cancel.verdict == model::Verdict::cancelled;
         std::string text = lead(cancel.end_ns, cancel.pid, cancel.comm, frame_);
-        text += fmt::format("{}  iocb {}  ctx {:#x}  {} → {}{}", paint("io_cancel", Tone::bold, frame_),
+        text += fmt::format("{} iocb {} ctx {:#x} {} → {}{}", paint("io_cancel", Tone::bold, frame_),
                             cancel.address == 0 ? "NULL" : fmt::format("{:#x}", cancel.address), cancel.ctx_id,
                             error != 0 ? catalog::errno_name(error) : fmt::to_string(cancel.ret),
-                            paint(model::name(cancel.verdict), success ? Tone::green : Tone::yellow, frame_),
-                            cancel.certain ? "" : " (uncertain)");
+                            cancel.certain ? "" : "probably ",
+                            paint(model::name(cancel.verdict), success ? Tone::green : Tone::yellow, frame_));
         if (!cancel.reason.empty()) {
             text += "\n" + detail(printable(cancel.reason), lead_columns, frame_);
         }

@@ -19,13 +19,13 @@ constexpr std::size_t time_columns = 10;
 constexpr std::size_t pid_columns = 7;
 constexpr std::size_t comm_columns = 15;
 constexpr std::size_t operation_columns = 7;
-constexpr std::size_t offset_columns = 12;
+constexpr std::size_t offset_columns = 13;
 constexpr std::size_t length_columns = 8;
 constexpr std::size_t events_columns = offset_columns + 1 + length_columns;
 constexpr std::size_t latency_columns = 8;
 constexpr std::size_t result_columns = 17;
 constexpr std::size_t result_columns_max = 30;
-constexpr std::size_t fd_columns = 3;
+constexpr std::size_t fd_columns = 4;
 static_assert(time_columns + 1 + pid_columns + 2 + comm_columns + 1 == lead_columns);
 
 constexpr std::string_view tones[] = {"",         "\x1b[2m",  "\x1b[1m",  "\x1b[31m",
@@ -159,7 +159,7 @@ std::string outcome_text(const model::Request& request) {
 }
 
 std::string request_titles() {
-    return fmt::format("{} {}  {} {} {} {} {}  {}  {} {}", pad("TIME", time_columns, Align::right),
+    return fmt::format("{} {}  {} {} {} {} {}  {} {} {}", pad("TIME", time_columns, Align::right),
                        pad("PID", pid_columns, Align::right), pad("COMM", comm_columns, Align::left),
                        pad("OP", operation_columns, Align::left), pad("OFFSET", offset_columns, Align::right),
                        pad("LENGTH", length_columns, Align::right), pad("LATENCY", latency_columns, Align::right),
@@ -183,14 +183,17 @@ std::string request_line(const model::Request& request, std::uint64_t end_ns, co
     TextFrame plain = frame;
     plain.options.color = false;
     const std::string plain_line =
-        fmt::format("{}{}{}  {} ", lead(time_ns, request.pid, request.comm, plain), middle, result, fd);
+        fmt::format("{}{}{} {} ", lead(time_ns, request.pid, request.comm, plain), middle, result, fd);
     const std::size_t used = display_width(plain_line);
     if (used > frame.options.columns) {
         return keep_head(plain_line, frame.options.columns);
     }
-    return fmt::format("{}{}{}  {} {}", lead(time_ns, request.pid, request.comm, frame), middle,
-                       paint(result, tone_of(request.outcome), frame), fd,
-                       keep_tail(file_text(request.file), frame.options.columns - used));
+    const std::string file = keep_tail(file_text(request.file), frame.options.columns - used);
+    if (!frame.options.color) {
+        return plain_line + file;
+    }
+    return fmt::format("{}{}{} {} {}", lead(time_ns, request.pid, request.comm, frame), middle,
+                       paint(result, tone_of(request.outcome), frame), fd, file);
 }
 
 }  // namespace inflight::view

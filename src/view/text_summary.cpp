@@ -36,7 +36,7 @@ constexpr UnseenCount unseen_counts[] = {
     {&model::Losses::programs_skipped, "programs skipped",
      "the kernel left out a hook that interrupted another one: something may be missing"},
     {&model::Losses::completions_unseen, "completions unseen",
-     "requests known to have ended from io_getevents alone: their latencies are upper bounds"},
+     "requests whose end is known from io_getevents alone: latencies are upper bounds"},
     {&model::Losses::submissions_unseen, "submissions unseen",
      "requests whose submission should have been seen: their latencies are missing"},
     {&model::Losses::out_of_order, "out of order", "records that came too late to be sorted in: times may jump back"},

@@ -16,4 +16,8 @@ struct Scenario {
 
 [[nodiscard]] const std::vector<Scenario>& scenarios();
 
+// scenarios_calls.cpp
+void feed_cancels(view::View& view);
+void feed_events(view::View& view);
+
 }  // namespace inflight::golden

@@ -114,7 +114,7 @@ TEST_F(Schema, RefusesAnAddressThatIsANumber) {
         ASSERT_TRUE(accepts(document)) << context;
         Document replacement(&document.GetAllocator());
         replacement.Parse(value);
-        document["context"] = replacement;
+        document["context"].CopyFrom(replacement, document.GetAllocator());
         EXPECT_FALSE(accepts(document)) << value;
     }
 }

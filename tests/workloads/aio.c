@@ -125,7 +125,9 @@ void wait_child(pid_t child, int status) {
     CHECK(got == status, "child %d ended with wait status %#x, not %#x", child, got, status);
 }
 
-void flush(void) { fflush(stdout); }
+void flush(void) {
+    fflush(stdout);
+}
 
 long os_result(long ret, const char* call) {
     if (ret == -1) {
@@ -166,9 +168,13 @@ static long accounted(enum call call, long ret) {
     return ret;
 }
 
-long io_setup(unsigned nr, aio_context_t* ctx) { return accounted(IO_SETUP, syscall(SYS_io_setup, nr, ctx)); }
+long io_setup(unsigned nr, aio_context_t* ctx) {
+    return accounted(IO_SETUP, syscall(SYS_io_setup, nr, ctx));
+}
 
-long io_destroy(aio_context_t ctx) { return accounted(IO_DESTROY, syscall(SYS_io_destroy, ctx)); }
+long io_destroy(aio_context_t ctx) {
+    return accounted(IO_DESTROY, syscall(SYS_io_destroy, ctx));
+}
 
 long io_submit(aio_context_t ctx, long nr, struct iocb** iocbpp) {
     return accounted(IO_SUBMIT, syscall(SYS_io_submit, ctx, nr, iocbpp));
@@ -204,7 +210,9 @@ struct iocb prep_rw(int opcode, int fd, const void* buffer, size_t length, long 
     };
 }
 
-struct iocb prep_fsync(int opcode, int fd) { return prep_rw(opcode, fd, NULL, 0, 0); }
+struct iocb prep_fsync(int opcode, int fd) {
+    return prep_rw(opcode, fd, NULL, 0, 0);
+}
 
 struct iocb prep_poll(int fd, unsigned mask) {
     struct iocb iocb = prep_rw(IOCB_CMD_POLL, fd, NULL, 0, 0);
@@ -275,8 +283,8 @@ void cancel(aio_context_t ctx, struct iocb* iocb, int error, const char* verdict
 
 const char* op_name(unsigned opcode) {
     static const char* const names[] = {
-        [IOCB_CMD_PREAD] = "pread", [IOCB_CMD_PWRITE] = "pwrite", [IOCB_CMD_FSYNC] = "fsync",
-        [IOCB_CMD_FDSYNC] = "fdsync", [IOCB_CMD_POLL] = "poll",   [IOCB_CMD_PREADV] = "preadv",
+        [IOCB_CMD_PREAD] = "pread",     [IOCB_CMD_PWRITE] = "pwrite", [IOCB_CMD_FSYNC] = "fsync",
+        [IOCB_CMD_FDSYNC] = "fdsync",   [IOCB_CMD_POLL] = "poll",     [IOCB_CMD_PREADV] = "preadv",
         [IOCB_CMD_PWRITEV] = "pwritev",
     };
     return opcode < sizeof names / sizeof *names && names[opcode] ? names[opcode] : "unknown";
@@ -348,7 +356,7 @@ void expect_outcome(const struct iocb* iocb, const char* outcome) {
 }
 
 void expect_cancel(const struct iocb* iocb, long ret, const char* verdict, const char* target_op) {
-    expect("cancel address=%#lx ret=%ld%s%s%s%s%s%s", (unsigned long)iocb, ret, ret < 0 ? " error=" : "",
+    expect("cancel address=0x%lx ret=%ld%s%s%s%s%s%s", (unsigned long)iocb, ret, ret < 0 ? " error=" : "",
            ret < 0 ? strerrorname_np((int)-ret) : "", verdict ? " verdict=" : "", verdict ? verdict : "",
            target_op ? " target_op=" : "", target_op ? target_op : "");
 }
@@ -384,7 +392,9 @@ void* pages(size_t size) {
     return memory;
 }
 
-int ready_eventfd(void) { return (int)OS(eventfd(1, EFD_CLOEXEC)); }
+int ready_eventfd(void) {
+    return (int)OS(eventfd(1, EFD_CLOEXEC));
+}
 
 void make_ready(int fd) {
     uint64_t one = 1;

@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Every program begins with start() and ends with finish(). argv[1]: directory for files; argv[2]: up to the program. */
+/* Each program begins with start() and ends with finish(). argv[1]: directory for files; argv[2]: up to the program. */
 void start(int argc, char** argv);
 /* Prints `expect event` and `expect totals` lines from the account of all calls made, and exits with 0. */
 _Noreturn void finish(void);
@@ -44,18 +44,20 @@ long argument(long otherwise);
 void wait_child(pid_t child, int status);
 void flush(void);
 
-#define CHECK(condition, ...)    \
-    do {                         \
-        if (!(condition)) {      \
-            fail(__VA_ARGS__);   \
-        }                        \
+#define CHECK(condition, ...)  \
+    do {                       \
+        if (!(condition)) {    \
+            fail(__VA_ARGS__); \
+        }                      \
     } while (0)
 /* The value of a libc call that must not return -1. */
 #define OS(call) os_result((long)(call), #call)
 long os_result(long ret, const char* call);
 
-/* The system calls. They return what the kernel returns: -errno where libc would set errno. Thread-safe, and they go on
- * counting in children after fork(). */
+/*
+ * The system calls. They return what the kernel returns: -errno where libc would set errno. Thread-safe, and they go on
+ * counting in children after fork().
+ */
 enum call { IO_SETUP, IO_DESTROY, IO_SUBMIT, IO_CANCEL, IO_GETEVENTS, IO_PGETEVENTS, CALL_COUNT };
 long io_setup(unsigned nr, aio_context_t* ctx);
 long io_destroy(aio_context_t ctx);
@@ -102,7 +104,7 @@ void cancel(aio_context_t ctx, struct iocb* iocb, int error, const char* verdict
 int scratch_file(const char* name, int flags, size_t size); /* filled with bytes; removed at the end */
 void* pages(size_t size);                                   /* zeroed, page-aligned */
 int ready_eventfd(void);
-void make_ready(int fd); /* writes 8 bytes: an eventfd, a pipe */
+void make_ready(int fd);                       /* writes 8 bytes: an eventfd, a pipe */
 void fd_name(int fd, char* name, size_t size); /* as /proc/self/fd has it */
 bool in_initial_pid_namespace(void);           /* where getpid() is what a tracer sees */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancels O_DIRECT reads and writes that are at the device: EINVAL, only polls can be cancelled. The ring in user memory
- * tells whether the request was still in flight when io_cancel was back. If not, it is unknown what came first; that
- * cancel is expected without a verdict, and another request is tried.
+ * Cancels O_DIRECT reads and writes that are at the device: EINVAL, only polls can be cancelled. The ring in user
+ * memory tells whether the request was still in flight when io_cancel was back. If not, it is unknown what came first;
+ * that cancel is expected without a verdict, and another request is tried.
  */
 #include "aio.h"
 

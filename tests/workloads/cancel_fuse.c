@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads, writes and fsyncs that stay in flight for as long as the test wants: their file is served by a thread of this
- * very program's child through FUSE, which answers when it is told to. Each is cancelled meanwhile, in vain: EINVAL. Needs
- * the right to mount; the mount lives in a mount namespace of its own. The server must be another process: one that dies
+ * Reads, writes and fsyncs that stay in flight for as long as the test wants: their file is served, through FUSE, by a
+ * child of this program, which answers when it is told to. Each is cancelled meanwhile, in vain: EINVAL. Needs the
+ * right to mount; the mount lives in a mount namespace of its own. The server must be another process: one that dies
  * while it waits for its own answers can never be killed.
  */
 #include "aio.h"
@@ -13,15 +13,18 @@
 #include <sys/stat.h>
 
 static int fuse_fd;
-static struct {
+struct control {
     atomic_bool release;
     atomic_int held;
-} * control; /* shared with the server */
+};
+static struct control* control; /* shared with the server */
 
 static void reply(uint64_t unique, int error, const void* data, size_t size) {
     struct fuse_out_header header = {(uint32_t)(sizeof header + size), -error, unique};
     struct iovec vector[2] = {{&header, sizeof header}, {(void*)data, size}};
-    OS(writev(fuse_fd, vector, 2));
+    if (writev(fuse_fd, vector, 2) < 0 && errno != ENOENT && errno != ENODEV) { /* these two: unmounted meanwhile */
+        fail("reply to FUSE: %m");
+    }
 }
 
 static void hold(void) {

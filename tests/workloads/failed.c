@@ -18,7 +18,9 @@ static void run(struct iocb request, int error) {
     expect_reaped(iocb, &event);
 }
 
-static void on_alarm(int signal) { (void)signal; }
+static void on_alarm(int signal) {
+    (void)signal;
+}
 
 int main(int argc, char** argv) {
     start(argc, argv);

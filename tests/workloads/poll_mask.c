@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Polls for several conditions: the result is what is true of the file and was asked for, or HUP, which needs no asking. */
+/*
+ * Polls for several conditions of files that are ready: the result is what is true and was asked for, and POLLHUP,
+ * which needs no asking.
+ */
 #include "aio.h"
 
 #include <sys/socket.h>

@@ -29,10 +29,10 @@ int main(int argc, char** argv) {
     run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 4096, 512), 4096);
     run(prep_rw(IOCB_CMD_PWRITEV, fd, vector, 3, 1000), 600);
     run(prep_rw(IOCB_CMD_PREADV, fd, vector, 3, 1000), 600);
-    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 4096, 9000), 1000);  /* short: the file ends at 10000 */
-    run(prep_rw(IOCB_CMD_PREADV, fd, vector, 3, 9800), 200);     /* short, in the second of three pieces */
-    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 4096, 1 << 20), 0);  /* beyond */
-    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 0, 0), 0);           /* nothing asked for */
+    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 4096, 9000), 1000);   /* short: the file ends at 10000 */
+    run(prep_rw(IOCB_CMD_PREADV, fd, vector, 3, 9800), 200);      /* short, in the second of three pieces */
+    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 4096, 1 << 20), 0);   /* beyond */
+    run(prep_rw(IOCB_CMD_PREAD, fd, buffer, 0, 0), 0);            /* nothing asked for */
     run(prep_rw(IOCB_CMD_PWRITE, fd, buffer, 10, 6LL << 30), 10); /* an offset that needs more than 32 bits */
     run(prep_fsync(IOCB_CMD_FSYNC, fd), 0);
     run(prep_fsync(IOCB_CMD_FDSYNC, fd), 0);
