@@ -65,57 +65,70 @@ static __always_inline void note_cgroup(struct task_struct *task, __u64 cgroup_i
 		write_cgroup(task, cgroup_id, time_ns);
 }
 
-/* Global, so that the verifier looks at it once per program, whoever calls it. */
-__weak __noinline int write_file(__u64 file_address, __u64 file_id, __u64 time_ns)
+struct path_walk {
+	struct ifl_file *record;
+	struct dentry *dentry;
+	struct mount *mount;
+	__u32 bytes;
+	__u32 count;
+	__u32 complete;
+};
+
+/* One component of a path, or the step over a mount point. A callback, so that the verifier looks at it once. */
+static long walk_path(__u32 index, struct path_walk *walk)
 {
-	struct file *file = (struct file *)file_address;
+	struct dentry *dentry = walk->dentry;
+	struct mount *mount = walk->mount;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	__u32 length;
+
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount || !above) {
+			walk->complete = 1;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		return 0;
+	}
+	if (walk->bytes >= NAMES_START_LIMIT)
+		return 1;
+	length = append_name(walk->record->names, walk->bytes, BPF_CORE_READ(dentry, d_name.name));
+	if (!length)
+		return 1;
+	walk->bytes += length;
+	walk->count++;
+	walk->dentry = parent;
+	/* The root of a file system that is mounted nowhere: pipes, sockets, ... */
+	walk->complete = parent == dentry;
+	return walk->complete;
+}
+
+static __always_inline int write_file(struct file *file, __u64 file_id, __u64 time_ns)
+{
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-	struct mount *mount;
-	struct ifl_file *record = reserve(IFL_FILE, sizeof(*record), IFL_TIER_NONE, time_ns);
-	__u32 bytes = 0, count = 0;
+	struct path_walk walk = {.dentry = dentry};
+	__u32 unlinked = BPF_CORE_READ(dentry, d_hash.pprev) ? 0 : IFL_FILE_UNLINKED;
+	struct ifl_file *record;
 
+	walk.mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	record = reserve(IFL_FILE, sizeof(*record), IFL_TIER_NONE, time_ns);
 	if (!record)
 		return -1;
-	mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	walk.record = record;
 	record->file_id = file_id;
 	record->inode = BPF_CORE_READ(inode, i_ino);
 	record->sb_magic = BPF_CORE_READ(inode, i_sb, s_magic);
 	record->device = BPF_CORE_READ(inode, i_sb, s_dev);
 	record->mode = BPF_CORE_READ(inode, i_mode);
 	record->open_flags = BPF_CORE_READ(file, f_flags);
-	record->flags = BPF_CORE_READ(dentry, d_hash.pprev) ? 0 : IFL_FILE_UNLINKED;
-	for (int i = 0; i < MAX_COMPONENTS; i++) {
-		struct dentry *parent;
-		__u32 length;
-
-		if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-
-			if (above == mount || !above)
-				goto done;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (bytes >= NAMES_START_LIMIT)
-			break;
-		length = append_name(record->names, bytes, BPF_CORE_READ(dentry, d_name.name));
-		if (!length)
-			break;
-		bytes += length;
-		count++;
-		if (parent == dentry) /* the root of a file system that is mounted nowhere: pipes, sockets, ... */
-			goto done;
-		dentry = parent;
-	}
-	record->flags |= IFL_FILE_TRUNCATED;
-done:
-	record->names_bytes = bytes;
-	record->names_count = count;
+	bpf_loop(MAX_COMPONENTS, walk_path, &walk, 0);
+	record->flags = unlinked | (walk.complete ? 0 : IFL_FILE_TRUNCATED);
+	record->names_bytes = walk.bytes;
+	record->names_count = walk.count;
 	submit(record);
 	return 0;
 }
@@ -136,7 +149,7 @@ static __always_inline __u64 file_id_of(struct file *file, __u64 time_ns)
 	if (known)
 		return *known;
 	id = next_id();
-	if (write_file((__u64)file, id, time_ns))
+	if (write_file(file, id, time_ns))
 		return 0;
 	/* Should this fail (the bucket is busy), the file gets a second record and number: harmless. */
 	bpf_map_update_elem(&files, &key, &id, BPF_ANY);

@@ -116,17 +116,35 @@ static long walk_request(__u32 index, struct walk *walk)
 	return 0;
 }
 
+static __always_inline struct kioctx *live_context(struct walk *walk, __u32 slot)
+{
+	struct kioctx *kioctx = context_in_slot(walk->table, slot);
+
+	return kioctx && !BPF_CORE_READ(kioctx, dead.counter) ? kioctx : NULL;
+}
+
+static long note_context(__u32 slot, struct walk *walk)
+{
+	if (slot >= walk->count)
+		return 1;
+	context_id_of(walk->task, live_context(walk, slot), IFL_TIER_NONE, walk->now);
+	return 0;
+}
+
+/* Apart from note_context because the stack frames of nested callbacks add up. */
 static long walk_context(__u32 slot, struct walk *walk)
 {
+	struct ifl_context_entry *context;
 	struct kioctx *kioctx;
 
 	if (slot >= walk->count)
 		return 1;
-	kioctx = context_in_slot(walk->table, slot);
-	if (!kioctx || BPF_CORE_READ(kioctx, dead.counter))
+	kioctx = live_context(walk, slot);
+	context = context_of((__u64)kioctx);
+	if (!kioctx || !context)
 		return 0;
 	walk->kioctx = kioctx;
-	walk->context_id = context_id_of(walk->task, kioctx, IFL_TIER_NONE, walk->now);
+	walk->context_id = context->context_id;
 	walk->head = (void *)kioctx + bpf_core_field_offset(struct kioctx, active_reqs);
 	walk->at = BPF_CORE_READ(kioctx, active_reqs.next);
 	bpf_loop(MAX_REQUESTS_WALKED, walk_request, walk, 0);
@@ -149,6 +167,7 @@ int process_iterator(struct bpf_iter__task *ctx)
 	walk.table = table;
 	walk.count = BPF_CORE_READ(table, nr);
 	walk.now = bpf_ktime_get_ns();
+	bpf_loop(MAX_CONTEXTS_SCANNED, note_context, &walk, 0);
 	bpf_loop(MAX_CONTEXTS_SCANNED, walk_context, &walk, 0);
 	return 0;
 }
