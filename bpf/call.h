@@ -184,22 +184,18 @@ static long write_iocbs(__u32 index, struct batch *batch)
 	return 0;
 }
 
-static long write_io_events(__u32 index, struct batch *batch)
+/* A record with room for `room` events, a constant: the ring takes no other sizes. */
+static __always_inline void write_some_events(struct batch *batch, __u32 first, __u32 count, __u32 room)
 {
 	struct ifl_call *call = &batch->entry->call;
-	__u32 first = index * IFL_IO_EVENTS_PER_RECORD, count;
+	__u32 bytes = count * sizeof(struct ifl_io_event);
 	struct ifl_io_events *record;
 
-	if (first >= batch->count)
-		return 1;
-	count = batch->count - first;
-	if (count > IFL_IO_EVENTS_PER_RECORD)
-		count = IFL_IO_EVENTS_PER_RECORD;
-	call->records++;
-	record = reserve(IFL_IO_EVENTS, sizeof(*record), batch->tier, batch->time_ns);
+	record = reserve(IFL_IO_EVENTS, __builtin_offsetof(struct ifl_io_events, events) + room * sizeof(struct ifl_io_event),
+			 batch->tier, batch->time_ns);
 	if (!record) {
 		call->records_lost++;
-		return 0;
+		return;
 	}
 	record->call_id = call->call_id;
 	record->kioctx = call->kioctx;
@@ -208,12 +204,35 @@ static long write_io_events(__u32 index, struct batch *batch)
 	record->tid = call->task.tid;
 	record->first_index = first;
 	record->count = count;
-	if (bpf_probe_read_user(record->events, count * sizeof(record->events[0]),
-				(void *)(batch->address + first * sizeof(record->events[0])))) {
+	/* The verifier wants the bound right here, the compiler knows it from before. */
+	asm volatile("" : "+r"(bytes));
+	if (bytes > room * sizeof(struct ifl_io_event))
+		bytes = room * sizeof(struct ifl_io_event);
+	if (bpf_probe_read_user(record->events, bytes,
+				(void *)(batch->address + first * sizeof(struct ifl_io_event)))) {
 		call->entries_skipped += count;
 		record->count = 0;
 	}
 	submit(record);
+}
+
+static long write_io_events(__u32 index, struct batch *batch)
+{
+	struct ifl_call *call = &batch->entry->call;
+	__u32 first = index * IFL_IO_EVENTS_PER_RECORD, count;
+
+	if (first >= batch->count)
+		return 1;
+	count = batch->count - first;
+	if (count > IFL_IO_EVENTS_PER_RECORD)
+		count = IFL_IO_EVENTS_PER_RECORD;
+	call->records++;
+	if (count == 1)
+		write_some_events(batch, first, count, 1);
+	else if (count <= 8)
+		write_some_events(batch, first, count, 8);
+	else
+		write_some_events(batch, first, count, IFL_IO_EVENTS_PER_RECORD);
 	return 0;
 }
 

@@ -110,15 +110,6 @@ static __always_inline void name_file(struct ifl_request_entry *entry, struct fi
 	entry->request.file_id = file_id_of(file, entry->request.submit_ns);
 }
 
-/* From now on the request is known by its struct aio_kiocb. */
-static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kiocb)
-{
-	call->attempt.request.kiocb = kiocb;
-	call->attempt_bound = 1;
-	if (bpf_map_update_elem(&requests, &kiocb, &call->attempt, BPF_ANY))
-		COUNT(requests_untracked);
-}
-
 /* What only the completed struct aio_kiocb tells. */
 static __always_inline void take_completion(struct ifl_request *request, struct aio_kiocb *kiocb, __u64 now, bool exact)
 {
@@ -127,6 +118,7 @@ static __always_inline void take_completion(struct ifl_request *request, struct 
 
 	request->header.time_ns = now;
 	request->complete_ns = now;
+	request->user_data = BPF_CORE_READ(kiocb, ki_res.data);
 	request->result = BPF_CORE_READ(kiocb, ki_res.res);
 	request->result2 = BPF_CORE_READ(kiocb, ki_res.res2);
 	request->state = IFL_REQUEST_COMPLETED;
@@ -188,6 +180,32 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 static __always_inline bool take(struct ifl_request_entry *entry)
 {
 	return !__sync_lock_test_and_set(&entry->taken, 1);
+}
+
+/* No hook saw this request end, but its memory has been given to another one. */
+static __always_inline void write_ended_unseen(struct ifl_request_entry *entry, __u8 tier)
+{
+	if (!take(entry))
+		return;
+	entry->request.flags |= IFL_REQ_END_UNSEEN;
+	entry->request.state = IFL_REQUEST_COMPLETED;
+	entry->request.complete_ns = bpf_ktime_get_ns();
+	entry->request.header.time_ns = entry->request.complete_ns;
+	write_request(&entry->request, tier);
+	account_end(entry->request.kioctx, entry->request.context_id);
+}
+
+/* From now on the request is known by its struct aio_kiocb. */
+static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kiocb)
+{
+	struct ifl_request_entry *left = bpf_map_lookup_elem(&requests, &kiocb);
+
+	if (left)
+		write_ended_unseen(left, call->attempt.request.header.tier);
+	call->attempt.request.kiocb = kiocb;
+	call->attempt_bound = 1;
+	if (bpf_map_update_elem(&requests, &kiocb, &call->attempt, BPF_ANY))
+		COUNT(requests_untracked);
 }
 
 /* aio_complete: the result is there, the request is about to go. */

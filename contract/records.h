@@ -114,6 +114,8 @@ enum {
 	IFL_REQ_UNPAIRED = 1u << 8,	  /* no submission was seen although its context was watched */
 	IFL_REQ_COMPAT = 1u << 9,	  /* submitted by a 32-bit call */
 	IFL_REQ_EXACT_END = 1u << 10,	  /* complete_ns was taken at aio_complete; else at the free after it */
+	IFL_REQ_END_UNSEEN = 1u << 11,	  /* its memory is another request's now: it ended, unseen; complete_ns is when
+					   * that was noticed, result is void */
 };
 
 /* One kernel AIO request. Written once, at its completion, or read from the table of requests in flight. */
@@ -225,7 +227,10 @@ struct ifl_io_event {
 	ifl_s64 res2;
 };
 
-/* What one io_getevents call returned, as it stood in user memory. header.time_ns is the time of its return. */
+/*
+ * What one io_getevents call returned, as it stood in user memory. header.time_ns is the time of its return. The record
+ * may end after the last event that it has.
+ */
 struct ifl_io_events {
 	struct ifl_header header;
 	ifl_u64 call_id;

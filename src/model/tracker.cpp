@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace inflight::model {
@@ -61,8 +62,9 @@ void Tracker::on_record(const ifl_header& record) {
             }
             break;
         case IFL_IO_EVENTS:
-            if (const auto* events = as<ifl_io_events>(record)) {
-                on_io_events(*events);
+            // Of this kind a record may be shorter than the structure: it ends after its last event.
+            if (record.size_bytes >= offsetof(ifl_io_events, events)) {
+                on_io_events(*reinterpret_cast<const ifl_io_events*>(&record));
             }
             break;
         case IFL_CONTEXT:
@@ -122,6 +124,8 @@ Request Tracker::request_from(const ifl_request& record) const {
     request.ioprio = record.ioprio;
     request.resfd = record.resfd;
     request.user_data = record.user_data;
+    // A completed struct aio_kiocb has it, whatever could be read before.
+    request.user_data_known = request.origin != Origin::unknown || (record.complete_ns != 0 && (record.flags & IFL_REQ_END_UNSEEN) == 0);
     if (const auto file = files_.find(record.file_id); file != files_.end()) {
         request.file = file->second;
     }
@@ -147,6 +151,8 @@ Request Tracker::request_from(const ifl_request& record) const {
     request.completion_exact = (record.flags & IFL_REQ_EXACT_END) != 0;
     request.context_dead = (record.flags & IFL_REQ_CONTEXT_DEAD) != 0;
     request.poll_cancelled = (record.flags & IFL_REQ_POLL_CANCELLED) != 0;
+    request.completion_seen = (record.flags & IFL_REQ_END_UNSEEN) == 0;
+    request.result_known = request.completion_seen;
     return request;
 }
 
@@ -181,32 +187,20 @@ void Tracker::on_request(const ifl_request& record) {
     if (request.unpaired) {
         submissions_unseen_++;
     }
-    ContextState& context = context_state(record.context_id);
-    // A cancel may be waiting for exactly this end.
-    for (auto& pending : pending_) {
-        if (!pending.taken && could_have_taken(pending.call, request)) {
-            pending.taken = tracked;
-            tracked->taken_ns = pending.call.start_ns;
-            break;
-        }
+    if (!request.completion_seen) {
+        completions_unseen_++;
     }
+    ContextState& context = context_state(record.context_id);
     decide_outcome(*tracked);
     remember(context, tracked);
-    if (tracked->taken_ns) {
-        resolve_pending(0, false);
-    }
+    tell_pending(tracked);
     const auto [first, last] = context.in_flight.equal_range(request.address);
     const auto same = std::find_if(first, last, [&](const auto& entry) { return same_request(*entry.second->request, request); });
     if (same != last) {
         context.in_flight.erase(same);
     }
-    if (const auto early = context.early_reaps.find(request.address); early != context.early_reaps.end()) {
-        request.reap_ns = early->second.time_ns;
-        if (*request.complete_ns > *request.reap_ns) {
-            request.complete_ns = request.reap_ns;
-            request.completion_exact = false;
-        }
-        context.early_reaps.erase(early);
+    if (take_early_reap(context, request)) {
+        decide_outcome(*tracked);
         hand_out(*tracked);
         return;
     }
@@ -255,22 +249,78 @@ void Tracker::hand_out(Tracked& tracked) {
 }
 
 void Tracker::remember(ContextState& context, const TrackedPtr& tracked) {
-    const auto address = tracked->request->address;
-    context.history.emplace(address, tracked);
-    context.history_order.emplace_back(address, tracked);
-    // Of one iocb address the last few matter; of all of them as many as the limit.
-    while (context.history_order.size() > options_.history_limit) {
-        const auto [old_address, old] = std::move(context.history_order.front());
-        context.history_order.pop_front();
-        const auto [first, last] = context.history.equal_range(old_address);
-        const auto found = std::find_if(first, last, [&old](const auto& entry) { return entry.second == old; });
-        if (found != last) {
-            context.history.erase(found);
-        }
-        if (!context.history.contains(old_address)) {
-            context.history_dropped = true;
+    constexpr std::size_t kept_per_iocb = 4;
+    if (context.history.size() >= options_.history_limit / 2) {
+        context.history_dropped = context.history_dropped || !context.older_history.empty();
+        context.older_history = std::exchange(context.history, {});
+    }
+    auto& requests = context.history[tracked->request->address];
+    if (requests.size() == kept_per_iocb) {
+        requests.erase(requests.begin());
+    }
+    requests.push_back(tracked);
+}
+
+std::vector<Tracker::TrackedPtr> Tracker::finished_of(const ContextState& context, std::uint64_t address) {
+    std::vector<TrackedPtr> finished;
+    for (const auto* generation : {&context.older_history, &context.history}) {
+        if (const auto found = generation->find(address); found != generation->end()) {
+            finished.insert(finished.end(), found->second.begin(), found->second.end());
         }
     }
+    return finished;
+}
+
+// A cancel may be waiting for exactly this end, or to learn what was in flight when it was made.
+void Tracker::tell_pending(const TrackedPtr& tracked) {
+    const Request& request = *tracked->request;
+    const auto [first, last] = pending_by_iocb_.equal_range(request.address);
+    PendingCancel* taker = nullptr;
+    for (auto each = first; each != last; ++each) {
+        PendingCancel& pending = *each->second;
+        if (pending.call.context_id != request.context_id || request.submit_ns.value_or(0) > pending.call.header.time_ns) {
+            continue;
+        }
+        pending.finished.push_back(tracked);
+        const bool earlier = taker == nullptr || pending.call.start_ns < taker->call.start_ns;
+        if (!pending.taken && earlier && could_have_taken(pending.call, request)) {
+            taker = &pending;
+        }
+    }
+    if (taker != nullptr) {
+        taker->taken = tracked;
+        tracked->taken_ns = taker->call.start_ns;
+        decide_outcome(*tracked);
+        resolve_pending(0, false);
+    }
+}
+
+// The event of a request may have been reaped before its record came: it was on its way, or no hook saw the end.
+bool Tracker::take_early_reap(ContextState& context, Request& request) {
+    const auto [first, last] = context.early_reaps.equal_range(request.address);
+    auto best = last;
+    for (auto each = first; each != last; ++each) {
+        const EarlyReap& early = each->second;
+        const bool same = !request.result_known || (early.event.res == request.result && early.event.data == request.user_data);
+        if (same && early.time_ns >= request.submit_ns.value_or(0) && (best == last || early.time_ns < best->second.time_ns)) {
+            best = each;
+        }
+    }
+    if (best == last) {
+        return false;
+    }
+    request.reap_ns = best->second.time_ns;
+    if (*request.complete_ns > *request.reap_ns) {
+        request.complete_ns = request.reap_ns;
+        request.completion_exact = false;
+    }
+    if (!request.result_known) {
+        request.result = best->second.event.res;
+        request.result2 = best->second.event.res2;
+        request.result_known = true;
+    }
+    context.early_reaps.erase(best);
+    return true;
 }
 
 void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid) {
@@ -304,7 +354,8 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
 }
 
 void Tracker::on_io_events(const ifl_io_events& record) {
-    const std::size_t count = std::min<std::size_t>(record.count, IFL_IO_EVENTS_PER_RECORD);
+    const std::size_t room = (record.header.size_bytes - offsetof(ifl_io_events, events)) / sizeof(ifl_io_event);
+    const std::size_t count = std::min({std::size_t{record.count}, room, std::size_t{IFL_IO_EVENTS_PER_RECORD}});
     if (record.context_id != 0) {
         ContextState& context = context_state(record.context_id);
         for (std::size_t i = 0; i < count; i++) {
@@ -402,8 +453,8 @@ void Tracker::on_snapshot(const ifl_snapshot& record) {
     for (auto& tracked : snapshot_) {
         const Request& request = *tracked->request;
         ContextState& context = context_state(request.context_id);
-        const auto [first, last] = context.history.equal_range(request.address);
-        const bool ended = std::any_of(first, last, [&](const auto& entry) { return same_request(*entry.second->request, request); });
+        const auto finished = finished_of(context, request.address);
+        const bool ended = std::ranges::any_of(finished, [&](const auto& each) { return same_request(*each->request, request); });
         if (!ended) {
             context.in_flight.emplace(request.address, std::move(tracked));
         }
@@ -420,9 +471,12 @@ void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_tha
             ++each;
             continue;
         }
-        const auto seen = context.in_flight.find(early.event.obj);
+        const auto [first, last] = context.in_flight.equal_range(early.event.obj);
+        const auto seen = std::find_if(first, last, [&early](const auto& entry) {
+            return entry.second->request->submit_ns.value_or(0) <= early.time_ns;
+        });
         auto tracked = std::make_shared<Tracked>();
-        if (seen != context.in_flight.end()) {
+        if (seen != last) {
             tracked = seen->second;
             context.in_flight.erase(seen);
         } else if (context.existed) {
@@ -437,6 +491,7 @@ void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_tha
             tracked->request->ctx_id = context.context.ctx_id;
             tracked->request->address = early.event.obj;
             tracked->request->user_data = early.event.data;
+            tracked->request->user_data_known = true;
             tracked->request->pid = context.context.pid;
             tracked->request->uid = context.context.uid;
             tracked->request->comm = context.context.comm;

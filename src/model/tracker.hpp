@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +23,7 @@ struct TrackerOptions {
     std::uint64_t blocked_ns = 100'000'000;  // a call in progress this long is shown while it blocks
     // A completed request is handed out when it is reaped, or at the latest after this long.
     std::uint64_t reap_wait_ns = 1'000'000'000;
-    // Finished requests that are remembered, per context, to explain a later cancel.
+    // iocb addresses whose last requests are remembered, per context, to explain a later cancel.
     std::size_t history_limit = 1U << 16U;
     std::uint64_t aio_max_nr = 0;
 };
@@ -80,8 +81,10 @@ private:
         std::deque<TrackedPtr> completed_order;                        // the same, oldest first, reaped ones too
         std::deque<TrackedPtr> waiting;                                // to be handed out, oldest first
         std::unordered_multimap<std::uint64_t, EarlyReap> early_reaps; // events whose completion has not come
-        std::unordered_multimap<std::uint64_t, TrackedPtr> history;    // finished, by iocb address
-        std::deque<std::pair<std::uint64_t, TrackedPtr>> history_order;
+        // The last few finished requests of each iocb address, in two generations: when the younger is full, the older
+        // is forgotten.
+        std::unordered_map<std::uint64_t, std::vector<TrackedPtr>> history;
+        std::unordered_map<std::uint64_t, std::vector<TrackedPtr>> older_history;
         std::unordered_multimap<std::uint64_t, TrackedPtr> in_flight;  // as the last snapshot said
         bool history_dropped = false;
     };
@@ -90,7 +93,9 @@ private:
         ifl_call call{};
         Tier tier = Tier::none;
         TrackedPtr taken;
+        std::vector<TrackedPtr> finished;  // requests of that iocb that may be the target and have ended
     };
+    using PendingList = std::list<PendingCancel>;
 
     struct PartialEvent {
         std::vector<ifl_iocb> iocbs;
@@ -111,9 +116,12 @@ private:
     [[nodiscard]] Request request_from(const ifl_request& record) const;
     void decide_outcome(Tracked& tracked) const;
     ContextState& context_state(std::uint64_t context_id);
+    [[nodiscard]] static bool take_early_reap(ContextState& context, Request& request);
     void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid);
     void hand_out(Tracked& tracked);
     void remember(ContextState& context, const TrackedPtr& tracked);
+    [[nodiscard]] static std::vector<TrackedPtr> finished_of(const ContextState& context, std::uint64_t address);
+    void tell_pending(const TrackedPtr& tracked);
     void forget_oldest_unreaped(ContextState& context);
     void hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns);
     void resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns);
@@ -143,7 +151,8 @@ private:
     std::map<std::pair<std::uint32_t, std::uint64_t>, Grave> graves_;  // (pid, ctx_id) of contexts that are gone
     std::deque<std::pair<std::uint32_t, std::uint64_t>> graves_order_;
     std::unordered_map<std::uint64_t, PartialEvent> partial_;
-    std::deque<PendingCancel> pending_;
+    PendingList pending_;  // in the order of the calls
+    std::unordered_multimap<std::uint64_t, PendingList::iterator> pending_by_iocb_;
     std::unordered_map<std::uint64_t, std::uint64_t> slow_submits_;  // call ids that were found while they blocked
     std::vector<TrackedPtr> snapshot_;  // in flight, until the record that ends the snapshot
     std::uint64_t now_ns_ = 0;

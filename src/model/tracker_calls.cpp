@@ -37,12 +37,13 @@ void Tracker::on_call(const ifl_call& record) {
         check_setup(record);
     }
     if (record.syscall == IFL_IO_CANCEL && (record.flags & (IFL_CALL_IN_PROGRESS | IFL_CALL_EXIT_MISSED)) == 0) {
-        PendingCancel pending{.call = record, .tier = static_cast<Tier>(record.header.tier), .taken = nullptr};
+        PendingCancel pending{.call = record, .tier = static_cast<Tier>(record.header.tier), .taken = nullptr, .finished = {}};
         claim_taken(pending);
         if (pending.taken || decidable_at_once(record)) {
             resolve(pending);
         } else {
             pending_.push_back(std::move(pending));
+            pending_by_iocb_.emplace(record.args[1], std::prev(pending_.end()));
         }
     }
     if ((options_.events_wanted & (1U << record.syscall)) != 0) {
@@ -129,12 +130,11 @@ bool Tracker::decidable_at_once(const ifl_call& call) {
 // The target of an accepted cancel may have completed, in a worker, before the call itself returned.
 void Tracker::claim_taken(PendingCancel& pending) {
     const auto context = contexts_.find(pending.call.context_id);
-    if (context == contexts_.end()) {
+    if (context == contexts_.end() || pending.call.context_id == 0) {
         return;
     }
-    const auto [first, last] = context->second->history.equal_range(pending.call.args[1]);
-    for (auto each = first; each != last; ++each) {
-        const TrackedPtr& tracked = each->second;
+    pending.finished = finished_of(*context->second, pending.call.args[1]);
+    for (const TrackedPtr& tracked : pending.finished) {
         const bool older = !pending.taken || *tracked->request->complete_ns < *pending.taken->request->complete_ns;
         if (!tracked->taken_ns && older && could_have_taken(pending.call, *tracked->request)) {
             pending.taken = tracked;
@@ -177,38 +177,32 @@ void Tracker::resolve(PendingCancel& pending) {
     facts.call = &call;
     facts.context = explain_context(call);
     facts.history_incomplete = losses_;
-    std::vector<TrackedPtr> kept;
+    const auto add = [&](const TrackedPtr& tracked) {
+        const Request& request = *tracked->request;
+        // A cancel that began later than this one cannot explain it.
+        auto taken_ns = tracked->taken_ns;
+        if (taken_ns && *taken_ns > call.start_ns) {
+            taken_ns.reset();
+        }
+        if (request.submit_ns.value_or(0) <= call.header.time_ns) {
+            facts.candidates.push_back({.request = &request, .taken_ns = taken_ns});
+        }
+    };
+    std::ranges::for_each(pending.finished, add);
     if (const auto found = contexts_.find(call.context_id); found != contexts_.end() && call.context_id != 0) {
         const ContextState& context = *found->second;
         facts.context_existed = context.existed;
         facts.history_incomplete = facts.history_incomplete || context.history_dropped;
-        const auto add = [&](const auto& requests) {
-            const auto [first, last] = requests.equal_range(call.args[1]);
-            for (auto each = first; each != last; ++each) {
-                const Request& request = *each->second->request;
-                // A cancel that began later than this one cannot explain it.
-                auto taken_ns = each->second->taken_ns;
-                if (taken_ns && *taken_ns > call.start_ns) {
-                    taken_ns.reset();
-                }
-                if (!request.submit_ns || *request.submit_ns <= call.header.time_ns) {
-                    facts.candidates.push_back({.request = &request, .taken_ns = taken_ns});
-                }
-            }
-        };
-        add(context.history);
-        add(context.in_flight);
-        std::ranges::stable_sort(facts.candidates, {}, [](const Candidate& candidate) {
-            return candidate.request->submit_ns.value_or(0);
-        });
-        if (!pending.taken && (call.ret == -EINPROGRESS || call.ret == 0)) {
-            const auto target = context.in_flight.find(call.args[1]);
-            if (target != context.in_flight.end()) {
-                pending.taken = target->second;
-                pending.taken->taken_ns = call.start_ns;
-            }
+        const auto [first, last] = context.in_flight.equal_range(call.args[1]);
+        std::for_each(first, last, [&](const auto& entry) { add(entry.second); });
+        if (!pending.taken && first != last && (call.ret == -EINPROGRESS || call.ret == 0)) {
+            pending.taken = first->second;
+            pending.taken->taken_ns = call.start_ns;
         }
     }
+    std::ranges::stable_sort(facts.candidates, {}, [](const Candidate& candidate) {
+        return candidate.request->submit_ns.value_or(0);
+    });
     if (pending.taken) {
         facts.taken = Candidate{.request = pending.taken->request.get(), .taken_ns = call.start_ns};
     }
@@ -240,17 +234,18 @@ void Tracker::resolve(PendingCancel& pending) {
 
 // In the order of the calls, so that an earlier cancel of the same request explains a later one.
 void Tracker::resolve_pending(std::uint64_t taken_ns, bool final) {
-    std::deque<PendingCancel> left;
-    for (auto& pending : pending_) {
-        const bool accepted = pending.call.ret == -EINPROGRESS || pending.call.ret == 0;
-        const bool ready = pending.taken || (!accepted && pending.call.header.time_ns < taken_ns);
-        if (ready || final) {
-            resolve(pending);
-        } else {
-            left.push_back(std::move(pending));
+    for (auto each = pending_.begin(); each != pending_.end();) {
+        const bool accepted = each->call.ret == -EINPROGRESS || each->call.ret == 0;
+        const bool ready = each->taken || (!accepted && each->call.header.time_ns < taken_ns);
+        if (!ready && !final) {
+            ++each;
+            continue;
         }
+        resolve(*each);
+        const auto [first, last] = pending_by_iocb_.equal_range(each->call.args[1]);
+        pending_by_iocb_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == each; }));
+        each = pending_.erase(each);
     }
-    pending_ = std::move(left);
 }
 
 }  // namespace inflight::model

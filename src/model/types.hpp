@@ -74,7 +74,7 @@ struct Request {
     std::uint64_t call_id = 0;         // the io_submit that brought it, 0 not known
 
     std::optional<std::uint16_t> opcode;
-    Origin origin = Origin::unknown;  // of the next nine
+    Origin origin = Origin::unknown;  // of the next eight
     std::int32_t fd = -1;
     std::uint64_t buffer = 0;
     std::uint64_t length = 0;
@@ -84,6 +84,7 @@ struct Request {
     std::uint16_t ioprio = 0;
     std::uint32_t resfd = 0;
     std::uint64_t user_data = 0;
+    bool user_data_known = false;
     FilePtr file;
 
     std::uint32_t pid = 0;
@@ -105,7 +106,8 @@ struct Request {
     bool synchronous = false;     // completed inside io_submit
     bool compat = false;          // submitted by a 32-bit call
     bool completion_exact = true; // false: complete_ns is an upper bound (free of the request, or its reaping)
-    bool completion_seen = true;  // false: no hook saw it complete, io_getevents returned its event
+    bool completion_seen = true;  // false: no hook saw it complete; it is known from its event or from what came after
+    bool result_known = true;     // false: it ended unseen, and its event was not seen either
     bool context_dead = false;    // its context was being destroyed when it completed
     bool poll_cancelled = false;  // poll_iocb.cancelled was set when it completed
 

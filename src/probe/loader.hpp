@@ -62,8 +62,8 @@ public:
     // found, those with an older number have ended unseen.
     [[nodiscard]] Result<std::uint32_t> iterate();
 
-    // Times that the kernel skipped one of the programs because it would have interrupted itself, and no twin saw
-    // the event instead.
+    // Times that the kernel skipped one of the programs because it would have interrupted itself. Programs that stand
+    // three times at one tracepoint, so that another sees what one skips, are not counted.
     [[nodiscard]] std::uint64_t programs_skipped() const;
 
 private:

@@ -65,7 +65,7 @@ bool transfers_bytes(std::optional<std::uint16_t> opcode) {
 }
 
 bool has_result(const model::Request& request) {
-    return request.complete_ns.has_value() || request.reap_ns.has_value();
+    return request.result_known && (request.complete_ns.has_value() || request.reap_ns.has_value());
 }
 
 int result_error(const model::Request& request) {

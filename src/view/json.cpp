@@ -53,7 +53,7 @@ void write_iocb(JsonLine& line, const model::Request& request) {
     line.hex_if("buffer", known, request.buffer);
     write_flags(line, "poll_events", known && length_unit(request.opcode) == LengthUnit::poll_events,
                 catalog::poll_events(), request.buffer);
-    line.hex_if("user_data", known, request.user_data);
+    line.hex_if("user_data", request.user_data_known, request.user_data);
     write_flags(line, "rw_flags", known, catalog::rw_flags(), request.rw_flags);
     line.key("ioprio");
     known && (request.aio_flags & IOCB_FLAG_IOPRIO) != 0 ? line.string(catalog::ioprio_name(request.ioprio))
@@ -124,7 +124,7 @@ void write_target(JsonLine& line, const std::optional<model::Request>& target) {
     write_operation(line, *target);
     line.signed_if("fd", known && target->fd >= 0, target->fd);
     line.string_if("file", target->file ? std::string_view(target->file->name) : std::string_view());
-    line.hex_if("user_data", known, target->user_data);
+    line.hex_if("user_data", target->user_data_known, target->user_data);
     line.number_if("submit_ns", target->submit_ns);
     line.number_if("complete_ns", target->complete_ns);
     line.string("outcome", model::name(target->outcome));

@@ -40,7 +40,7 @@ std::string target_text(const model::Request& target, const TextFrame& frame) {
     if (target.file) {
         text += fmt::format("{}{}", known ? " " : " on ", file_text(target.file));
     }
-    if (known) {
+    if (target.user_data_known) {
         text += fmt::format(", user_data {:#x}", target.user_data);
     }
     text += target.submit_ns ? ", submitted " + time_text(target.submit_ns, frame)

@@ -77,6 +77,7 @@ inline Request request(std::uint16_t opcode, std::uint64_t submit, std::uint64_t
     result.length = 4096;
     result.offset = 8192;
     result.user_data = 0x1;
+    result.user_data_known = true;
     result.file = table_file();
     result.pid = 4242;
     result.tid = 4243;
@@ -100,6 +101,7 @@ inline Request poll_request(std::uint64_t submit, std::uint64_t latency, std::ui
     result.offset = 0;
     result.address = 0x55d0'c0ff'ee40;
     result.user_data = 0xfeed'beef'0000'0001;
+    result.user_data_known = true;
     result.file = pipe_file();
     result.result = POLLIN | POLLRDNORM;
     return result;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.hpp"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+namespace inflight::live {
+
+namespace {
+
+constexpr std::chrono::seconds session_limit(280);
+constexpr std::chrono::seconds doctor_limit(60);
+
+// What a workload would do too much of, or too little, unless told otherwise.
+std::string argument_of(const std::string& workload) {
+    return workload == "spin" ? "=20" : "";  // ms: it makes half a million requests in a second
+}
+
+}  // namespace
+
+Places Places::beside_this_program() {
+    const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    return {.inflight = folder / "inflight",
+            .runner = folder / "live_runner",
+            .workloads = folder / "workloads",
+            .schema = INFLIGHT_SCHEMA,
+            .scratch = std::filesystem::temp_directory_path()};
+}
+
+std::vector<std::string> Places::session_workloads() const {
+    static const std::set<std::string> others{"existing", "in_flight_at_end"};
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(workloads)) {
+        const std::string name = entry.path().filename();
+        if (!others.contains(name)) {
+            names.push_back(name);
+        }
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+std::optional<std::string> refusal_of(const Places& places, const std::string& tier) {
+    const TemporaryFolder folder(places.scratch);
+    Process doctor({places.inflight, "doctor", "--hooks", tier, "-o", "json"}, folder.path() / "out", folder.path() / "err");
+    doctor.wait(doctor_limit);
+    const std::string text = content_of(folder.path() / "out");
+    rapidjson::Document answer;
+    answer.Parse(text.c_str());
+    if (answer.HasParseError() || !answer.IsObject() || !answer.HasMember("status")) {
+        throw std::runtime_error("inflight doctor did not answer: " + text + content_of(folder.path() / "err"));
+    }
+    if (std::string(answer["status"].GetString()) != "cannot-trace") {
+        return std::nullopt;
+    }
+    return answer.HasMember("error") ? answer["error"].GetString() : "inflight doctor does not say why";
+}
+
+Session::Session(const Places& places, const std::string& tier, bool keep) {
+    TemporaryFolder folder(places.scratch);
+    if (keep) {
+        folder.keep();
+        fmt::print("{}: {}\n", tier, folder.path().string());
+    }
+    const std::filesystem::path output = folder.path() / "trace.json";
+    const std::filesystem::path err = folder.path() / "trace.err";
+    const std::filesystem::path scratch = folder.path() / "scratch";
+    std::filesystem::create_directory(scratch);
+    std::vector<std::string> command{places.inflight, "trace", "-o", "json", "--events", "--hooks", tier,
+                                     "--output", output, "--", places.runner, std::to_string(command_status),
+                                     folder.path(), scratch};
+    for (const std::string& name : places.session_workloads()) {
+        command.push_back(places.workload(name).string() + argument_of(name));
+    }
+    Process process(command, folder.path() / "trace.out", err);
+    status_ = process.wait(session_limit);
+    complained_ = content_of(err);
+    if (!std::filesystem::exists(output)) {
+        throw std::runtime_error("no trace: " + complained_);
+    }
+    read_index(folder.path());
+    trace_ = read_trace(output, places.schema);
+    assign_records();
+}
+
+const Run* Session::find(const std::string& workload) const {
+    const auto found = runs_.find(workload);
+    return found == runs_.end() ? nullptr : &found->second;
+}
+
+void Session::read_index(const std::filesystem::path& folder) {
+    std::ifstream index(folder / "index");
+    std::string name;
+    pid_t pid = 0;
+    Run run;
+    while (index >> name >> run.status >> pid >> run.start_ns >> run.end_ns) {
+        run.printed = content_of(folder / (name + ".expect"));
+        run.complained = content_of(folder / (name + ".err"));
+        runs_[name] = run;
+    }
+}
+
+void Session::assign_records() {
+    std::map<std::uint64_t, Run*> by_start;
+    for (auto& [name, run] : runs_) {
+        by_start[run.start_ns] = &run;
+    }
+    for (const Record& record : trace_.records) {
+        const auto after = by_start.upper_bound(record.at_ns);
+        Run* const run = after == by_start.begin() ? nullptr : std::prev(after)->second;
+        if (run != nullptr && record.at_ns <= run->end_ns) {
+            run->records.push_back(&record);
+        } else {
+            strays_.push_back(&record);
+        }
+    }
+}
+
+}  // namespace inflight::live

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+// What inflight says about each workload is what the workload says it did, with the hooks of each tier.
+//
+//     live_tests [--tier fentry|kprobe|tracepoint]... [--scratch DIR] [--require] [--keep] [GTEST FLAG]...
+//
+// --require: a tier that cannot be had is a failure. --keep: leaves the traces and says where.
+// Exit status 77: none of the tiers can be had here.
+#include "expect.hpp"
+#include "session.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+
+namespace inflight::live {
+namespace {
+
+constexpr std::chrono::seconds patience(60);
+constexpr int skipped_status = 77;
+
+struct Settings {
+    Places places = Places::beside_this_program();
+    std::vector<std::string> tiers;
+    bool required = false;
+    bool keep = false;
+};
+
+Settings& settings() {
+    static Settings settings;
+    return settings;
+}
+
+// What became of the session of a tier: it is tried once.
+struct Attempt {
+    std::unique_ptr<Session> session;
+    std::string refusal;
+    std::string error;
+};
+
+Attempt attempt(const std::string& tier) {
+    Attempt made;
+    try {
+        if (const auto refusal = refusal_of(settings().places, tier)) {
+            made.refusal = *refusal;
+        } else {
+            made.session = std::make_unique<Session>(settings().places, tier, settings().keep);
+        }
+    } catch (const std::exception& failure) {
+        made.error = failure.what();
+    }
+    return made;
+}
+
+const Attempt& attempt_of(const std::string& tier) {
+    static std::map<std::string, Attempt> attempts;
+    const auto found = attempts.find(tier);
+    return found != attempts.end() ? found->second : attempts.emplace(tier, attempt(tier)).first->second;
+}
+
+class TierTest : public testing::Test {
+protected:
+    explicit TierTest(std::string tier) : tier_(std::move(tier)) {}
+
+    void SetUp() override {
+        const Attempt& made = attempt_of(tier_);
+        if (!made.refusal.empty() && !settings().required) {
+            GTEST_SKIP() << made.refusal;
+        }
+        ASSERT_TRUE(made.refusal.empty()) << made.refusal;
+        ASSERT_TRUE(made.error.empty()) << made.error;
+        session_ = made.session.get();
+    }
+
+    [[nodiscard]] std::vector<std::string> trace_command(const std::filesystem::path& output,
+                                                         const std::vector<std::string>& rest) const {
+        std::vector<std::string> command{settings().places.inflight, "trace", "-o",       "json", "--events",
+                                         "--hooks",                  tier_,   "--output", output};
+        command.insert(command.end(), rest.begin(), rest.end());
+        return command;
+    }
+
+    std::string tier_;
+    const Session* session_ = nullptr;
+};
+
+void expect_all(const std::string& printed, const std::vector<const Record*>& records) {
+    EXPECT_NE(printed.find("expect totals "), std::string::npos) << "it printed no totals:\n" << printed;
+    for (const std::string& failure : check_expectations(printed, records)) {
+        ADD_FAILURE() << failure;
+    }
+}
+
+std::vector<const Record*> select(const Trace& trace, const std::function<bool(const Record&)>& condition) {
+    std::vector<const Record*> selected;
+    for (const Record& record : trace.records) {
+        if (condition(record)) {
+            selected.push_back(&record);
+        }
+    }
+    return selected;
+}
+
+// ---- of the session over all workloads ----
+
+class WorkloadTest final : public TierTest {
+public:
+    WorkloadTest(std::string tier, std::string workload) : TierTest(std::move(tier)), workload_(std::move(workload)) {}
+
+    void TestBody() override {
+        const Run* run = session_->find(workload_);
+        ASSERT_NE(run, nullptr) << "it was not run";
+        if (run->status == skipped_status) {
+            GTEST_SKIP() << run->complained;
+        }
+        ASSERT_EQ(run->status, 0) << run->complained;
+        if (workload_ == "demo") {
+            expect_every_verdict(*run);
+        } else {
+            expect_all(run->printed, run->records);
+        }
+    }
+
+private:
+    static void expect_every_verdict(const Run& run) {
+        std::map<std::string, int> verdicts;
+        for (const Record* record : run.records) {
+            if (record->kind == Kind::cancel) {
+                verdicts[(*record)[Key::verdict]]++;
+            }
+        }
+        const std::map<std::string, int> each{{"cancelled", 1},       {"completed-first", 1}, {"already-cancelled", 1},
+                                              {"not-cancellable", 1}, {"unknown-request", 1}, {"bad-context", 1},
+                                              {"bad-key", 1},         {"bad-pointer", 1}};
+        EXPECT_EQ(verdicts, each);
+    }
+
+    std::string workload_;
+};
+
+class StatusPasses final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        EXPECT_EQ(session_->status(), Session::command_status) << session_->complained();
+        EXPECT_EQ(session_->trace().ended_by, fmt::format("the command exited with status {}", Session::command_status));
+        EXPECT_EQ(session_->complained(), "");
+    }
+};
+
+class NothingLost final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        const auto& loss = session_->trace().loss;
+        ASSERT_TRUE(loss.contains("total"));
+        for (const auto& [name, number] : loss) {
+            EXPECT_EQ(number, 0) << name;
+        }
+    }
+};
+
+class LinesMatchSchema final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        EXPECT_GT(session_->trace().lines, 0U);
+        for (const std::string& fault : session_->trace().faults) {
+            ADD_FAILURE() << fault;
+        }
+    }
+};
+
+class RecordsHaveTheirWorkload final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        for (const Record* record : session_->strays()) {
+            ADD_FAILURE() << "at " << record->at_ns << ": " << record->text();
+        }
+        const auto requests = select(session_->trace(), [](const Record& record) { return record.kind == Kind::request; });
+        EXPECT_EQ(session_->trace().summary_requests, static_cast<std::int64_t>(requests.size()));
+    }
+};
+
+// ---- of traces of their own ----
+
+// Begun when the program already has requests in flight.
+class Existing final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        const TemporaryFolder folder(settings().places.scratch);
+        const auto printed = folder.path() / "existing.expect";
+        const auto output = folder.path() / "trace.json";
+        Process program({settings().places.workload("existing"), folder.path()}, printed, folder.path() / "existing.err");
+        ASSERT_TRUE(eventually([&] { return content_of(printed).starts_with("ready\n"); }, patience));
+        Process trace(trace_command(output, {"-p", std::to_string(program.pid())}), folder.path() / "trace.out",
+                      folder.path() / "trace.err");
+        ASSERT_TRUE(eventually([&] { return content_of(output).find('\n') != std::string::npos; }, patience))
+            << content_of(folder.path() / "trace.err");
+        program.write("\n");
+        ASSERT_EQ(program.wait(patience), 0) << content_of(folder.path() / "existing.err");
+        trace.signal(SIGINT);
+        ASSERT_TRUE(trace.wait(patience).has_value());
+
+        const Trace seen = read_trace(output, settings().places.schema);
+        EXPECT_EQ(seen.faults, std::vector<std::string>());
+        expect_all(content_of(printed), select(seen, [](const Record&) { return true; }));
+        const auto existed = select(
+            seen, [](const Record& record) { return record.kind == Kind::request && record[Key::existed] == "yes"; });
+        EXPECT_EQ(existed.size(), 4U);
+        EXPECT_EQ(seen.loss.at("total"), 0);
+    }
+};
+
+// Ended while its programs go on: a request is in flight then, and a call that waits was shown while it did.
+class EndsBeforeThePrograms final : public TierTest {
+    using TierTest::TierTest;
+    void TestBody() override {
+        const TemporaryFolder folder(settings().places.scratch);
+        const auto output = folder.path() / "trace.json";
+        const auto& places = settings().places;
+        const std::string script = R"("$0" "$2" 50000 >"$2/blocked.expect" & "$1" "$2" 50 >"$2/end.expect")";
+        Process trace(trace_command(output, {"--duration", "3s", "--", "/bin/sh", "-c", script,
+                                             places.workload("blocked_getevents"), places.workload("in_flight_at_end"),
+                                             folder.path()}),
+                      folder.path() / "trace.out", folder.path() / "trace.err");
+        bool shown = false;
+        eventually([&] { return (shown = shows_blocked_call(output)) || !trace.running(); }, patience);
+        EXPECT_TRUE(shown) << content_of(output);
+        ASSERT_TRUE(trace.wait(patience).has_value());
+
+        const Trace seen = read_trace(output, places.schema);
+        EXPECT_EQ(seen.faults, std::vector<std::string>());
+        EXPECT_EQ(content_of(folder.path() / "trace.err"), "");
+        expect_all(content_of(folder.path() / "end.expect"),
+                   select(seen, [](const Record& record) { return record[Key::comm] == "in_flight_at_en"; }));
+        EXPECT_EQ(seen.loss.at("total"), 0);
+    }
+
+    static bool shows_blocked_call(const std::filesystem::path& output) {
+        std::istringstream lines(content_of(output));
+        std::string line;
+        while (std::getline(lines, line)) {
+            if (line.find(R"("in_progress":true)") != std::string::npos &&
+                line.find(R"("event":"io_getevents")") != std::string::npos &&
+                line.find(R"("comm":"blocked_geteven")") != std::string::npos) {
+                return true;
+            }
+        }
+        return false;
+    }
+};
+
+// ---- of several tiers ----
+
+// The same requests and verdicts whatever the hooks. Left out: workloads in which a race or the clock decides.
+class TiersAgree final : public testing::Test {
+public:
+    explicit TiersAgree(std::string workload) : workload_(std::move(workload)) {}
+
+    void TestBody() override {
+        std::map<std::string, std::multiset<std::string>> seen;
+        for (const std::string& tier : settings().tiers) {
+            const Attempt& made = attempt_of(tier);
+            const Run* run = made.session ? made.session->find(workload_) : nullptr;
+            if (run != nullptr && run->status == 0) {
+                seen[tier] = normalised(*run);
+            }
+        }
+        if (seen.size() < 2) {
+            GTEST_SKIP() << "fewer than two tiers ran it";
+        }
+        for (const auto& [tier, texts] : seen) {
+            const auto& others = seen.begin()->second;
+            EXPECT_EQ(difference(texts, others), "") << "only with " << tier << ", not with " << seen.begin()->first;
+            EXPECT_EQ(difference(others, texts), "") << "only with " << seen.begin()->first << ", not with " << tier;
+        }
+    }
+
+private:
+    static std::multiset<std::string> normalised(const Run& run) {
+        std::multiset<std::string> texts;
+        for (const Record* record : run.records) {
+            const Record& r = *record;
+            if (r.kind == Kind::request) {
+                texts.insert(fmt::format("request op={} file_kind={} result={} outcome={} reaped={}", r[Key::op],
+                                         r[Key::file_kind], r[Key::result], r[Key::outcome], r[Key::reaped]));
+            } else if (r.kind == Kind::cancel) {
+                texts.insert(fmt::format("cancel ret={} verdict={} target_op={}", r[Key::ret], r[Key::verdict],
+                                         r[Key::target_op]));
+            } else if (r.kind == Kind::event) {
+                texts.insert(fmt::format("event {} ret={} abi={}", r[Key::event], r[Key::ret], r[Key::abi]));
+            } else if (r.kind == Kind::context) {
+                texts.insert(fmt::format("context in_flight_max={}", r[Key::in_flight_max]));
+            }
+        }
+        return texts;
+    }
+
+    static std::string difference(const std::multiset<std::string>& texts, const std::multiset<std::string>& others) {
+        std::vector<std::string> only;
+        std::ranges::set_difference(texts, others, std::back_inserter(only));
+        constexpr std::size_t most = 5;
+        only.resize(std::min(only.size(), most));
+        std::string joined;
+        for (const std::string& text : only) {
+            joined += text + "\n";
+        }
+        return joined;
+    }
+
+    std::string workload_;
+};
+
+// ---- registration ----
+
+template <typename Make>
+void add(const std::string& suite, const std::string& name, Make make) {
+    testing::RegisterTest(suite.c_str(), name.c_str(), nullptr, nullptr, __FILE__, __LINE__, make);
+}
+
+template <typename Test>
+void add_for(const std::string& tier, const std::string& name) {
+    add(tier, name, [tier]() -> TierTest* { return new Test(tier); });
+}
+
+void add_tests() {
+    static const std::set<std::string> undecided{"cancel_direct", "cancel_fsync", "cancel_race", "demo", "spin"};
+    const auto workloads = settings().places.session_workloads();
+    for (const std::string& tier : settings().tiers) {
+        for (const std::string& workload : workloads) {
+            add(tier, workload, [tier, workload]() -> TierTest* { return new WorkloadTest(tier, workload); });
+        }
+        add_for<StatusPasses>(tier, "exit_status_passes");
+        add_for<NothingLost>(tier, "nothing_is_lost");
+        add_for<LinesMatchSchema>(tier, "lines_match_the_schema");
+        add_for<RecordsHaveTheirWorkload>(tier, "records_have_their_workload");
+        add_for<Existing>(tier, "trace_begins_later");
+        add_for<EndsBeforeThePrograms>(tier, "trace_ends_sooner");
+    }
+    for (const std::string& workload : workloads) {
+        if (settings().tiers.size() > 1 && !undecided.contains(workload)) {
+            add("tiers_agree", workload, [workload]() -> TiersAgree* { return new TiersAgree(workload); });
+        }
+    }
+}
+
+bool take_arguments(const std::vector<std::string>& arguments) {
+    for (std::size_t i = 0; i < arguments.size(); i++) {
+        const bool more = i + 1 < arguments.size();
+        if (arguments[i] == "--tier" && more) {
+            settings().tiers.push_back(arguments[++i]);
+        } else if (arguments[i] == "--scratch" && more) {
+            settings().places.scratch = arguments[++i];
+        } else if (arguments[i] == "--require") {
+            settings().required = true;
+        } else if (arguments[i] == "--keep") {
+            settings().keep = true;
+        } else {
+            fmt::print(stderr, "live_tests: unknown argument {}\n", arguments[i]);
+            return false;
+        }
+    }
+    if (settings().tiers.empty()) {
+        settings().tiers = {"fentry", "kprobe", "tracepoint"};
+    }
+    return true;
+}
+
+// Whether all tests were skipped because of what the kernel refuses.
+bool nothing_ran() {
+    return !settings().required && std::ranges::all_of(settings().tiers, [](const std::string& tier) {
+        return !attempt_of(tier).refusal.empty();
+    });
+}
+
+}  // namespace
+}  // namespace inflight::live
+
+int main(int argc, char** argv) {
+    using namespace inflight::live;
+    testing::InitGoogleTest(&argc, argv);
+    if (!take_arguments(std::vector<std::string>(argv + 1, argv + argc))) {
+        return 2;
+    }
+    if (!std::filesystem::exists(settings().places.workloads)) {
+        fmt::print(stderr, "live_tests: no workloads in {}\n", settings().places.workloads.string());
+        return 2;
+    }
+    add_tests();
+    if (testing::GTEST_FLAG(list_tests)) {
+        return RUN_ALL_TESTS();
+    }
+    const int result = RUN_ALL_TESTS();
+    return result == 0 && nothing_ran() ? skipped_status : result;
+}
