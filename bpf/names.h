@@ -111,7 +111,9 @@ static __always_inline int write_file(struct file *file, __u64 file_id, __u64 ti
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	struct path_walk walk = {.dentry = dentry};
-	__u32 unlinked = BPF_CORE_READ(dentry, d_hash.pprev) ? 0 : IFL_FILE_UNLINKED;
+	/* d_unlinked() of include/linux/dcache.h: the root of a file system is never hashed. */
+	bool linked = BPF_CORE_READ(dentry, d_hash.pprev) || BPF_CORE_READ(dentry, d_parent) == dentry;
+	__u32 unlinked = linked ? 0 : IFL_FILE_UNLINKED;
 	struct ifl_file *record;
 
 	walk.mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);

@@ -4,6 +4,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ public:
     virtual void flush() = 0;
 };
 
-// Writes to a descriptor through a buffer. Not thread-safe.
+// Writes to a descriptor through a buffer. When a regular file takes no more, it is cut after its last whole line. Not
+// thread-safe.
 class FdOutput final : public Output {
 public:
     // Does not own `fd`.
@@ -34,9 +36,13 @@ public:
     [[nodiscard]] bool pipe_closed() const { return pipe_closed_; }
 
 private:
+    void drop_partial_line();
+
     UniqueFd owned_;
     int fd_ = -1;
     std::string name_;
+    std::uint64_t written_bytes_ = 0;
+    std::uint64_t whole_lines_bytes_ = 0;  // up to and with the last line end that was written
     std::string buffer_;
     std::optional<Error> error_;
     bool pipe_closed_ = false;

@@ -43,7 +43,7 @@ private:
 
 CLI::App* Doctor::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("doctor", "Show what this kernel allows, which hooks are used, and what is lost by it");
-    app->add_option("-o,--format", format_, "text or json")->check(CLI::IsMember({"text", "json"}))->type_name("FORMAT")->capture_default_str();
+    app->add_option("-o,--format", format_, "text or json")->check(CLI::IsMember({"text", "json"}).description(""))->type_name("FORMAT")->capture_default_str();
     declare_hooks(*app, hooks_);
     app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 cannot trace here.\n\n" +
                 examples_footer({{"inflight doctor", "try the hooks and print what was found"},

@@ -148,7 +148,7 @@ public:
     CLI::App* declare(CLI::App& root) override {
         CLI::App* app = root.add_subcommand(name_, description_);
         if (name_ == "completion") {
-            app->add_option("shell", shell_, "bash")->check(CLI::IsMember({"bash"}))->type_name("SHELL")->required();
+            app->add_option("shell", shell_, "bash")->check(CLI::IsMember({"bash"}).description(""))->type_name("SHELL")->required();
             app->footer(examples_footer({{"inflight completion bash > /etc/bash_completion.d/inflight", "install it"}}));
         } else {
             app->footer(examples_footer({{"inflight manual | man -l -", "read it"}}));

@@ -54,8 +54,13 @@ int main(int argc, char** argv) {
     try {
         root.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        const int status = root.exit(error);
-        return status == 0 ? exit_ok : exit_usage;
+        // Help and version come this way too.
+        if (error.get_exit_code() == 0) {
+            root.exit(error);
+            return exit_ok;
+        }
+        print_error(fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is", error.what()));
+        return exit_usage;
     }
     try {
         return by_app.at(root.get_subcommands().front())->run();

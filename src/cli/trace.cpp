@@ -88,15 +88,16 @@ private:
 CLI::App* Trace::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("trace", "Show requests, cancels and findings as they happen");
     app->add_option("-o,--format", options_.format, "text, json (one object a line) or tracee (that tracer's events)")
-        ->check(CLI::IsMember(std::vector<std::string>(formats.begin(), formats.end())))
+        ->check(CLI::IsMember(std::vector<std::string>(formats.begin(), formats.end())).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "Show the system calls too");
-    app->add_option("--duration", options_.duration_ns, "End after this long")->transform(as_duration_ns());
-    app->add_option("--slow-submit", options_.slow_submit_ns, "An io_submit this long is a finding (10ms)")->transform(as_duration_ns());
+    app->add_option("--duration", options_.duration_ns, "End after this long")->transform(as_duration_ns())->type_name("TIME");
+    app->add_option("--slow-submit", options_.slow_submit_ns, "An io_submit this long is a finding (10ms)")
+        ->transform(as_duration_ns())->type_name("TIME");
     app->add_option("--blocked", options_.blocked_ns, "Show a call that has not returned after this long (100ms)")
-        ->transform(as_duration_ns());
+        ->transform(as_duration_ns())->type_name("TIME");
     declare_filters(*app, options_.filters);
     declare_hooks(*app, options_.hooks);
     app->add_option("command", options_.command, "Run this, trace it and its children, and exit with its status")
@@ -142,7 +143,12 @@ Result<probe::Options> Trace::probe_options(const std::optional<Child>& child) c
 Result<int> Trace::trace() {
     const auto selection = selection_from(options_.filters);
     if (!selection) {
-        return std::unexpected(selection.error());
+        print_error(selection.error().message());
+        return exit_usage;
+    }
+    if (!options_.command.empty() && options_.command.front().empty()) {
+        print_error("the command's name is empty");
+        return exit_usage;
     }
     auto signals = Signals::block();
     std::optional<Child> child;
@@ -155,7 +161,8 @@ Result<int> Trace::trace() {
     }
     const auto probe_settings = probe_options(child);
     if (!probe_settings) {
-        return std::unexpected(probe_settings.error());
+        print_error(probe_settings.error().message());
+        return exit_usage;
     }
     auto probes = probe::Probes::attach(*probe_settings);
     if (!probes) {

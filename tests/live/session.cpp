@@ -89,7 +89,7 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     assign_records();
 }
 
-const Run* Session::find(const std::string& workload) const {
+const WorkloadRun* Session::find(const std::string& workload) const {
     const auto found = runs_.find(workload);
     return found == runs_.end() ? nullptr : &found->second;
 }
@@ -98,7 +98,7 @@ void Session::read_index(const std::filesystem::path& folder) {
     std::ifstream index(folder / "index");
     std::string name;
     pid_t pid = 0;
-    Run run;
+    WorkloadRun run;
     while (index >> name >> run.status >> pid >> run.start_ns >> run.end_ns) {
         run.printed = content_of(folder / (name + ".expect"));
         run.complained = content_of(folder / (name + ".err"));
@@ -107,13 +107,13 @@ void Session::read_index(const std::filesystem::path& folder) {
 }
 
 void Session::assign_records() {
-    std::map<std::uint64_t, Run*> by_start;
+    std::map<std::uint64_t, WorkloadRun*> by_start;
     for (auto& [name, run] : runs_) {
         by_start[run.start_ns] = &run;
     }
     for (const Record& record : trace_.records) {
         const auto after = by_start.upper_bound(record.at_ns);
-        Run* const run = after == by_start.begin() ? nullptr : std::prev(after)->second;
+        WorkloadRun* const run = after == by_start.begin() ? nullptr : std::prev(after)->second;
         if (run != nullptr && record.at_ns <= run->end_ns) {
             run->records.push_back(&record);
         } else {

@@ -29,7 +29,7 @@ struct Places {
 };
 
 // A workload that the session ran.
-struct Run {
+struct WorkloadRun {
     int status = -1;
     std::uint64_t start_ns = 0;
     std::uint64_t end_ns = 0;
@@ -52,7 +52,7 @@ public:
     [[nodiscard]] const Trace& trace() const { return trace_; }
     [[nodiscard]] std::optional<int> status() const { return status_; }
     [[nodiscard]] const std::string& complained() const { return complained_; }
-    [[nodiscard]] const Run* find(const std::string& workload) const;
+    [[nodiscard]] const WorkloadRun* find(const std::string& workload) const;
     // Records of a time when no workload ran.
     [[nodiscard]] const std::vector<const Record*>& strays() const { return strays_; }
 
@@ -63,7 +63,7 @@ private:
     Trace trace_;
     std::optional<int> status_;
     std::string complained_;
-    std::map<std::string, Run> runs_;
+    std::map<std::string, WorkloadRun> runs_;
     std::vector<const Record*> strays_;
 };
 

@@ -64,9 +64,10 @@ const Attempt& attempt_of(const std::string& tier) {
 }
 
 class TierTest : public testing::Test {
-protected:
+public:
     explicit TierTest(std::string tier) : tier_(std::move(tier)) {}
 
+protected:
     void SetUp() override {
         const Attempt& made = attempt_of(tier_);
         if (!made.refusal.empty() && !settings().required) {
@@ -113,7 +114,7 @@ public:
     WorkloadTest(std::string tier, std::string workload) : TierTest(std::move(tier)), workload_(std::move(workload)) {}
 
     void TestBody() override {
-        const Run* run = session_->find(workload_);
+        const WorkloadRun* run = session_->find(workload_);
         ASSERT_NE(run, nullptr) << "it was not run";
         if (run->status == skipped_status) {
             GTEST_SKIP() << run->complained;
@@ -127,7 +128,7 @@ public:
     }
 
 private:
-    static void expect_every_verdict(const Run& run) {
+    static void expect_every_verdict(const WorkloadRun& run) {
         std::map<std::string, int> verdicts;
         for (const Record* record : run.records) {
             if (record->kind == Kind::cancel) {
@@ -144,6 +145,7 @@ private:
 };
 
 class StatusPasses final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         EXPECT_EQ(session_->status(), Session::command_status) << session_->complained();
@@ -153,6 +155,7 @@ class StatusPasses final : public TierTest {
 };
 
 class NothingLost final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         const auto& loss = session_->trace().loss;
@@ -164,6 +167,7 @@ class NothingLost final : public TierTest {
 };
 
 class LinesMatchSchema final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         EXPECT_GT(session_->trace().lines, 0U);
@@ -174,6 +178,7 @@ class LinesMatchSchema final : public TierTest {
 };
 
 class RecordsHaveTheirWorkload final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         for (const Record* record : session_->strays()) {
@@ -188,6 +193,7 @@ class RecordsHaveTheirWorkload final : public TierTest {
 
 // Begun when the program already has requests in flight.
 class Existing final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         const TemporaryFolder folder(settings().places.scratch);
@@ -216,6 +222,7 @@ class Existing final : public TierTest {
 
 // Ended while its programs go on: a request is in flight then, and a call that waits was shown while it did.
 class EndsBeforeThePrograms final : public TierTest {
+public:
     using TierTest::TierTest;
     void TestBody() override {
         const TemporaryFolder folder(settings().places.scratch);
@@ -256,7 +263,7 @@ class EndsBeforeThePrograms final : public TierTest {
 // ---- of several tiers ----
 
 // The same requests and verdicts whatever the hooks. Left out: workloads in which a race or the clock decides.
-class TiersAgree final : public testing::Test {
+class TiersAgree : public testing::Test {
 public:
     explicit TiersAgree(std::string workload) : workload_(std::move(workload)) {}
 
@@ -264,7 +271,7 @@ public:
         std::map<std::string, std::multiset<std::string>> seen;
         for (const std::string& tier : settings().tiers) {
             const Attempt& made = attempt_of(tier);
-            const Run* run = made.session ? made.session->find(workload_) : nullptr;
+            const WorkloadRun* run = made.session ? made.session->find(workload_) : nullptr;
             if (run != nullptr && run->status == 0) {
                 seen[tier] = normalised(*run);
             }
@@ -280,7 +287,7 @@ public:
     }
 
 private:
-    static std::multiset<std::string> normalised(const Run& run) {
+    static std::multiset<std::string> normalised(const WorkloadRun& run) {
         std::multiset<std::string> texts;
         for (const Record* record : run.records) {
             const Record& r = *record;

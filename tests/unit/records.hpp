@@ -9,6 +9,7 @@
 
 #include "model/tracker.hpp"
 
+#include <fmt/format.h>
 #include <linux/aio_abi.h>
 
 #include <algorithm>
@@ -16,8 +17,29 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <ostream>
 #include <string_view>
 #include <vector>
+
+namespace inflight::model {
+
+// How a failed test shows them.
+inline void PrintTo(const Request& request, std::ostream* out) {
+    *out << fmt::format("{{iocb {:#x} {} {}..{} reaped {} res {}}}", request.address, name(request.outcome),
+                        request.submit_ns.value_or(0), request.complete_ns.value_or(0), request.reap_ns.value_or(0), request.result);
+}
+inline void PrintTo(const Cancel& cancel, std::ostream* out) {
+    *out << fmt::format("{{iocb {:#x} {}..{} {}{}: {}}}", cancel.address, cancel.start_ns, cancel.end_ns, name(cancel.verdict),
+                        cancel.certain ? "" : "?", cancel.reason);
+}
+inline void PrintTo(Outcome outcome, std::ostream* out) {
+    *out << name(outcome);
+}
+inline void PrintTo(Verdict verdict, std::ostream* out) {
+    *out << name(verdict);
+}
+
+}  // namespace inflight::model
 
 namespace inflight::model::test {
 
