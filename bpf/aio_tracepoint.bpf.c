@@ -152,7 +152,8 @@ static __always_inline void check_file(struct ifl_request_entry *entry, struct a
 		entry->request.file_id = 0;
 }
 
-static __always_inline void on_free(__u64 address, __u64 cache)
+/* `first`: of the three programs, the one that runs first. Only it may conclude that nobody knows the request. */
+static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 {
 	struct aio_kiocb *kiocb = (struct aio_kiocb *)address;
 	struct ifl_request_entry *entry;
@@ -164,7 +165,7 @@ static __always_inline void on_free(__u64 address, __u64 cache)
 		return;
 	entry = bpf_map_lookup_elem(&requests, &address);
 	if (!entry) {
-		if (!contexts_found || !kiocb_cache || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
+		if (!first || !contexts_found || !kiocb_cache || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
 			return;
 		kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
 		context = context_of(kioctx);
@@ -195,7 +196,7 @@ static __always_inline void on_free(__u64 address, __u64 cache)
 #define FREE_PROGRAM(n)                                                                                                \
 	SEC("raw_tp/kmem_cache_free") int tracepoint_free_##n(struct bpf_raw_tracepoint_args *ctx)                     \
 	{                                                                                                              \
-		on_free(ctx->args[1], ctx->args[2]);                                                                   \
+		on_free(ctx->args[1], ctx->args[2], n == 1);                                                                   \
 		return 0;                                                                                              \
 	}
 

@@ -31,6 +31,9 @@ static __always_inline void open_call_from(const struct pt_regs *regs, __u8 sysc
 
 	if (!wanted(current_task()))
 		return;
+	/* The entry points that x32 shares with x86-64. */
+	if (abi == IFL_ABI_X86_64 && BPF_CORE_READ(regs, orig_ax) & X32_SYSCALL_BIT)
+		abi = IFL_ABI_X32;
 	read_args(regs, abi, args);
 	open_call(syscall, abi, tier, args);
 }

@@ -247,7 +247,8 @@ enum ifl_context_state {
 	IFL_CONTEXT_CREATED = 1,
 	IFL_CONTEXT_FOUND = 2, /* existed before the hooks were attached */
 	IFL_CONTEXT_DESTROYED = 3,
-	IFL_CONTEXT_SNAPSHOT = 4, /* counters of a context that goes on */
+	IFL_CONTEXT_SNAPSHOT = 4, /* counters of a context that goes on, at the end of the trace */
+	IFL_CONTEXT_COUNTERS = 5, /* counters of a context whose process is about to be reported as ended */
 };
 
 struct ifl_context {

@@ -63,6 +63,26 @@ void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
     record.header.time_ns = time_ns;
 }
 
+ifl_context context_record(std::uint64_t kioctx, const ifl_context_entry& entry, ifl_context_state state, std::uint64_t time_ns) {
+    ifl_context record{};
+    set_header(record, IFL_CONTEXT, time_ns);
+    record.kioctx = kioctx;
+    record.context_id = entry.context_id;
+    record.ctx_id = entry.ctx_id;
+    record.created_ns = entry.created_ns;
+    record.submitted = entry.submitted;
+    record.completed = entry.completed;
+    record.in_flight = entry.in_flight;
+    record.in_flight_max = entry.in_flight_max;
+    record.capacity = entry.capacity;
+    record.max_reqs = entry.max_reqs;
+    record.pid = entry.pid;
+    record.uid = entry.uid;
+    record.state = static_cast<ifl_u8>(state);
+    std::copy(std::begin(entry.comm), std::end(entry.comm), std::begin(record.comm));
+    return record;
+}
+
 }  // namespace
 
 std::uint64_t monotonic_ns() {
@@ -108,6 +128,14 @@ int LiveSource::on_ring_record(void* self, void* data, std::size_t bytes) {
         return 0;
     }
     source.delivered_[record.cpu].at(record.kind)++;
+    if (record.kind == IFL_CONTEXT) {
+        source.context_owners_.insert(reinterpret_cast<const ifl_context&>(record).pid);
+    } else if (record.kind == IFL_PROCESS_EXIT) {
+        const auto pid = reinterpret_cast<const ifl_process_exit&>(record).pid;
+        if (source.context_owners_.erase(pid) != 0) {
+            source.deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
+        }
+    }
     source.sorter_.add(record);
     return 0;
 }
@@ -116,6 +144,9 @@ std::size_t LiveSource::drain() {
     std::size_t records = 0;
     for (ring_buffer* ring : rings_) {
         records += static_cast<std::size_t>(std::max(0, ring_buffer__consume(ring)));
+    }
+    if (!deaths_.empty() || !deaths_to_bury_.empty()) {
+        read_contexts_of_dead();
     }
     return records;
 }
@@ -210,24 +241,38 @@ void LiveSource::report_blocked_calls() {
 void LiveSource::read_contexts() {
     const std::uint64_t now_ns = monotonic_ns();
     for_each_entry<std::uint64_t, ifl_context_entry>(probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
-        ifl_context record{};
-        set_header(record, IFL_CONTEXT, now_ns);
-        record.kioctx = kioctx;
-        record.context_id = entry.context_id;
-        record.ctx_id = entry.ctx_id;
-        record.created_ns = entry.created_ns;
-        record.submitted = entry.submitted;
-        record.completed = entry.completed;
-        record.in_flight = entry.in_flight;
-        record.in_flight_max = entry.in_flight_max;
-        record.capacity = entry.capacity;
-        record.max_reqs = entry.max_reqs;
-        record.pid = entry.pid;
-        record.uid = entry.uid;
-        record.state = IFL_CONTEXT_SNAPSHOT;
-        std::copy(std::begin(entry.comm), std::end(entry.comm), std::begin(record.comm));
-        sorter_.add(record.header);
+        sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_SNAPSHOT, now_ns).header);
     });
+}
+
+// Nothing in the kernel tells the end of a context whose process just ends: its counters are read when the process is
+// seen to end, and its entry removed when nothing can refer to it any more.
+void LiveSource::read_contexts_of_dead() {
+    constexpr std::uint64_t bury_after_ns = 1'000'000'000;
+    const std::uint64_t now_ns = monotonic_ns();
+    std::unordered_set<std::uint32_t> buried;
+    while (!deaths_to_bury_.empty() && deaths_to_bury_.front().time_ns + bury_after_ns < now_ns) {
+        buried.insert(deaths_to_bury_.front().pid);
+        deaths_to_bury_.pop_front();
+    }
+    if (deaths_.empty() && buried.empty()) {
+        return;
+    }
+    std::vector<std::uint64_t> removed;
+    for_each_entry<std::uint64_t, ifl_context_entry>(probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
+        const auto death = std::ranges::find(deaths_, entry.pid, &Death::pid);
+        if (death != deaths_.end()) {
+            // Just before the record of the end, which is in the sorter already.
+            sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_COUNTERS, death->time_ns - 1).header);
+        } else if (buried.contains(entry.pid) && !context_owners_.contains(entry.pid)) {
+            removed.push_back(kioctx);
+        }
+    });
+    for (const std::uint64_t kioctx : removed) {
+        bpf_map_delete_elem(probes_.contexts_fd(), &kioctx);
+    }
+    deaths_to_bury_.insert(deaths_to_bury_.end(), deaths_.begin(), deaths_.end());
+    deaths_.clear();
 }
 
 model::Losses LiveSource::losses() const {

@@ -6,9 +6,11 @@
 #include "probe/loader.hpp"
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 struct ring_buffer;
@@ -42,6 +44,7 @@ private:
     Result<void> take_snapshot(bool final);
     void report_blocked_calls();
     void read_contexts();
+    void read_contexts_of_dead();
     static int on_ring_record(void* self, void* data, std::size_t bytes);
 
     probe::Probes probes_;
@@ -53,6 +56,13 @@ private:
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
+    std::unordered_set<std::uint32_t> context_owners_;  // processes that have, or had, a context
+    struct Death {
+        std::uint32_t pid = 0;
+        std::uint64_t time_ns = 0;
+    };
+    std::vector<Death> deaths_;       // of owners, since the last drain
+    std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };
 
 // CLOCK_MONOTONIC, the clock of the records.

@@ -44,13 +44,14 @@ Result<Child> Child::prepare(std::vector<std::string> command) {
     if (::pipe2(go.data(), O_CLOEXEC) != 0 || ::pipe2(exec_error.data(), O_CLOEXEC) != 0) {
         return failure("start " + command.front(), describe_errno(errno));
     }
-    UniqueFd go_read(go[0]);
-    UniqueFd error_write(exec_error[1]);
+    const UniqueFd go_read(go[0]);
+    const UniqueFd error_write(exec_error[1]);
     Child child;
     child.go_.reset(go[1]);
     child.exec_error_.reset(exec_error[0]);
     child.name_ = command.front();
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (auto& argument : command) {
         arguments.push_back(argument.data());
     }

@@ -156,16 +156,15 @@ Request Tracker::request_from(const ifl_request& record) const {
     return request;
 }
 
-void Tracker::decide_outcome(Tracked& tracked) const {
+void Tracker::decide_outcome(Tracked& tracked) {
     Request& request = *tracked.request;
     if (!request.complete_ns) {
         request.outcome = Outcome::in_flight;
-    } else if (tracked.taken_ns && request.result == 0) {
+    } else if (request.result == 0 && (tracked.taken_ns || (request.poll_cancelled && !request.context_dead))) {
+        // A context that goes away cancels its polls too; those are abandoned, unless an io_cancel came before.
         request.outcome = Outcome::cancelled;
     } else if (request.context_dead) {
         request.outcome = Outcome::abandoned;
-    } else if (request.poll_cancelled && request.result == 0) {
-        request.outcome = Outcome::cancelled;
     } else {
         request.outcome = request.result < 0 ? Outcome::failed : Outcome::completed;
     }
@@ -248,7 +247,7 @@ void Tracker::hand_out(Tracked& tracked) {
     }
 }
 
-void Tracker::remember(ContextState& context, const TrackedPtr& tracked) {
+void Tracker::remember(ContextState& context, const TrackedPtr& tracked) const {
     constexpr std::size_t kept_per_iocb = 4;
     if (context.history.size() >= options_.history_limit / 2) {
         context.history_dropped = context.history_dropped || !context.older_history.empty();
@@ -416,8 +415,13 @@ void Tracker::on_context(const ifl_context& record) {
                 graves_order_.emplace_back(context.pid, context.ctx_id);
             }
             break;
+        case IFL_CONTEXT_COUNTERS:
+            return;
         default:
-            context.change = state.gone ? ContextChange::destroyed : ContextChange::at_end;
+            if (state.gone) {
+                return;
+            }
+            context.change = ContextChange::at_end;
             break;
     }
     sink_.on_context(context);
@@ -433,6 +437,7 @@ void Tracker::on_process_exit(const ifl_process_exit& record) {
         state->gone_ns = record.header.time_ns;
         state->context.change = ContextChange::destroyed;
         state->context.by_exit = true;
+        state->context.in_flight = 0;  // the kernel lets no request outlive the memory of its process
         state->context.time_ns = record.header.time_ns;
         state->context.destroyed_ns = record.header.time_ns;
         gone_order_.emplace_back(record.header.time_ns, id);

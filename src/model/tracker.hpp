@@ -114,12 +114,12 @@ private:
     void on_process_exit(const ifl_process_exit& record);
 
     [[nodiscard]] Request request_from(const ifl_request& record) const;
-    void decide_outcome(Tracked& tracked) const;
+    static void decide_outcome(Tracked& tracked);
     ContextState& context_state(std::uint64_t context_id);
     [[nodiscard]] static bool take_early_reap(ContextState& context, Request& request);
     void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid);
     void hand_out(Tracked& tracked);
-    void remember(ContextState& context, const TrackedPtr& tracked);
+    void remember(ContextState& context, const TrackedPtr& tracked) const;
     [[nodiscard]] static std::vector<TrackedPtr> finished_of(const ContextState& context, std::uint64_t address);
     void tell_pending(const TrackedPtr& tracked);
     void forget_oldest_unreaped(ContextState& context);

@@ -62,6 +62,7 @@ enum class Origin : std::uint8_t {
     user,    // U: user memory, which can change after the kernel has read it
 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): ordered for the reader
 struct Request {
     Family family = Family::aio;
     Tier tier = Tier::none;

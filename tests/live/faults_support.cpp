@@ -17,9 +17,14 @@ namespace inflight::faults {
 
 namespace {
 
-std::string from_environment(const char* name, const char* otherwise) {
+std::string from_environment(const char* name, const std::string& otherwise) {
     const char* value = std::getenv(name);
     return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+// Everything is built into one folder.
+std::string build_folder() {
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path();
 }
 
 const Value* member(const Value& value, const char* key) {
@@ -34,11 +39,11 @@ const Value* member(const Value& value, const char* key) {
 }  // namespace
 
 std::string inflight_path() {
-    return from_environment("INFLIGHT_BIN", INFLIGHT_BINARY_DIR "/inflight");
+    return from_environment("INFLIGHT_BIN", build_folder() + "/inflight");
 }
 
 std::string workload(std::string_view name) {
-    return from_environment("INFLIGHT_WORKLOADS", INFLIGHT_BINARY_DIR "/workloads") + "/" + std::string(name);
+    return from_environment("INFLIGHT_WORKLOADS", build_folder() + "/workloads") + "/" + std::string(name);
 }
 
 std::optional<std::string> find_program(const std::string& name) {
