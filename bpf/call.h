@@ -87,38 +87,59 @@ static __always_inline void read_key(struct ifl_call *call, __u64 iocb)
 		call->key_state = IFL_READ_OK;
 }
 
+/* The current thread's entry, made when it makes its first call. */
+static __always_inline struct ifl_call_entry *thread_entry(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
+	struct ifl_call_entry *entry = bpf_map_lookup_elem(&calls, &tid), *empty;
+
+	if (entry)
+		return entry;
+	empty = bpf_map_lookup_elem(&blank, &zero);
+	if (empty && bpf_map_update_elem(&calls, &tid, empty, BPF_ANY))
+		COUNT(calls_untracked);
+	return bpf_map_lookup_elem(&calls, &tid);
+}
+
+/* These are rare, and the model needs them whatever the user wants to see. */
+static __always_inline bool is_always_written(__u8 syscall)
+{
+	return syscall == IFL_IO_SETUP || syscall == IFL_IO_DESTROY || syscall == IFL_IO_CANCEL;
+}
+
 static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const __u64 args[6])
 {
 	struct task_struct *task = current_task();
 	__u64 now = bpf_ktime_get_ns();
-	__u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
-	struct ifl_call_entry *entry = bpf_map_lookup_elem(&calls, &tid), *empty;
+	struct ifl_call_entry *entry = thread_entry();
 	struct kioctx *kioctx;
 	struct ifl_call *call;
 
-	if (entry) {
-		COUNT(exits_missed);
-		write_call(&entry->call, IFL_CALL_EXIT_MISSED, 0, tier, now);
-	}
-	empty = bpf_map_lookup_elem(&blank, &zero);
-	if (!empty)
-		return;
-	if (bpf_map_update_elem(&calls, &tid, empty, BPF_ANY)) {
-		COUNT(calls_untracked);
-		return;
-	}
-	entry = bpf_map_lookup_elem(&calls, &tid);
 	if (!entry)
 		return;
 	call = &entry->call;
+	if (entry->open) {
+		COUNT(exits_missed);
+		write_call(call, IFL_CALL_EXIT_MISSED, 0, tier, now);
+	}
+	__builtin_memset(call, 0, sizeof(*call));
+	entry->attempt_open = 0;
+	entry->held_full = 0;
+	entry->open = 1;
 	call->header.tier = tier;
 	call->call_id = next_id();
 	call->start_ns = now;
 	__builtin_memcpy(call->args, args, sizeof(call->args));
 	call->syscall = syscall;
 	call->abi = abi;
-	describe_task(&call->task, task);
-	note_cgroup(task, call->task.cgroup_id, now);
+	if (is_always_written(syscall) || config.calls_wanted & (1u << syscall))
+		describe_task(&call->task, task);
+	else
+		describe_current_briefly(&call->task);
+	if (entry->cgroup_noted != call->task.cgroup_id) {
+		note_cgroup(task, call->task.cgroup_id, now);
+		entry->cgroup_noted = call->task.cgroup_id;
+	}
 	if (abi == IFL_ABI_X32) {
 		call->flags = IFL_CALL_NOT_DECODED;
 		return;
@@ -285,8 +306,11 @@ static __always_inline void close_submit(struct ifl_call_entry *entry, __s64 ret
 		call->entries_skipped = call->args[1] - batch.count;
 		bpf_loop(MAX_BATCH / IFL_IOCBS_PER_RECORD, write_iocbs, &batch, 0);
 	}
-	if (wanted_call || now - call->start_ns >= config.slow_submit_ns)
-		write_call(call, 0, ret, tier, now);
+	if (!wanted_call && now - call->start_ns < config.slow_submit_ns)
+		return;
+	if (!described_in_full(&call->task))
+		describe_task(&call->task, current_task());
+	write_call(call, 0, ret, tier, now);
 }
 
 static __always_inline void close_getevents(struct ifl_call_entry *entry, __s64 ret, __u8 tier, __u64 now)
@@ -334,13 +358,6 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 		}
 	}
 	write_call(call, 0, ret, tier, now);
-}
-
-static __always_inline void forget_call(void)
-{
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-
-	bpf_map_delete_elem(&calls, &tid);
 }
 
 #endif

@@ -80,7 +80,7 @@ static __always_inline void close_current_call(__s64 ret, __u8 tier)
 	if (entry->call.syscall == IFL_IO_SUBMIT)
 		settle_attempt(entry, ret > 0 && entry->call.attempted <= ret);
 	close_call(entry, ret, tier);
-	forget_call();
+	entry->open = 0;
 }
 
 static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb, __u8 tier)
@@ -98,7 +98,7 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb, __u8 tie
 	    request->flags & IFL_REQ_IOCB_UNREAD) {
 		struct ifl_unbound_key key = {.kioctx = kioctx, .iocb = iocb};
 
-		name_file(&call->attempt, file_of_fd(current_task(), request->fd));
+		name_file(call, file_of_fd(current_task(), request->fd));
 		call->attempt_unbound = 1;
 		if (bpf_map_update_elem(&unbound, &key, &call->attempt, BPF_ANY))
 			COUNT(requests_untracked);
@@ -128,7 +128,7 @@ static __always_inline void show_request(__u64 kiocb, const struct iocb *iocb)
 		call->attempt.request.flags |= IFL_REQ_KERNEL_IOCB;
 	}
 	drop_unbound(call);
-	name_file(&call->attempt, BPF_CORE_READ((struct aio_kiocb *)kiocb, ki_filp));
+	name_file(call, BPF_CORE_READ((struct aio_kiocb *)kiocb, ki_filp));
 	bind_attempt(call, kiocb);
 }
 

@@ -11,8 +11,9 @@
 static __always_inline struct ifl_call_entry *current_call(void)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct ifl_call_entry *entry = bpf_map_lookup_elem(&calls, &tid);
 
-	return bpf_map_lookup_elem(&calls, &tid);
+	return entry && entry->open ? entry : NULL;
 }
 
 static __always_inline void take_iocb(struct ifl_request *request, const struct iocb *iocb)
@@ -104,10 +105,19 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 	account_attempt(call);
 }
 
-static __always_inline void name_file(struct ifl_request_entry *entry, struct file *file)
+/* Most requests are for the file of the one before. */
+static __always_inline void name_file(struct ifl_call_entry *call, struct file *file)
 {
-	entry->file = (__u64)file;
-	entry->request.file_id = file_id_of(file, entry->request.submit_ns);
+	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = (__u64)BPF_CORE_READ(file, f_inode);
+
+	call->attempt.file = (__u64)file;
+	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode || !call->last_file_id) {
+		call->last_file = (__u64)file;
+		call->last_dentry = dentry;
+		call->last_inode = inode;
+		call->last_file_id = file_id_of(file, call->attempt.request.submit_ns);
+	}
+	call->attempt.request.file_id = call->last_file_id;
 }
 
 /* What only the completed struct aio_kiocb tells. */
@@ -240,7 +250,7 @@ static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 		call->attempt_bound = 1;
 		call->attempt.request.kiocb = address;
 		call->attempt.request.flags |= IFL_REQ_SYNC;
-		name_file(&call->attempt, BPF_CORE_READ(kiocb, ki_filp));
+		name_file(call, BPF_CORE_READ(kiocb, ki_filp));
 		take_completion(&call->attempt.request, kiocb, now, true);
 		write_request(&call->attempt.request, tier);
 		account_end(key.kioctx, call->attempt.request.context_id);

@@ -120,6 +120,23 @@ static __always_inline void describe_task(struct ifl_task *out, struct task_stru
 	BPF_CORE_READ_INTO(&out->comm, task, comm);
 }
 
+/* What every record has, of the current task; the helpers cost a fraction of the reads above. */
+static __always_inline void describe_current_briefly(struct ifl_task *out)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	out->pid = pid_tgid >> 32;
+	out->tid = (__u32)pid_tgid;
+	out->uid = (__u32)bpf_get_current_uid_gid();
+	out->cgroup_id = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(out->comm, sizeof(out->comm));
+}
+
+static __always_inline bool described_in_full(const struct ifl_task *task)
+{
+	return task->pid_ns;
+}
+
 static __always_inline bool in_compat_call(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;

@@ -41,22 +41,32 @@ struct ifl_context_entry {
 	char comm[IFL_COMM_BYTES];
 };
 
-/* A system call in progress, keyed by thread. Only for tasks that the filter let through. */
+/*
+ * A thread that has made a call, keyed by its id, and the call while it is `open`. Only for tasks that the filter let
+ * through. It stays until the thread ends: making it anew for each call would cost more than all the rest.
+ */
 struct ifl_call_entry {
 	struct ifl_call call;
+	ifl_u64 cgroup_noted; /* the last one whose record was written */
+	ifl_u64 last_file;    /* struct file *, dentry and inode of the last request, and our number of that file */
+	ifl_u64 last_dentry;
+	ifl_u64 last_inode;
+	ifl_u64 last_file_id;
 	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
 	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
 	ifl_u32 in_flight_seen;		  /* of its context, with this attempt */
+	ifl_u8 open;			  /* the call has not returned */
 	ifl_u8 attempt_open;		  /* not known yet whether it is accepted */
 	ifl_u8 attempt_bound;		  /* it is in the table of requests, or was and has ended */
 	ifl_u8 attempt_unbound;		  /* it is in the table of unbound submissions */
 	ifl_u8 held_full;
+	ifl_u8 reserved[7];
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + sizeof(ifl_request_entry) + sizeof(ifl_request) + 8,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 40 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
 	      "no hidden padding");
 #endif
 

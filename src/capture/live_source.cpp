@@ -220,7 +220,7 @@ void LiveSource::report_blocked_calls() {
     const std::uint64_t now_ns = monotonic_ns();
     std::unordered_map<std::uint32_t, std::uint64_t> still;
     for_each_entry<std::uint32_t, ifl_call_entry>(probes_.calls_fd(), [&](std::uint32_t tid, const ifl_call_entry& entry) {
-        if (entry.call.call_id == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
+        if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
             return;
         }
         still.emplace(tid, entry.call.call_id);

@@ -6,8 +6,10 @@
 #include "model/files.hpp"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -117,8 +119,10 @@ Result<void> filter_by_cgroup(const fs::path& given, ifl_config& config) {
     const auto [end, unused] = std::mismatch(root->begin(), root->end(), given.begin(), given.end());
     const fs::path path = (end == root->end() ? given : *root / given.relative_path()).lexically_normal();
     struct stat info{};
-    if (::stat(path.c_str(), &info) != 0) {
-        return failure("--cgroup " + given.string(), describe_errno(errno),
+    struct statfs system{};
+    const bool there = ::stat(path.c_str(), &info) == 0 && ::statfs(path.c_str(), &system) == 0;
+    if (!there || !S_ISDIR(info.st_mode) || system.f_type != CGROUP2_SUPER_MAGIC) {
+        return failure("--cgroup " + given.string(), there ? "this is no cgroup" : describe_errno(errno),
                        "give a path below " + root->string() + ", or as /proc/PID/cgroup shows it behind 0::");
     }
     const auto relative = path.lexically_relative(*root);

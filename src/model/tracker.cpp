@@ -23,9 +23,23 @@ const Record* as(const ifl_header& header) {
     return header.size_bytes >= sizeof(Record) ? reinterpret_cast<const Record*>(&header) : nullptr;
 }
 
-// An iocb address is used again, and so is a kernel address; both and the time of submission are one request.
-bool same_request(const Request& a, const Request& b) {
-    return a.kernel_address == b.kernel_address && a.address == b.address && a.submit_ns == b.submit_ns;
+// Whether an event that was reaped then may be that of the request.
+bool may_be_event_of(const Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
+    return (!request.user_data_known || request.user_data == event.data) && (!request.result_known || request.result == event.res) &&
+           request.submit_ns.value_or(0) <= reaped_ns;
+}
+
+void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
+    request.reap_ns = reaped_ns;
+    if (*request.complete_ns > reaped_ns) {
+        request.complete_ns = reaped_ns;
+        request.completion_exact = false;
+    }
+    if (!request.result_known) {
+        request.result = event.res;
+        request.result2 = event.res2;
+        request.result_known = true;
+    }
 }
 
 std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
@@ -33,12 +47,6 @@ std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
 }
 
 }  // namespace
-
-bool Tracker::could_have_taken(const ifl_call& call, const Request& request) {
-    const bool accepted = call.ret == -EINPROGRESS || call.ret == 0;
-    return accepted && call.context_id == request.context_id && call.args[1] == request.address && request.poll_cancelled &&
-           request.complete_ns && *request.complete_ns >= call.start_ns;
-}
 
 Tracker::Tracker(TrackerOptions options, Sink& sink) : options_(options), sink_(sink) {}
 Tracker::~Tracker() = default;
@@ -139,8 +147,8 @@ Request Tracker::request_from(const ifl_request& record) const {
     if (record.submit_ns != 0) {
         request.submit_ns = record.submit_ns;
     }
-    if (record.complete_ns != 0) {
-        request.complete_ns = record.complete_ns;
+    if (record.state != IFL_REQUEST_IN_FLIGHT) {
+        request.complete_ns = record.complete_ns != 0 ? record.complete_ns : record.header.time_ns;
     }
     request.result = record.result;
     request.result2 = record.result2;
@@ -193,11 +201,6 @@ void Tracker::on_request(const ifl_request& record) {
     decide_outcome(*tracked);
     remember(context, tracked);
     tell_pending(tracked);
-    const auto [first, last] = context.in_flight.equal_range(request.address);
-    const auto same = std::find_if(first, last, [&](const auto& entry) { return same_request(*entry.second->request, request); });
-    if (same != last) {
-        context.in_flight.erase(same);
-    }
     if (take_early_reap(context, request)) {
         decide_outcome(*tracked);
         hand_out(*tracked);
@@ -205,11 +208,15 @@ void Tracker::on_request(const ifl_request& record) {
     }
     if (request.outcome == Outcome::abandoned || context.gone || record.context_id == 0) {
         hand_out(*tracked);
+    } else {
+        context.waiting.push_back(tracked);
+    }
+    if (record.context_id == 0) {
         return;
     }
+    // Also when it was abandoned: an io_getevents that was waiting when its context was destroyed may return its event.
     context.unreaped.emplace(request.address, tracked);
     context.completed_order.push_back(tracked);
-    context.waiting.push_back(tracked);
     // The ring holds as many events as the context takes requests: with more than that, the oldest has been reaped in
     // user space, without a call.
     const std::size_t capacity = context.context.capacity == 0 ? options_.history_limit : context.context.capacity;
@@ -247,77 +254,20 @@ void Tracker::hand_out(Tracked& tracked) {
     }
 }
 
-void Tracker::remember(ContextState& context, const TrackedPtr& tracked) const {
-    constexpr std::size_t kept_per_iocb = 4;
-    if (context.history.size() >= options_.history_limit / 2) {
-        context.history_dropped = context.history_dropped || !context.older_history.empty();
-        context.older_history = std::exchange(context.history, {});
-    }
-    auto& requests = context.history[tracked->request->address];
-    if (requests.size() == kept_per_iocb) {
-        requests.erase(requests.begin());
-    }
-    requests.push_back(tracked);
-}
-
-std::vector<Tracker::TrackedPtr> Tracker::finished_of(const ContextState& context, std::uint64_t address) {
-    std::vector<TrackedPtr> finished;
-    for (const auto* generation : {&context.older_history, &context.history}) {
-        if (const auto found = generation->find(address); found != generation->end()) {
-            finished.insert(finished.end(), found->second.begin(), found->second.end());
-        }
-    }
-    return finished;
-}
-
-// A cancel may be waiting for exactly this end, or to learn what was in flight when it was made.
-void Tracker::tell_pending(const TrackedPtr& tracked) {
-    const Request& request = *tracked->request;
-    const auto [first, last] = pending_by_iocb_.equal_range(request.address);
-    PendingCancel* taker = nullptr;
-    for (auto each = first; each != last; ++each) {
-        PendingCancel& pending = *each->second;
-        if (pending.call.context_id != request.context_id || request.submit_ns.value_or(0) > pending.call.header.time_ns) {
-            continue;
-        }
-        pending.finished.push_back(tracked);
-        const bool earlier = taker == nullptr || pending.call.start_ns < taker->call.start_ns;
-        if (!pending.taken && earlier && could_have_taken(pending.call, request)) {
-            taker = &pending;
-        }
-    }
-    if (taker != nullptr) {
-        taker->taken = tracked;
-        tracked->taken_ns = taker->call.start_ns;
-        decide_outcome(*tracked);
-        resolve_pending(0, false);
-    }
-}
-
 // The event of a request may have been reaped before its record came: it was on its way, or no hook saw the end.
 bool Tracker::take_early_reap(ContextState& context, Request& request) {
     const auto [first, last] = context.early_reaps.equal_range(request.address);
     auto best = last;
     for (auto each = first; each != last; ++each) {
         const EarlyReap& early = each->second;
-        const bool same = !request.result_known || (early.event.res == request.result && early.event.data == request.user_data);
-        if (same && early.time_ns >= request.submit_ns.value_or(0) && (best == last || early.time_ns < best->second.time_ns)) {
+        if (may_be_event_of(request, early.event, early.time_ns) && (best == last || early.time_ns < best->second.time_ns)) {
             best = each;
         }
     }
     if (best == last) {
         return false;
     }
-    request.reap_ns = best->second.time_ns;
-    if (*request.complete_ns > *request.reap_ns) {
-        request.complete_ns = request.reap_ns;
-        request.completion_exact = false;
-    }
-    if (!request.result_known) {
-        request.result = best->second.event.res;
-        request.result2 = best->second.event.res2;
-        request.result_known = true;
-    }
+    take_reaping(request, best->second.event, best->second.time_ns);
     context.early_reaps.erase(best);
     return true;
 }
@@ -327,8 +277,8 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
     auto best = last;
     for (auto each = first; each != last; ++each) {
         const Request& request = *each->second->request;
-        const bool same = request.user_data == event.data && request.result == event.res;
-        if (same && (best == last || *request.complete_ns < *best->second->request->complete_ns)) {
+        const bool earlier = best == last || *request.complete_ns < *best->second->request->complete_ns;
+        if (earlier && may_be_event_of(request, event, time_ns)) {
             best = each;
         }
     }
@@ -338,16 +288,15 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
     }
     const TrackedPtr tracked = best->second;
     context.unreaped.erase(best);
-    Request& request = *tracked->request;
-    request.reap_ns = time_ns;
-    if (*request.complete_ns > time_ns) {
-        request.complete_ns = time_ns;
-        request.completion_exact = false;
+    take_reaping(*tracked->request, event, time_ns);
+    if (!tracked->handed_out) {
+        decide_outcome(*tracked);
     }
     hand_out(*tracked);
-    // Events are reaped in the order in which they were queued, so the front is the one to go.
-    while (!context.completed_order.empty() && context.completed_order.front()->request->reap_ns) {
-        context.completed_order.pop_front();
+    // The front may have been reaped in user space and never go: now and then the others behind it are removed.
+    constexpr std::size_t not_worth_it = 64;
+    if (context.completed_order.size() > 2 * context.unreaped.size() + not_worth_it) {
+        std::erase_if(context.completed_order, [](const TrackedPtr& each) { return each->request->reap_ns.has_value(); });
     }
     hand_out_waiting(context, 0);
 }
@@ -366,16 +315,6 @@ void Tracker::on_io_events(const ifl_io_events& record) {
         partial.time_ns = record.header.time_ns;
         partial.returned.insert(partial.returned.end(), &record.events[0], &record.events[count]);
     }
-}
-
-void Tracker::on_iocbs(const ifl_iocbs& record) {
-    const std::size_t count = std::min<std::size_t>(record.count, IFL_IOCBS_PER_RECORD);
-    auto& partial = partial_[record.call_id];
-    if (partial.iocbs.empty()) {
-        partial.first_index = record.first_index;
-    }
-    partial.time_ns = record.header.time_ns;
-    partial.iocbs.insert(partial.iocbs.end(), &record.iocbs[0], &record.iocbs[count]);
 }
 
 void Tracker::on_context(const ifl_context& record) {
@@ -411,8 +350,11 @@ void Tracker::on_context(const ifl_context& record) {
                 state.gone = true;
                 state.gone_ns = record.header.time_ns;
                 gone_order_.emplace_back(record.header.time_ns, record.context_id);
-                graves_[{context.pid, context.ctx_id}] = {.pid = context.pid, .destroyed_ns = record.header.time_ns};
-                graves_order_.emplace_back(context.pid, context.ctx_id);
+                // The next context of the process is often made at the same address: that grave is a young one again.
+                const std::pair name(context.pid, context.ctx_id);
+                std::erase(graves_order_, name);
+                graves_order_.push_back(name);
+                graves_[name] = {.pid = context.pid, .destroyed_ns = record.header.time_ns};
             }
             break;
         case IFL_CONTEXT_COUNTERS:
@@ -443,29 +385,11 @@ void Tracker::on_process_exit(const ifl_process_exit& record) {
         gone_order_.emplace_back(record.header.time_ns, id);
         sink_.on_context(state->context);
     }
-}
-
-void Tracker::on_in_flight(const ifl_request& record) {
-    auto tracked = std::make_shared<Tracked>();
-    tracked->request = std::make_shared<Request>(request_from(record));
-    snapshot_.push_back(std::move(tracked));
-}
-
-void Tracker::on_snapshot(const ifl_snapshot& record) {
-    for (auto& [id, state] : contexts_) {
-        state->in_flight.clear();
+    // Its number will be another process's.
+    if (graves_.lower_bound({record.pid, 0}) != graves_.upper_bound({record.pid, ~std::uint64_t{0}})) {
+        std::erase_if(graves_, [&record](const auto& entry) { return entry.first.first == record.pid; });
+        std::erase_if(graves_order_, [&record](const auto& name) { return name.first == record.pid; });
     }
-    for (auto& tracked : snapshot_) {
-        const Request& request = *tracked->request;
-        ContextState& context = context_state(request.context_id);
-        const auto finished = finished_of(context, request.address);
-        const bool ended = std::ranges::any_of(finished, [&](const auto& each) { return same_request(*each->request, request); });
-        if (!ended) {
-            context.in_flight.emplace(request.address, std::move(tracked));
-        }
-    }
-    snapshot_.clear();
-    resolve_pending(record.header.time_ns, record.final != 0);
 }
 
 // Events that io_getevents returned of requests whose completion no hook has shown.
@@ -532,7 +456,10 @@ void Tracker::retire_contexts(std::uint64_t now_ns) {
         if (std::ranges::any_of(pending_, used)) {
             break;
         }
-        contexts_.erase(id);
+        // Events without a completion are settled at the end, when it is known what was in flight then.
+        if (const auto found = contexts_.find(id); found != contexts_.end() && found->second->early_reaps.empty()) {
+            contexts_.erase(found);
+        }
         gone_order_.pop_front();
     }
     while (graves_order_.size() > graves_limit) {

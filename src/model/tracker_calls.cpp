@@ -27,7 +27,63 @@ Finding finding_of(const ifl_call& call) {
     return finding;
 }
 
+// An iocb address is used again, and so is a kernel address; both and the time of submission are one request. The kernel
+// address of an fsync is known at its end only.
+bool same_request(const Request& a, const Request& b) {
+    const bool addresses_differ = a.kernel_address != 0 && b.kernel_address != 0 && a.kernel_address != b.kernel_address;
+    return !addresses_differ && a.address == b.address && a.submit_ns == b.submit_ns;
+}
+
+// More than the kernel side reads of one io_submit.
+constexpr std::uint64_t iocbs_limit = 1U << 16U;
+
+constexpr std::uint16_t poll_opcode = 5;  // IOCB_CMD_POLL
+
+bool accepted(const ifl_call& call) {
+    return call.ret == -EINPROGRESS || call.ret == 0;
+}
+
+// Of the requests in flight with the iocb of an accepted cancel, the one that it took: polls can be cancelled, and the
+// kernel's list is in the order of submission (fs/aio.c, io_cancel). `last`: none.
+template <typename Iterator>
+Iterator taken_in_flight(Iterator first, Iterator last, const ifl_call& call) {
+    const auto rank = [](const Request& request) {
+        return std::pair(request.opcode.value_or(poll_opcode) != poll_opcode, request.submit_ns.value_or(0));
+    };
+    Iterator best = last;
+    for (auto each = first; each != last; ++each) {
+        const Request& request = *each->second->request;
+        if (each->second->taken_ns || request.submit_ns.value_or(0) > call.header.time_ns) {
+            continue;
+        }
+        if (best == last || rank(request) < rank(*best->second->request)) {
+            best = each;
+        }
+    }
+    return best;
+}
+
 }  // namespace
+
+bool Tracker::could_have_taken(const ifl_call& call, const Request& request) {
+    return accepted(call) && call.context_id == request.context_id && call.args[1] == request.address && request.poll_cancelled &&
+           request.complete_ns && *request.complete_ns >= call.start_ns;
+}
+
+void Tracker::on_iocbs(const ifl_iocbs& record) {
+    const std::size_t count = std::min<std::size_t>(record.count, IFL_IOCBS_PER_RECORD);
+    auto& partial = partial_[record.call_id];
+    if (partial.iocbs.empty()) {
+        partial.first_index = record.first_index;
+    }
+    partial.time_ns = record.header.time_ns;
+    // Where a record was lost the others keep their places.
+    const std::uint64_t place = record.first_index - std::uint64_t{partial.first_index};
+    if (place > partial.iocbs.size() && place < iocbs_limit) {
+        partial.iocbs.resize(place);
+    }
+    partial.iocbs.insert(partial.iocbs.end(), &record.iocbs[0], &record.iocbs[count]);
+}
 
 void Tracker::on_call(const ifl_call& record) {
     if (record.syscall == IFL_IO_SUBMIT) {
@@ -65,6 +121,10 @@ void Tracker::emit_event(const ifl_call& record) {
     if (const auto found = partial_.find(record.call_id); found != partial_.end()) {
         auto index = found->second.first_index;
         for (const auto& iocb : found->second.iocbs) {
+            if (iocb.state == IFL_READ_NOT_TRIED) {
+                index++;
+                continue;
+            }
             IocbArgument argument{.index = index++, .address = iocb.address, .readable = iocb.state == IFL_READ_OK, .bytes = {}, .file = {}};
             std::copy(std::begin(iocb.bytes), std::end(iocb.bytes), argument.bytes.begin());
             if (const auto file = files_.find(iocb.file_id); file != files_.end()) {
@@ -125,6 +185,83 @@ bool Tracker::decidable_at_once(const ifl_call& call) {
         return false;
     }
     return (call.key_state == IFL_READ_OK && call.aio_key != 0) || (call.flags & IFL_CALL_CTX_AT_ENTRY) == 0;
+}
+
+void Tracker::remember(ContextState& context, const TrackedPtr& tracked) const {
+    constexpr std::size_t kept_per_iocb = 4;
+    if (context.history.size() >= options_.history_limit / 2 && !context.history.contains(tracked->request->address)) {
+        context.history_dropped = context.history_dropped || !context.older_history.empty();
+        context.older_history = std::exchange(context.history, {});
+    }
+    auto& requests = context.history[tracked->request->address];
+    if (requests.size() == kept_per_iocb) {
+        requests.erase(requests.begin());
+    }
+    requests.push_back(tracked);
+    const auto [first, last] = context.in_flight.equal_range(tracked->request->address);
+    const auto same = std::find_if(first, last, [&tracked](const auto& entry) {
+        return same_request(*entry.second->request, *tracked->request);
+    });
+    if (same != last) {
+        context.in_flight.erase(same);
+    }
+}
+
+std::vector<Tracker::TrackedPtr> Tracker::finished_of(const ContextState& context, std::uint64_t address) {
+    std::vector<TrackedPtr> finished;
+    for (const auto* generation : {&context.older_history, &context.history}) {
+        if (const auto found = generation->find(address); found != generation->end()) {
+            finished.insert(finished.end(), found->second.begin(), found->second.end());
+        }
+    }
+    return finished;
+}
+
+// A cancel may be waiting for exactly this end, or to learn what was in flight when it was made.
+void Tracker::tell_pending(const TrackedPtr& tracked) {
+    const Request& request = *tracked->request;
+    const auto [first, last] = pending_by_iocb_.equal_range(request.address);
+    PendingCancel* taker = nullptr;
+    for (auto each = first; each != last; ++each) {
+        PendingCancel& pending = *each->second;
+        if (pending.call.context_id != request.context_id || request.submit_ns.value_or(0) > pending.call.header.time_ns) {
+            continue;
+        }
+        pending.finished.push_back(tracked);
+        const bool earlier = taker == nullptr || pending.call.start_ns < taker->call.start_ns;
+        if (!pending.taken && earlier && could_have_taken(pending.call, request)) {
+            taker = &pending;
+        }
+    }
+    if (taker != nullptr) {
+        taker->taken = tracked;
+        tracked->taken_ns = taker->call.start_ns;
+        decide_outcome(*tracked);
+        resolve_pending(0, false);
+    }
+}
+
+void Tracker::on_in_flight(const ifl_request& record) {
+    auto tracked = std::make_shared<Tracked>();
+    tracked->request = std::make_shared<Request>(request_from(record));
+    snapshot_.push_back(std::move(tracked));
+}
+
+void Tracker::on_snapshot(const ifl_snapshot& record) {
+    for (auto& [id, state] : contexts_) {
+        state->in_flight.clear();
+    }
+    for (auto& tracked : snapshot_) {
+        const Request& request = *tracked->request;
+        ContextState& context = context_state(request.context_id);
+        const auto finished = finished_of(context, request.address);
+        const bool ended = std::ranges::any_of(finished, [&](const auto& each) { return same_request(*each->request, request); });
+        if (!ended) {
+            context.in_flight.emplace(request.address, std::move(tracked));
+        }
+    }
+    snapshot_.clear();
+    resolve_pending(record.header.time_ns, record.final != 0);
 }
 
 // The target of an accepted cancel may have completed, in a worker, before the call itself returned.
@@ -195,10 +332,6 @@ void Tracker::resolve(PendingCancel& pending) {
         facts.history_incomplete = facts.history_incomplete || context.history_dropped;
         const auto [first, last] = context.in_flight.equal_range(call.args[1]);
         std::for_each(first, last, [&](const auto& entry) { add(entry.second); });
-        if (!pending.taken && first != last && (call.ret == -EINPROGRESS || call.ret == 0)) {
-            pending.taken = first->second;
-            pending.taken->taken_ns = call.start_ns;
-        }
     }
     std::ranges::stable_sort(facts.candidates, {}, [](const Candidate& candidate) {
         return candidate.request->submit_ns.value_or(0);
@@ -234,9 +367,21 @@ void Tracker::resolve(PendingCancel& pending) {
 
 // In the order of the calls, so that an earlier cancel of the same request explains a later one.
 void Tracker::resolve_pending(std::uint64_t taken_ns, bool final) {
+    // What an accepted cancel has taken may still be in flight. That explains the later ones; what becomes of the first is
+    // told when it is known, or at the end.
+    for (auto& pending : pending_) {
+        const auto context = contexts_.find(pending.call.context_id);
+        if (taken_ns == 0 || pending.taken || !accepted(pending.call) || context == contexts_.end()) {
+            continue;
+        }
+        const auto [first, last] = context->second->in_flight.equal_range(pending.call.args[1]);
+        if (const auto target = taken_in_flight(first, last, pending.call); target != last) {
+            target->second->taken_ns = pending.call.start_ns;
+            pending.taken = final ? target->second : nullptr;
+        }
+    }
     for (auto each = pending_.begin(); each != pending_.end();) {
-        const bool accepted = each->call.ret == -EINPROGRESS || each->call.ret == 0;
-        const bool ready = each->taken || (!accepted && each->call.header.time_ns < taken_ns);
+        const bool ready = each->taken || (!accepted(each->call) && each->call.header.time_ns < taken_ns);
         if (!ready && !final) {
             ++each;
             continue;

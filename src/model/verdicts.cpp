@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace inflight::model {
@@ -167,7 +168,15 @@ Judgement judge(const CancelFacts& facts) {
         // A ki_cancel() of a driver has its own errors (USB gadgets), passed through.
         judgement.verdict = Verdict::not_cancellable;
         judgement.reason = fmt::format("the driver refused to cancel it: {}", catalog::errno_name(static_cast<int>(-call.ret)));
-        judgement.target = facts.candidates.empty() ? nullptr : facts.candidates.back().request;
+        const auto pending = std::ranges::find_if(facts.candidates, [&call](const Candidate& candidate) {
+            return in_flight_at(*candidate.request, call.start_ns);
+        });
+        judgement.target = pending == facts.candidates.end() ? nullptr : pending->request;
+        return judgement;
+    }
+    if ((call.flags & IFL_CALL_NOT_DECODED) != 0) {
+        judgement.reason = "the call came through an ABI that is not decoded: neither its key nor its context were looked at";
+        judgement.certain = false;
         return judgement;
     }
     // In the kernel's own order: the key, the context, the list.
@@ -176,15 +185,13 @@ Judgement judge(const CancelFacts& facts) {
         judgement.reason = fmt::format("aio_key of the iocb is {:#x}; io_submit sets it to 0 and io_cancel wants it so", call.aio_key);
         return judgement;
     }
-    if ((call.flags & IFL_CALL_CTX_AT_ENTRY) == 0) {
-        return judge_bad_context(facts);
-    }
-    judgement = judge_not_found(facts);
+    const bool context_there = (call.flags & IFL_CALL_CTX_AT_ENTRY) != 0;
+    judgement = context_there ? judge_not_found(facts) : judge_bad_context(facts);
     if (call.key_state != IFL_READ_OK) {
         judgement.certain = false;
         judgement.reason += "; aio_key could not be read, it may be wrong";
     }
-    if ((call.flags & IFL_CALL_CTX_AT_EXIT) == 0) {
+    if (context_there && (call.flags & IFL_CALL_CTX_AT_EXIT) == 0) {
         judgement.certain = false;
         judgement.reason += "; the context was destroyed meanwhile";
     }

@@ -20,7 +20,7 @@ TEST(CommandLine, Version) {
 }
 
 TEST(CommandLine, Help) {
-    for (const Words command : {Words{}, {"trace"}, {"doctor"}, {"events"}, {"completion"}, {"manual"}}) {
+    for (const Words& command : {Words{}, {"trace"}, {"doctor"}, {"events"}, {"completion"}, {"manual"}}) {
         for (const std::string flag : {"--help", "-h"}) {
             const auto ended = run_inflight(command + Words{flag});
             EXPECT_EQ(ended.status, 0);
@@ -47,14 +47,14 @@ TEST(CommandLine, ExamplesParse) {
         examples++;
         // Parsed in full before the help is printed.
         const auto end = line.find(" -- ");
-        const auto ended = run({.command = {"sh", "-c", inflight_path() + line.substr(10, end - 10) + " --help"}});
+        const auto ended = run(Words{"sh", "-c", inflight_path() + line.substr(10, end - 10) + " --help"});
         EXPECT_EQ(ended.status, 0) << line << ": " << ended.err;
     }
     EXPECT_GE(examples, 4);
 }
 
 TEST(CommandLine, Misuse) {
-    for (const Words command : {Words{}, {"nonsense"}, {"trace", "--nonsense"}, {"--nonsense"}, {"trace", "-o"},
+    for (const Words& command : {Words{}, {"nonsense"}, {"trace", "--nonsense"}, {"--nonsense"}, {"trace", "-o"},
                                 {"trace", "-o", "xml"}, {"trace", "--duration"}, {"doctor", "--nonsense"}, {"doctor", "extra"},
                                 {"events", "nonsense"}, {"completion"}, {"completion", "tcsh"}, {"manual", "extra"}}) {
         const auto ended = run_inflight(command);
@@ -141,11 +141,11 @@ TEST(CommandLine, Manual) {
     if (!groff) {
         GTEST_SKIP() << "no groff here to read it";
     }
-    const auto read = run({.command = {*groff, "-man", "-ww", "-Kutf8", "-Tutf8", "-z"}}, manual.out);
+    const auto read = run(Start{.command = {*groff, "-man", "-ww", "-Kutf8", "-Tutf8", "-z"}}, manual.out);
     EXPECT_EQ(read.status, 0);
     EXPECT_EQ(read.err, "");
     // What stands in the help stands in the manual page.
-    const auto page = run({.command = {*groff, "-man", "-Kutf8", "-Tutf8", "-P-cbou", "-rLL=300n"}}, manual.out).out;
+    const auto page = run(Start{.command = {*groff, "-man", "-Kutf8", "-Tutf8", "-P-cbou", "-rLL=300n"}}, manual.out).out;
     for (const auto& line : lines_of(run_inflight({"trace", "--help"}).out)) {
         const auto option = line.find("--");
         if (line.starts_with("  ") && option != std::string::npos && option < 8) {

@@ -142,7 +142,7 @@ TEST_F(Filters, User) {
         }
     };
     for (const std::string user : {"65534", "nobody"}) {
-        const auto trial = run({.command = {workload("poll_ready"), folder.path()}, .in_child = become_nobody});
+        const auto trial = run(Start{.command = {workload("poll_ready"), folder.path()}, .in_child = become_nobody});
         if (trial.status != 0) {
             GTEST_SKIP() << "nobody cannot run " << workload("poll_ready") << ": " << trial.err;
         }

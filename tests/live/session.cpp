@@ -5,6 +5,7 @@
 #include <rapidjson/document.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -26,10 +27,11 @@ std::string argument_of(const std::string& workload) {
 
 Places Places::beside_this_program() {
     const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const char* const schema = std::getenv("INFLIGHT_SCHEMA");
     return {.inflight = folder / "inflight",
             .runner = folder / "live_runner",
             .workloads = folder / "workloads",
-            .schema = INFLIGHT_SCHEMA,
+            .schema = schema != nullptr ? schema : INFLIGHT_SCHEMA,
             .scratch = std::filesystem::temp_directory_path()};
 }
 
@@ -44,6 +46,13 @@ std::vector<std::string> Places::session_workloads() const {
     }
     std::ranges::sort(names);
     return names;
+}
+
+std::vector<std::string> trace_command(const Places& places, const std::string& tier,
+                                       const std::filesystem::path& output) {
+    // An emulated machine makes records faster than it can print them.
+    return {places.inflight, "trace", "-o",       "json", "--events", "--hooks",
+            tier,            "--buffer", "64mb", "--output", output};
 }
 
 std::optional<std::string> refusal_of(const Places& places, const std::string& tier) {
@@ -72,9 +81,8 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     const std::filesystem::path err = folder.path() / "trace.err";
     const std::filesystem::path scratch = folder.path() / "scratch";
     std::filesystem::create_directory(scratch);
-    std::vector<std::string> command{places.inflight, "trace", "-o", "json", "--events", "--hooks", tier,
-                                     "--output", output, "--", places.runner, std::to_string(command_status),
-                                     folder.path(), scratch};
+    std::vector<std::string> command = trace_command(places, tier, output);
+    command.insert(command.end(), {"--", places.runner, std::to_string(command_status), folder.path(), scratch});
     for (const std::string& name : places.session_workloads()) {
         command.push_back(places.workload(name).string() + argument_of(name));
     }

@@ -14,7 +14,8 @@
 
 namespace inflight::live {
 
-// Where things are. All programs lie where this one does, as the build leaves them.
+// Where things are. All programs lie where this one does, as the build leaves them; the environment's INFLIGHT_SCHEMA
+// names the schema where it is not in the source folder.
 struct Places {
     std::filesystem::path inflight;
     std::filesystem::path runner;
@@ -37,6 +38,10 @@ struct WorkloadRun {
     std::string complained;
     std::vector<const Record*> records;  // of its time
 };
+
+// An `inflight trace` with the hooks of one tier, which writes JSON to a file; more may be appended.
+std::vector<std::string> trace_command(const Places& places, const std::string& tier,
+                                       const std::filesystem::path& output);
 
 // Why this tier cannot be had on this kernel, as `inflight doctor` says; nothing if it can.
 std::optional<std::string> refusal_of(const Places& places, const std::string& tier);
