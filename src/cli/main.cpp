@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
 
+#include "view/escape.hpp"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 
@@ -17,7 +20,15 @@ std::string examples_footer(const std::vector<Example>& examples) {
 }
 
 void print_error(const std::string& message) {
-    fmt::print(stderr, "inflight: {}\n", message);
+    // A message repeats what stood on the command line, or a file's name: nothing of it may speak to the terminal.
+    std::string_view rest = message;
+    std::string text;
+    while (!rest.empty()) {
+        const auto end = std::min(rest.find('\n'), rest.size());
+        text += view::printable(rest.substr(0, end)) + "\n";
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    fmt::print(stderr, "inflight: {}", text);
 }
 
 std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
