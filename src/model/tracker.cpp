@@ -293,10 +293,13 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
         decide_outcome(*tracked);
     }
     hand_out(*tracked);
-    // The front may have been reaped in user space and never go: now and then the others behind it are removed.
-    constexpr std::size_t not_worth_it = 64;
-    if (context.completed_order.size() > 2 * context.unreaped.size() + not_worth_it) {
+    // One that was reaped in user space stays at the front: now and then those behind it that are done with are removed.
+    const std::size_t many = 2 * context.unreaped.size() + 64;
+    if (context.completed_order.size() > many) {
         std::erase_if(context.completed_order, [](const TrackedPtr& each) { return each->request->reap_ns.has_value(); });
+    }
+    if (context.waiting.size() > many) {
+        std::erase_if(context.waiting, [](const TrackedPtr& each) { return each->handed_out; });
     }
     hand_out_waiting(context, 0);
 }

@@ -303,4 +303,12 @@ public:
     Tracker tracker;
 };
 
+inline std::vector<Outcome> outcomes(const Trace& trace) {
+    std::vector<Outcome> all;
+    for (const Request& each : trace.requests) {
+        all.push_back(each.outcome);
+    }
+    return all;
+}
+
 }  // namespace inflight::model::test
