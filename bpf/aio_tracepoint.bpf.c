@@ -24,10 +24,16 @@ static __always_inline bool i386_call(__u32 nr, __u8 *syscall, __u8 *abi)
 	switch (nr) {
 	case 245: *syscall = IFL_IO_SETUP; return true;
 	case 246: *syscall = IFL_IO_DESTROY; return true;
-	case 247: *syscall = IFL_IO_GETEVENTS; *abi = IFL_ABI_I386_TIME32; return true;
+	case 247:
+		*syscall = IFL_IO_GETEVENTS;
+		*abi = IFL_ABI_I386_TIME32;
+		return true;
 	case 248: *syscall = IFL_IO_SUBMIT; return true;
 	case 249: *syscall = IFL_IO_CANCEL; return true;
-	case 385: *syscall = IFL_IO_PGETEVENTS; *abi = IFL_ABI_I386_TIME32; return true;
+	case 385:
+		*syscall = IFL_IO_PGETEVENTS;
+		*abi = IFL_ABI_I386_TIME32;
+		return true;
 	case 416: *syscall = IFL_IO_PGETEVENTS; return true;
 	}
 	return false;
@@ -195,7 +201,7 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 #define FREE_PROGRAM(n)                                                                                                \
 	SEC("raw_tp/kmem_cache_free") int tracepoint_free_##n(struct bpf_raw_tracepoint_args *ctx)                     \
 	{                                                                                                              \
-		on_free(ctx->args[1], ctx->args[2], n == 1);                                                                   \
+		on_free(ctx->args[1], ctx->args[2], n == 1);                                                           \
 		return 0;                                                                                              \
 	}
 

@@ -198,8 +198,8 @@ static long write_iocbs(__u32 index, struct batch *batch)
 		if (bpf_probe_read_user(out->bytes, sizeof(out->bytes), (void *)out->address))
 			continue;
 		out->state = IFL_READ_OK;
-		out->file_id = file_id_of(file_of_fd(current_task(), ((struct iocb *)out->bytes)->aio_fildes),
-					  batch->time_ns);
+		out->file_id =
+		    file_id_of(file_of_fd(current_task(), ((struct iocb *)out->bytes)->aio_fildes), batch->time_ns);
 	}
 	submit(record);
 	return 0;
@@ -212,7 +212,8 @@ static __always_inline void write_some_events(struct batch *batch, __u32 first, 
 	__u32 bytes = count * sizeof(struct ifl_io_event);
 	struct ifl_io_events *record;
 
-	record = reserve(IFL_IO_EVENTS, __builtin_offsetof(struct ifl_io_events, events) + room * sizeof(struct ifl_io_event),
+	record = reserve(IFL_IO_EVENTS,
+			 __builtin_offsetof(struct ifl_io_events, events) + room * sizeof(struct ifl_io_event),
 			 batch->tier, batch->time_ns);
 	if (!record) {
 		call->records_lost++;
@@ -334,13 +335,9 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 
 	if (call->abi != IFL_ABI_X32) {
 		switch (call->syscall) {
-		case IFL_IO_SUBMIT:
-			close_submit(entry, ret, tier, now);
-			return;
+		case IFL_IO_SUBMIT: close_submit(entry, ret, tier, now); return;
 		case IFL_IO_GETEVENTS:
-		case IFL_IO_PGETEVENTS:
-			close_getevents(entry, ret, tier, now);
-			return;
+		case IFL_IO_PGETEVENTS: close_getevents(entry, ret, tier, now); return;
 		case IFL_IO_SETUP:
 			if (!ret)
 				close_setup(entry, tier, now);

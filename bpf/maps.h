@@ -18,10 +18,11 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1); /* (set) possible CPUs */
 	__type(key, __u32);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_RINGBUF);
-		__uint(max_entries, 4096); /* of the template; the real ones are made by the user side */
-	});
+	__array(
+	    values, struct {
+		    __uint(type, BPF_MAP_TYPE_RINGBUF);
+		    __uint(max_entries, 4096); /* of the template; the real ones are made by the user side */
+	    });
 } rings __weak SEC(".maps");
 
 struct {

@@ -63,7 +63,8 @@ static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *k
 		entry->iterated = iterator_pass;
 		return;
 	}
-	/* Later passes only confirm. A request that they meet first was submitted while a hook was looking elsewhere. */
+	/* Later passes only confirm. A request that they meet first was submitted while a hook was looking elsewhere.
+	 */
 	if (iterator_pass > 1)
 		return;
 	entry = bpf_map_lookup_elem(&scratch, &zero);

@@ -70,7 +70,8 @@ static __always_inline void account_end(__u64 kioctx, __u64 context_id)
 }
 
 /* io_submit begins to work on the iocb at `address`; `kiocb` is 0 where the tier cannot know it yet. */
-static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kioctx, __u64 address, __u64 kiocb, __u8 tier)
+static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kioctx, __u64 address, __u64 kiocb,
+					  __u8 tier)
 {
 	struct ifl_request *request = &call->attempt.request;
 	struct task_struct *task = current_task();
@@ -111,7 +112,8 @@ static __always_inline void name_file(struct ifl_call_entry *call, struct file *
 	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = (__u64)BPF_CORE_READ(file, f_inode);
 
 	call->attempt.file = (__u64)file;
-	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode || !call->last_file_id) {
+	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode ||
+	    !call->last_file_id) {
 		call->last_file = (__u64)file;
 		call->last_dentry = dentry;
 		call->last_inode = inode;

@@ -27,12 +27,12 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 
 		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ancestors, ancestors) +
-					      level * sizeof(void *));
+					  level * sizeof(void *));
 		found = BPF_CORE_READ(ancestor, kn, id);
 	} else if (bpf_core_field_exists(((struct cgroup___ids *)0)->ancestor_ids)) {
 		bpf_probe_read_kernel(&found, sizeof(found),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
-					      level * sizeof(__u64));
+					  level * sizeof(__u64));
 	}
 	return found == id;
 }
@@ -113,7 +113,7 @@ static __always_inline void describe_task(struct ifl_task *out, struct task_stru
 	out->ns_tid = id_in_own_namespace(task, &space);
 	out->ns_pid = id_in_own_namespace(leader, &ignored);
 	out->ns_ppid =
-		id_in_namespace(BPF_CORE_READ(parent, group_leader), space, BPF_CORE_READ(task, thread_pid, level));
+	    id_in_namespace(BPF_CORE_READ(parent, group_leader), space, BPF_CORE_READ(task, thread_pid, level));
 	out->pid_ns = BPF_CORE_READ(space, ns.inum);
 	out->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	out->cgroup_id = cgroup_id_of(task);

@@ -9,8 +9,8 @@
 #include "records.h"
 
 struct ifl_config {
-	ifl_u64 cgroup_id; /* the task's cgroup or one of its ancestors on the unified hierarchy */
-	ifl_u64 slow_submit_ns; /* an io_submit at least this long is reported though nobody asked for its event */
+	ifl_u64 cgroup_id;	  /* the task's cgroup or one of its ancestors on the unified hierarchy */
+	ifl_u64 slow_submit_ns;	  /* an io_submit at least this long is reported though nobody asked for its event */
 	ifl_u64 submit_one_start; /* text of io_submit_one: call sites of the allocation of a request */
 	ifl_u64 submit_one_end;
 	ifl_u64 rw_complete_address; /* aio_complete_rw: tells a read or write from a poll, 0: not known */

@@ -144,7 +144,7 @@ struct ifl_request {
 	ifl_u32 resfd;
 	ifl_u32 rw_flags;
 	ifl_u32 aio_flags;
-	ifl_u32 flags; /* IFL_REQ_* */
+	ifl_u32 flags;	       /* IFL_REQ_* */
 	ifl_u32 completer_pid; /* the task that ran when it completed: often a kworker or an unlucky stranger */
 	ifl_u32 completer_tid;
 	ifl_u16 opcode; /* IOCB_CMD_* */
@@ -163,9 +163,9 @@ enum ifl_read_state {
 
 /* ifl_call.flags */
 enum {
-	IFL_CALL_IN_PROGRESS = 1u << 0, /* has not returned: header.time_ns is when we looked, ret is void */
-	IFL_CALL_EXIT_MISSED = 1u << 1, /* its return was not seen (a return probe ran out of instances) */
-	IFL_CALL_NOT_DECODED = 1u << 2, /* ABI whose structures are not decoded */
+	IFL_CALL_IN_PROGRESS = 1u << 0,	 /* has not returned: header.time_ns is when we looked, ret is void */
+	IFL_CALL_EXIT_MISSED = 1u << 1,	 /* its return was not seen (a return probe ran out of instances) */
+	IFL_CALL_NOT_DECODED = 1u << 2,	 /* ABI whose structures are not decoded */
 	IFL_CALL_CTX_AT_ENTRY = 1u << 3, /* ctx_id named a live context when the call began */
 	IFL_CALL_CTX_AT_EXIT = 1u << 4,	 /* ... and when it returned */
 };
@@ -185,17 +185,17 @@ struct ifl_call {
 	ifl_s64 timeout_ns;
 	ifl_u64 sigmask;
 	ifl_u64 sigset_bytes;
-	ifl_u32 aio_key; /* iocb->aio_key of io_cancel */
-	ifl_u32 flags;	 /* IFL_CALL_* */
-	ifl_u32 accepted;	   /* io_submit: iocbs accepted so far */
-	ifl_u32 attempted;	   /* io_submit: iocbs that the kernel began to work on; 0 where not known */
-	ifl_s32 submit_error;	   /* io_submit: errno (negative) of the iocb that ended the batch; 0: none or not known */
-	ifl_u32 records;	   /* IFL_IOCBS or IFL_IO_EVENTS records that belong to this call */
-	ifl_u32 records_lost;	   /* of these, lost */
-	ifl_u32 entries_skipped;   /* iocbs or events that were not read (unreadable memory, or more than the limit) */
-	ifl_u8 syscall;		   /* enum ifl_syscall */
-	ifl_u8 abi;		   /* enum ifl_abi */
-	ifl_u8 timeout_state;	   /* enum ifl_read_state, also the next three */
+	ifl_u32 aio_key;      /* iocb->aio_key of io_cancel */
+	ifl_u32 flags;	      /* IFL_CALL_* */
+	ifl_u32 accepted;     /* io_submit: iocbs accepted so far */
+	ifl_u32 attempted;    /* io_submit: iocbs that the kernel began to work on; 0 where not known */
+	ifl_s32 submit_error; /* io_submit: errno (negative) of the iocb that ended the batch; 0: none or not known */
+	ifl_u32 records;      /* IFL_IOCBS or IFL_IO_EVENTS records that belong to this call */
+	ifl_u32 records_lost; /* of these, lost */
+	ifl_u32 entries_skipped; /* iocbs or events that were not read (unreadable memory, or more than the limit) */
+	ifl_u8 syscall;		 /* enum ifl_syscall */
+	ifl_u8 abi;		 /* enum ifl_abi */
+	ifl_u8 timeout_state;	 /* enum ifl_read_state, also the next three */
 	ifl_u8 sigmask_state;
 	ifl_u8 key_state;
 	ifl_u8 ctx_idp_state;
@@ -204,7 +204,7 @@ struct ifl_call {
 
 struct ifl_iocb {
 	ifl_u64 address;
-	ifl_u64 file_id; /* of aio_fildes, at that moment; 0: none open */
+	ifl_u64 file_id;	      /* of aio_fildes, at that moment; 0: none open */
 	ifl_u8 bytes[IFL_IOCB_BYTES]; /* struct iocb of linux/aio_abi.h, the same in 32-bit tasks */
 	ifl_u8 state;		      /* enum ifl_read_state */
 	ifl_u8 reserved[7];
@@ -261,9 +261,9 @@ struct ifl_context {
 	ifl_u64 completed;
 	ifl_u32 in_flight;
 	ifl_u32 in_flight_max;
-	ifl_u32 capacity;  /* kioctx->nr_events: requests it really accepts */
-	ifl_u32 max_reqs;  /* kioctx->max_reqs: its share of aio-max-nr */
-	ifl_u32 pid;	   /* owner: the process that called io_setup */
+	ifl_u32 capacity; /* kioctx->nr_events: requests it really accepts */
+	ifl_u32 max_reqs; /* kioctx->max_reqs: its share of aio-max-nr */
+	ifl_u32 pid;	  /* owner: the process that called io_setup */
 	ifl_u32 uid;
 	ifl_u8 state; /* enum ifl_context_state */
 	ifl_u8 reserved[7];
@@ -281,9 +281,9 @@ struct ifl_file {
 	struct ifl_header header;
 	ifl_u64 file_id;
 	ifl_u64 inode;
-	ifl_u64 sb_magic; /* super_block.s_magic */
-	ifl_u32 device;	  /* kernel's dev_t: major << 20 | minor */
-	ifl_u32 mode;	  /* inode.i_mode */
+	ifl_u64 sb_magic;   /* super_block.s_magic */
+	ifl_u32 device;	    /* kernel's dev_t: major << 20 | minor */
+	ifl_u32 mode;	    /* inode.i_mode */
 	ifl_u32 open_flags; /* file.f_flags */
 	ifl_u32 flags;	    /* IFL_FILE_* */
 	ifl_u32 names_bytes;

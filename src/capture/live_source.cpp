@@ -21,8 +21,8 @@ constexpr std::uint64_t reorder_ns = 10'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 
-constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{"",        "request", "call", "iocbs",  "io_events",
-                                                                  "context", "file",    "cgroup", "process_exit", "snapshot"};
+constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
+    "", "request", "call", "iocbs", "io_events", "context", "file", "cgroup", "process_exit", "snapshot"};
 
 // All entries of a hash map. An entry that goes while we look may be missed, one that comes may be seen.
 template <typename Key, typename Value, typename Visit>
@@ -35,7 +35,8 @@ void for_each_entry(int map, Visit visit) {
     for (;;) {
         __u32 count = batch;
         LIBBPF_OPTS(bpf_map_batch_opts, options);
-        const int error = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(), &count, &options);
+        const int error = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(),
+                                               &count, &options);
         const bool last = error != 0 && errno == ENOENT;
         if (error != 0 && errno == ENOSPC && count == 0) {
             // One bucket holds more than fits: take more at once.
@@ -63,7 +64,8 @@ void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
     record.header.time_ns = time_ns;
 }
 
-ifl_context context_record(std::uint64_t kioctx, const ifl_context_entry& entry, ifl_context_state state, std::uint64_t time_ns) {
+ifl_context context_record(std::uint64_t kioctx, const ifl_context_entry& entry, ifl_context_state state,
+                           std::uint64_t time_ns) {
     ifl_context record{};
     set_header(record, IFL_CONTEXT, time_ns);
     record.kioctx = kioctx;
@@ -195,8 +197,8 @@ Result<void> LiveSource::take_snapshot(bool final) {
             requests.push_back(entry.request);
         }
     };
-    for_each_entry<std::uint64_t, ifl_request_entry>(probes_.requests_fd(),
-                                                     [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
+    for_each_entry<std::uint64_t, ifl_request_entry>(
+        probes_.requests_fd(), [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
     for_each_entry<ifl_unbound_key, ifl_request_entry>(
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
     // What ends while we look is written with a later time than this, or has been drained before.
@@ -219,30 +221,32 @@ Result<void> LiveSource::take_snapshot(bool final) {
 void LiveSource::report_blocked_calls() {
     const std::uint64_t now_ns = monotonic_ns();
     std::unordered_map<std::uint32_t, std::uint64_t> still;
-    for_each_entry<std::uint32_t, ifl_call_entry>(probes_.calls_fd(), [&](std::uint32_t tid, const ifl_call_entry& entry) {
-        if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
-            return;
-        }
-        still.emplace(tid, entry.call.call_id);
-        const auto reported = reported_blocked_.find(tid);
-        if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
-            return;
-        }
-        ifl_call call = entry.call;
-        const auto tier = call.header.tier;
-        set_header(call, IFL_CALL, now_ns);
-        call.header.tier = tier;
-        call.flags |= IFL_CALL_IN_PROGRESS;
-        sorter_.add(call.header);
-    });
+    for_each_entry<std::uint32_t, ifl_call_entry>(
+        probes_.calls_fd(), [&](std::uint32_t tid, const ifl_call_entry& entry) {
+            if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
+                return;
+            }
+            still.emplace(tid, entry.call.call_id);
+            const auto reported = reported_blocked_.find(tid);
+            if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
+                return;
+            }
+            ifl_call call = entry.call;
+            const auto tier = call.header.tier;
+            set_header(call, IFL_CALL, now_ns);
+            call.header.tier = tier;
+            call.flags |= IFL_CALL_IN_PROGRESS;
+            sorter_.add(call.header);
+        });
     reported_blocked_ = std::move(still);
 }
 
 void LiveSource::read_contexts() {
     const std::uint64_t now_ns = monotonic_ns();
-    for_each_entry<std::uint64_t, ifl_context_entry>(probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
-        sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_SNAPSHOT, now_ns).header);
-    });
+    for_each_entry<std::uint64_t, ifl_context_entry>(
+        probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
+            sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_SNAPSHOT, now_ns).header);
+        });
 }
 
 // Nothing in the kernel tells the end of a context whose process just ends: its counters are read when the process is
@@ -259,15 +263,16 @@ void LiveSource::read_contexts_of_dead() {
         return;
     }
     std::vector<std::uint64_t> removed;
-    for_each_entry<std::uint64_t, ifl_context_entry>(probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
-        const auto death = std::ranges::find(deaths_, entry.pid, &Death::pid);
-        if (death != deaths_.end()) {
-            // Just before the record of the end, which is in the sorter already.
-            sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_COUNTERS, death->time_ns - 1).header);
-        } else if (buried.contains(entry.pid) && !context_owners_.contains(entry.pid)) {
-            removed.push_back(kioctx);
-        }
-    });
+    for_each_entry<std::uint64_t, ifl_context_entry>(
+        probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
+            const auto death = std::ranges::find(deaths_, entry.pid, &Death::pid);
+            if (death != deaths_.end()) {
+                // Just before the record of the end, which is in the sorter already.
+                sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_COUNTERS, death->time_ns - 1).header);
+            } else if (buried.contains(entry.pid) && !context_owners_.contains(entry.pid)) {
+                removed.push_back(kioctx);
+            }
+        });
     for (const std::uint64_t kioctx : removed) {
         bpf_map_delete_elem(probes_.contexts_fd(), &kioctx);
     }

@@ -51,7 +51,7 @@ private:
     LiveOptions options_;
     std::vector<ring_buffer*> rings_;
     Sorter sorter_;
-    std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;  // by CPU
+    std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
@@ -61,7 +61,7 @@ private:
         std::uint32_t pid = 0;
         std::uint64_t time_ns = 0;
     };
-    std::vector<Death> deaths_;       // of owners, since the last drain
+    std::vector<Death> deaths_;         // of owners, since the last drain
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };
 

@@ -47,13 +47,15 @@ constexpr Hook sys_exit_hook{"sys_exit", "tracepoint", "tp_btf", "sys_exit",
 
 constexpr std::string_view submit_one_purpose =
     "Runs once for each iocb of the call: which one, and whether it was accepted or with which error it was refused.";
-constexpr std::string_view prep_rw_purpose = "Is handed the kernel's own copy of the iocb of a read or write: opcode, "
-                                             "length and offset as the kernel uses them.";
+constexpr std::string_view prep_rw_purpose =
+    "Is handed the kernel's own copy of the iocb of a read or write: opcode, "
+    "length and offset as the kernel uses them.";
 constexpr std::string_view poll_queue_purpose =
     "Runs when a poll is put on the wait queue of its file: tells that the request is a poll, and for which events.";
-constexpr std::string_view complete_purpose = "The end of each request, of every kind, with its result, just before "
-                                              "the event goes to the ring. Runs wherever the request ends: in the "
-                                              "submitter, in a kworker, in an interrupt.";
+constexpr std::string_view complete_purpose =
+    "The end of each request, of every kind, with its result, just before "
+    "the event goes to the ring. Runs wherever the request ends: in the "
+    "submitter, in a kworker, in an interrupt.";
 constexpr Hook complete_fentry{"aio_complete", "fentry", "fentry", "aio_complete", complete_purpose};
 constexpr Hook complete_kprobe{"aio_complete", "kprobe", "kprobe", "aio_complete", complete_purpose};
 constexpr Hook request_alloc{
@@ -66,8 +68,9 @@ constexpr Hook request_free{
 
 constexpr Return no_aio{"ENOSYS", "the kernel was built without CONFIG_AIO"};
 
-constexpr std::string_view ctx_id_meaning = "the context: the handle that `io_setup()` wrote. libaio spells the type "
-                                            "`io_context_t`, a pointer of the same size";
+constexpr std::string_view ctx_id_meaning =
+    "the context: the handle that `io_setup()` wrote. libaio spells the type "
+    "`io_context_t`, a pointer of the same size";
 
 // --- io_setup -------------------------------------------------------------------------------------------------------
 
@@ -190,12 +193,15 @@ constexpr Argument res2_decoded{"res2", "__s64", Tag::U | Tag::TOCTOU,
                                 "of each event returned: a second result, 0 for every request of today's kernels"};
 constexpr Argument io_getevents_decoded[] = {timeout_decoded, data_decoded, obj_decoded, res_decoded, res2_decoded};
 
-constexpr Return getevents_count{"0 to nr", "the number of events in `events`; below `min_nr` when time ran out, or "
-                                            "when a signal or `io_destroy()` ended the wait after the first event"};
-constexpr Return getevents_fault{"EFAULT", "`timeout` cannot be read or `events` not written; in the latter case the "
-                                           "events stay on the ring"};
-constexpr Return getevents_invalid{"EINVAL", "`ctx_id` is no context of this process, `min_nr` is negative or above "
-                                             "`nr`, or the context was destroyed meanwhile"};
+constexpr Return getevents_count{"0 to nr",
+                                 "the number of events in `events`; below `min_nr` when time ran out, or "
+                                 "when a signal or `io_destroy()` ended the wait after the first event"};
+constexpr Return getevents_fault{"EFAULT",
+                                 "`timeout` cannot be read or `events` not written; in the latter case the "
+                                 "events stay on the ring"};
+constexpr Return getevents_invalid{"EINVAL",
+                                   "`ctx_id` is no context of this process, `min_nr` is negative or above "
+                                   "`nr`, or the context was destroyed meanwhile"};
 constexpr Return io_getevents_returns[] = {
     getevents_count, getevents_fault, getevents_invalid, {"EINTR", "a signal came before the first event"}, no_aio,
 };
@@ -230,7 +236,8 @@ constexpr std::string_view io_submit_description[] = {
     "inflight shows that error. More iocbs than the ring has entries are cut off without a word.",
     "What is wrong with the request itself (descriptor, open mode, opcode, flags) comes back from the call. What goes "
     "wrong with the I/O comes as a negative `res` in the event.",
-    "Asynchronous I/O can block here. A buffered read is done before the call returns; so is the read of a pipe that is "
+    "Asynchronous I/O can block here. A buffered read is done before the call returns; so is the read of a pipe that "
+    "is "
     "not set to O_NONBLOCK, however long it stays empty; O_DIRECT may wait for blocks to be allocated or for a slot in "
     "the queue of the device. A request that has ended inside the call has its event on the ring before the call is "
     "back.",
@@ -266,11 +273,13 @@ constexpr Return io_submit_returns[] = {
     {"0 to nr", "how many iocbs were accepted, from the front of the array; 0 only for `nr` = 0"},
     {"EAGAIN", "the context is full (events must be reaped before it takes more), or no memory for the request"},
     {"EBADF", "`aio_fildes` is not open, or not for this direction; or `aio_resfd` is not open"},
-    {"EFAULT", "the array, an iocb or an array of `struct iovec` cannot be read, `aio_key` cannot be written, or the "
-               "buffer is no user address"},
-    {"EINVAL", "`ctx_id` is no context of this process, `nr` is negative, or the iocb asks for what is not possible: "
-               "unknown opcode, a reserved field or one without meaning for the opcode set, negative offset, an "
-               "operation that the file does not have, `aio_resfd` no eventfd"},
+    {"EFAULT",
+     "the array, an iocb or an array of `struct iovec` cannot be read, `aio_key` cannot be written, or the "
+     "buffer is no user address"},
+    {"EINVAL",
+     "`ctx_id` is no context of this process, `nr` is negative, or the iocb asks for what is not possible: "
+     "unknown opcode, a reserved field or one without meaning for the opcode set, negative offset, an "
+     "operation that the file does not have, `aio_resfd` no eventfd"},
     {"EOPNOTSUPP", "a bit in `aio_rw_flags` that this kernel or file does not know"},
     {"EPERM", "a real-time I/O priority without the right to it"},
     no_aio,
@@ -557,19 +566,19 @@ constexpr Event event_table[] = {
     },
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Event> events() {
     return event_table;
 }
 
-const Event *find_event(std::string_view name) {
-    const auto *found = std::ranges::find(event_table, name, &Event::name);
+const Event* find_event(std::string_view name) {
+    const auto* found = std::ranges::find(event_table, name, &Event::name);
     return found == std::end(event_table) ? nullptr : found;
 }
 
-const Event *find_event(unsigned number_x86_64) {
-    const auto *found = std::ranges::find(event_table, number_x86_64, &Event::number_x86_64);
+const Event* find_event(unsigned number_x86_64) {
+    const auto* found = std::ranges::find(event_table, number_x86_64, &Event::number_x86_64);
     return found == std::end(event_table) ? nullptr : found;
 }
 
@@ -584,7 +593,7 @@ std::span<const Tier> tiers() {
 std::string tag_names(std::uint8_t tags) {
     std::string text;
     unsigned unknown = tags;
-    for (const TagInfo &info : tag_table) {
+    for (const TagInfo& info : tag_table) {
         if (has_tag(tags, info.tag)) {
             fmt::format_to(std::back_inserter(text), "{}{}", text.empty() ? "" : ", ", info.name);
             unknown &= ~static_cast<unsigned>(info.tag);
@@ -596,4 +605,4 @@ std::string tag_names(std::uint8_t tags) {
     return text;
 }
 
-} // namespace inflight::catalog
+}  // namespace inflight::catalog

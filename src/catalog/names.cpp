@@ -14,9 +14,9 @@ namespace {
 
 // include/uapi/linux/fs.h
 constexpr Name rw_flag_table[] = {
-    {0x001, "RWF_HIPRI"},    {0x002, "RWF_DSYNC"},     {0x004, "RWF_SYNC"},
-    {0x008, "RWF_NOWAIT"},   {0x010, "RWF_APPEND"},    {0x020, "RWF_NOAPPEND"},
-    {0x040, "RWF_ATOMIC"},   {0x080, "RWF_DONTCACHE"}, {0x100, "RWF_NOSIGNAL"},
+    {0x001, "RWF_HIPRI"},  {0x002, "RWF_DSYNC"},     {0x004, "RWF_SYNC"},
+    {0x008, "RWF_NOWAIT"}, {0x010, "RWF_APPEND"},    {0x020, "RWF_NOAPPEND"},
+    {0x040, "RWF_ATOMIC"}, {0x080, "RWF_DONTCACHE"}, {0x100, "RWF_NOSIGNAL"},
 };
 
 // include/uapi/linux/aio_abi.h
@@ -35,8 +35,7 @@ constexpr Name poll_event_table[] = {
 
 // include/uapi/linux/aio_abi.h, IOCB_CMD_*. 4 was IOCB_CMD_PREADX, which no release kept.
 constexpr Name aio_opcode_table[] = {
-    {0, "pread"}, {1, "pwrite"}, {2, "fsync"},  {3, "fdsync"},
-    {5, "poll"},  {6, "noop"},   {7, "preadv"}, {8, "pwritev"},
+    {0, "pread"}, {1, "pwrite"}, {2, "fsync"}, {3, "fdsync"}, {5, "poll"}, {6, "noop"}, {7, "preadv"}, {8, "pwritev"},
 };
 
 struct OpcodeTable {
@@ -90,10 +89,10 @@ constexpr Name ioprio_hint_table[] = {
 
 // include/uapi/asm-generic/signal.h
 constexpr Name signal_table[] = {
-    {1, "HUP"},   {2, "INT"},   {3, "QUIT"},  {4, "ILL"},   {5, "TRAP"}, {6, "ABRT"},    {7, "BUS"},   {8, "FPE"},
-    {9, "KILL"},  {10, "USR1"}, {11, "SEGV"}, {12, "USR2"}, {13, "PIPE"}, {14, "ALRM"},  {15, "TERM"}, {16, "STKFLT"},
-    {17, "CHLD"}, {18, "CONT"}, {19, "STOP"}, {20, "TSTP"}, {21, "TTIN"}, {22, "TTOU"},  {23, "URG"},  {24, "XCPU"},
-    {25, "XFSZ"}, {26, "VTALRM"}, {27, "PROF"}, {28, "WINCH"}, {29, "IO"}, {30, "PWR"},  {31, "SYS"},  {32, "RTMIN"},
+    {1, "HUP"},   {2, "INT"},     {3, "QUIT"},  {4, "ILL"},    {5, "TRAP"},  {6, "ABRT"},  {7, "BUS"},   {8, "FPE"},
+    {9, "KILL"},  {10, "USR1"},   {11, "SEGV"}, {12, "USR2"},  {13, "PIPE"}, {14, "ALRM"}, {15, "TERM"}, {16, "STKFLT"},
+    {17, "CHLD"}, {18, "CONT"},   {19, "STOP"}, {20, "TSTP"},  {21, "TTIN"}, {22, "TTOU"}, {23, "URG"},  {24, "XCPU"},
+    {25, "XFSZ"}, {26, "VTALRM"}, {27, "PROF"}, {28, "WINCH"}, {29, "IO"},   {30, "PWR"},  {31, "SYS"},  {32, "RTMIN"},
 };
 constexpr unsigned signal_count = 64;
 constexpr unsigned first_realtime_signal = 32;
@@ -113,7 +112,7 @@ std::string signal_name(unsigned signal) {
     return fmt::format("RT_{}", signal - first_realtime_signal);
 }
 
-} // namespace
+}  // namespace
 
 NameTable rw_flags() {
     return rw_flag_table;
@@ -130,7 +129,7 @@ NameTable poll_events() {
 std::string flag_names(NameTable table, std::uint64_t flags) {
     std::string text;
     std::uint64_t unknown = flags;
-    for (const Name &flag : table) {
+    for (const Name& flag : table) {
         if ((flags & flag.value) != 0) {
             fmt::format_to(std::back_inserter(text), "{}{}", text.empty() ? "" : "|", flag.name);
             unknown &= ~flag.value;
@@ -143,7 +142,7 @@ std::string flag_names(NameTable table, std::uint64_t flags) {
 }
 
 NameTable opcodes(std::string_view family) {
-    const auto *found = std::ranges::find(opcode_tables, family, &OpcodeTable::family);
+    const auto* found = std::ranges::find(opcode_tables, family, &OpcodeTable::family);
     return found == std::end(opcode_tables) ? NameTable{} : found->names;
 }
 
@@ -165,7 +164,7 @@ std::optional<unsigned> opcode_by_name(std::string_view family, std::string_view
 
 std::string errno_name(int number) {
     if (number > 0) {
-        if (const char *name = strerrorname_np(number)) {
+        if (const char* name = strerrorname_np(number)) {
             return name;
         }
         if (const auto name = find_name(kernel_errno_table, static_cast<std::uint64_t>(number))) {
@@ -208,4 +207,4 @@ std::string signal_set(std::uint64_t mask) {
     return text + "]";
 }
 
-} // namespace inflight::catalog
+}  // namespace inflight::catalog

@@ -19,9 +19,9 @@ struct Name {
 };
 using NameTable = std::span<const Name>;
 
-NameTable rw_flags();    // RWF_*, iocb.aio_rw_flags
-NameTable iocb_flags();  // IOCB_FLAG_*, iocb.aio_flags
-NameTable poll_events(); // POLL*, iocb.aio_buf and io_event.res of a poll
+NameTable rw_flags();     // RWF_*, iocb.aio_rw_flags
+NameTable iocb_flags();   // IOCB_FLAG_*, iocb.aio_flags
+NameTable poll_events();  // POLL*, iocb.aio_buf and io_event.res of a poll
 
 // "RWF_DSYNC|RWF_APPEND|0x4000"; "0" when no bit is set.
 std::string flag_names(NameTable table, std::uint64_t flags);
@@ -46,6 +46,6 @@ std::string ioprio_name(std::uint16_t priority);
 // A kernel sigset of 64 signals: "[INT TERM]", "[]"; "~[KILL STOP]" where more than half of them are set.
 std::string signal_set(std::uint64_t mask);
 
-} // namespace inflight::catalog
+}  // namespace inflight::catalog
 
 #endif

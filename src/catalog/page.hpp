@@ -12,10 +12,10 @@
 namespace inflight::catalog {
 
 // For a terminal: at most 100 columns, no markup.
-std::string event_page_text(const Event &event);
+std::string event_page_text(const Event& event);
 
 // docs/events/NAME.md
-std::string event_page_markdown(const Event &event);
+std::string event_page_markdown(const Event& event);
 
 // One line per event: name, x86-64 and i386 numbers, intro.
 std::string event_list_text();
@@ -26,6 +26,6 @@ std::string event_index_markdown();
 // A text of the catalogue without its `code` marks.
 std::string plain_text(std::string_view text);
 
-} // namespace inflight::catalog
+}  // namespace inflight::catalog
 
 #endif

@@ -101,8 +101,7 @@ Result<void> Child::release() {
         exec_errno_ = error;
         ::waitpid(pid_, nullptr, 0);
         reaped_ = true;
-        return failure("run " + name_, describe_errno(error),
-                       error == ENOENT ? "is it spelt right, and in PATH?" : "");
+        return failure("run " + name_, describe_errno(error), error == ENOENT ? "is it spelt right, and in PATH?" : "");
     }
     return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/units.hpp"
 #include "cli/command.hpp"
 #include "cli/filters.hpp"
-#include "base/units.hpp"
 #include "probe/loader.hpp"
 
 #include <fmt/format.h>
@@ -42,8 +42,12 @@ private:
 };
 
 CLI::App* Doctor::declare(CLI::App& root) {
-    CLI::App* app = root.add_subcommand("doctor", "Show what this kernel allows, which hooks are used, and what is lost by it");
-    app->add_option("-o,--format", format_, "text or json")->check(CLI::IsMember({"text", "json"}).description(""))->type_name("FORMAT")->capture_default_str();
+    CLI::App* app =
+        root.add_subcommand("doctor", "Show what this kernel allows, which hooks are used, and what is lost by it");
+    app->add_option("-o,--format", format_, "text or json")
+        ->check(CLI::IsMember({"text", "json"}).description(""))
+        ->type_name("FORMAT")
+        ->capture_default_str();
     declare_hooks(*app, hooks_);
     app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 cannot trace here.\n\n" +
                 examples_footer({{"inflight doctor", "try the hooks and print what was found"},
@@ -67,14 +71,17 @@ int Doctor::run() {
     return status;
 }
 
-void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const {
+void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                        int status) const {
     const auto yes = [](bool value) { return value ? "yes" : "no"; };
     fmt::print("kernel         {}\n", kernel.release);
     fmt::print("BTF            {}\n", yes(kernel.has_btf));
     fmt::print("may load BPF   {}   read memory with it {}   read symbols {}\n", yes(kernel.effective_bpf),
                yes(kernel.effective_perfmon), yes(kernel.effective_syslog));
     fmt::print("lockdown       {}\n", kernel.lockdown.empty() ? "this kernel has none" : kernel.lockdown);
-    const double share = kernel.aio_max_nr == 0 ? 0.0 : 100.0 * static_cast<double>(kernel.aio_nr) / static_cast<double>(kernel.aio_max_nr);
+    const double share = kernel.aio_max_nr == 0
+                             ? 0.0
+                             : 100.0 * static_cast<double>(kernel.aio_nr) / static_cast<double>(kernel.aio_max_nr);
     fmt::print("aio-nr         {} of aio-max-nr {} ({:.1f}%)\n", kernel.aio_nr, kernel.aio_max_nr, share);
     if (report == nullptr) {
         fmt::print("\nThis machine cannot be traced: {}\n", error->message());
@@ -108,10 +115,13 @@ void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* re
     for (const auto& hook : report->plan.hooks) {
         say("lost by it", hook.lost, first);
     }
-    fmt::print("\n{}\n", status == exit_all ? "Everything is seen." : "Requests, outcomes and verdicts are all seen; the details above are not.");
+    fmt::print("\n{}\n", status == exit_all
+                             ? "Everything is seen."
+                             : "Requests, outcomes and verdicts are all seen; the details above are not.");
 }
 
-void Doctor::print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const {
+void Doctor::print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                        int status) const {
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
     writer.StartObject();

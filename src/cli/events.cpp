@@ -27,13 +27,15 @@ private:
 };
 
 CLI::App* Events::declare(CLI::App& root) {
-    CLI::App* app = root.add_subcommand("events", "List the system calls that inflight decodes, or print the page of one");
+    CLI::App* app =
+        root.add_subcommand("events", "List the system calls that inflight decodes, or print the page of one");
     app->add_option("name", name_, "The event whose page to print")->type_name("NAME");
     app->add_flag("--markdown", markdown_, "As Markdown");
     app->add_option("--all", all_, "Write every page, as Markdown, into this directory")->type_name("DIRECTORY");
-    app->footer(examples_footer({{"inflight events", "the list"},
-                                 {"inflight events io_cancel", "the page of io_cancel: arguments, origins, hooks, verdicts"},
-                                 {"inflight events --markdown --all docs/events", "make the pages of the documentation anew"}}));
+    app->footer(examples_footer(
+        {{"inflight events", "the list"},
+         {"inflight events io_cancel", "the page of io_cancel: arguments, origins, hooks, verdicts"},
+         {"inflight events --markdown --all docs/events", "make the pages of the documentation anew"}}));
     return app;
 }
 
@@ -45,7 +47,8 @@ int Events::write_pages() const {
         file << text;
         file.close();
         if (!file) {
-            print_error(fmt::format("write {}: it cannot be written\n  is {} a directory, with space left?", path.string(), all_));
+            print_error(fmt::format("write {}: it cannot be written\n  is {} a directory, with space left?",
+                                    path.string(), all_));
             return false;
         }
         return true;

@@ -188,16 +188,21 @@ Result<void> filter_by_pids(const FilterOptions& options, probe::Options& probes
 }  // namespace
 
 CLI::Validator as_duration_ns() {
-    static const std::map<std::string, std::uint64_t> units{
-        {"ns", 1},          {"us", 1'000},         {"µs", 1'000},          {"ms", 1'000'000},
-        {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
+    static const std::map<std::string, std::uint64_t> units{{"ns", 1},
+                                                            {"us", 1'000},
+                                                            {"µs", 1'000},
+                                                            {"ms", 1'000'000},
+                                                            {"s", 1'000'000'000},
+                                                            {"m", 60'000'000'000},
+                                                            {"h", 3'600'000'000'000}};
     const auto convert = [](std::string& text) -> std::string {
         double number = 0;
         const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
         const std::string unit = text.substr(static_cast<std::size_t>(end - text.data()));
         const auto found = units.find(unit.empty() ? "s" : unit);
         // Written so that a NaN is refused too.
-        const bool in_range = number > 0 && number * static_cast<double>(found == units.end() ? 0 : found->second) <= 9e18;
+        const bool in_range =
+            number > 0 && number * static_cast<double>(found == units.end() ? 0 : found->second) <= 9e18;
         if (bad != std::errc{} || found == units.end() || !in_range) {
             return fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms", text);
         }
@@ -210,33 +215,67 @@ CLI::Validator as_duration_ns() {
 void declare_filters(CLI::App& app, FilterOptions& options) {
     const auto* const group = "Filters";
     // An empty value is a script's unset variable, not a wish to trace everything.
-    const CLI::Validator not_empty([](std::string& text) { return text.empty() ? std::string("the value is empty") : std::string(); }, "",
-                                   "not empty");
+    const CLI::Validator not_empty(
+        [](std::string& text) { return text.empty() ? std::string("the value is empty") : std::string(); }, "",
+        "not empty");
     auto* const pid = app.add_option("-p,--pid", options.pids, "Only this process; may be given several times")
-                          ->group(group)->type_name("PID")->check(CLI::PositiveNumber.description(""))->allow_extra_args(false);
+                          ->group(group)
+                          ->type_name("PID")
+                          ->check(CLI::PositiveNumber.description(""))
+                          ->allow_extra_args(false);
     app.add_flag("--follow", options.follow, "With --pid: its children too")->group(group)->needs(pid);
-    app.add_option("--comm", options.comm, "Only tasks of this name (its first 15 bytes)")->group(group)->type_name("NAME")->check(not_empty);
+    app.add_option("--comm", options.comm, "Only tasks of this name (its first 15 bytes)")
+        ->group(group)
+        ->type_name("NAME")
+        ->check(not_empty);
     app.add_option("--uid", options.uid, "Only tasks of this user")->group(group)->type_name("USER")->check(not_empty);
-    app.add_option("--cgroup", options.cgroup, "Only tasks of this cgroup and those below it")->group(group)->type_name("PATH")->check(not_empty);
-    app.add_option("--container", options.container, "Only tasks of this container")->group(group)->type_name("ID")->check(not_empty);
-    app.add_option("--event", options.events, "Show this system call (see `inflight events`); may be given several times")
-        ->group(group)->type_name("NAME")->delimiter(',')->allow_extra_args(false);
+    app.add_option("--cgroup", options.cgroup, "Only tasks of this cgroup and those below it")
+        ->group(group)
+        ->type_name("PATH")
+        ->check(not_empty);
+    app.add_option("--container", options.container, "Only tasks of this container")
+        ->group(group)
+        ->type_name("ID")
+        ->check(not_empty);
+    app.add_option("--event", options.events,
+                   "Show this system call (see `inflight events`); may be given several times")
+        ->group(group)
+        ->type_name("NAME")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_option("--op", options.operations, "Only requests of this operation: pread, pwrite, poll, ...")
-        ->group(group)->type_name("OP")->delimiter(',')->allow_extra_args(false);
-    app.add_option("--outcome", options.outcomes, "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight")
-        ->group(group)->type_name("OUTCOME")->delimiter(',')->allow_extra_args(false);
+        ->group(group)
+        ->type_name("OP")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app.add_option("--outcome", options.outcomes,
+                   "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight")
+        ->group(group)
+        ->type_name("OUTCOME")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_option("--min-latency", options.min_latency_ns, "Only requests that took at least this long")
-        ->group(group)->transform(as_duration_ns())->type_name("TIME");
+        ->group(group)
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
 }
 
 void declare_hooks(CLI::App& app, HookOptions& options) {
     const auto* const group = "Hooks";
-    app.add_option("--hooks", options.hooks, "Use only this tier: fentry, kprobe or tracepoint; the best one is chosen otherwise")
-        ->group(group)->type_name("TIER");
-    app.add_option("--without-hook", options.without, "Do without this hook, as if the kernel refused it (NAME or NAME:TIER)")
-        ->group(group)->type_name("NAME")->allow_extra_args(false);
-    app.add_option("--buffer", options.buffer_bytes, "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
-        ->group(group)->transform(CLI::AsSizeValue(false).description(""))->type_name("SIZE");
+    app.add_option("--hooks", options.hooks,
+                   "Use only this tier: fentry, kprobe or tracepoint; the best one is chosen otherwise")
+        ->group(group)
+        ->type_name("TIER");
+    app.add_option("--without-hook", options.without,
+                   "Do without this hook, as if the kernel refused it (NAME or NAME:TIER)")
+        ->group(group)
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    app.add_option("--buffer", options.buffer_bytes,
+                   "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
+        ->group(group)
+        ->transform(CLI::AsSizeValue(false).description(""))
+        ->type_name("SIZE");
 }
 
 Result<void> apply_hooks(const HookOptions& options, probe::Options& probes) {

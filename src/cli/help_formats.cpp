@@ -53,8 +53,8 @@ std::string roff_option(const CLI::Option& option) {
     const auto flags = flags_of(option);
     const std::string value = option.get_type_size() != 0 ? option.get_type_name() : "";
     std::string head = flags.empty() ? option.get_name(true) : fmt::format("{}", fmt::join(flags, ", "));
-    return fmt::format(".TP\n\\fB{}\\fR{}\n{}\n", roff(head), value.empty() ? "" : fmt::format(" \\fI{}\\fR", roff(value)),
-                       roff(option.get_description()));
+    return fmt::format(".TP\n\\fB{}\\fR{}\n{}\n", roff(head),
+                       value.empty() ? "" : fmt::format(" \\fI{}\\fR", roff(value)), roff(option.get_description()));
 }
 
 // An "Examples:" footer: lines indented by two are commands, by more are explanations.
@@ -78,7 +78,8 @@ std::string roff_footer(const std::string& footer) {
 
 std::string manual_page(const CLI::App& root) {
     std::string page = fmt::format(".TH INFLIGHT 1 \"\" \"inflight {}\" \"User Commands\"\n", INFLIGHT_VERSION);
-    page += fmt::format(".SH NAME\ninflight \\- {}\n", roff("shows every asynchronous I/O request, from its submission to its end"));
+    page += fmt::format(".SH NAME\ninflight \\- {}\n",
+                        roff("shows every asynchronous I/O request, from its submission to its end"));
     page += ".SH SYNOPSIS\n\\fBinflight\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n";
     page += fmt::format(".SH DESCRIPTION\n{}\n", roff(root.get_description()));
     page += ".SH COMMANDS\n";
@@ -90,8 +91,10 @@ std::string manual_page(const CLI::App& root) {
         page += roff_footer(app->get_footer());
     }
     page += ".SH EXIT STATUS\n";
-    page += roff("0 when all went well, 1 when something failed, 2 when the command line was wrong. trace with a command ends with "
-                 "that command's status, 128 and the signal's number when a signal ended it, 127 when it was not found.");
+    page += roff(
+        "0 when all went well, 1 when something failed, 2 when the command line was wrong. trace with a command ends "
+        "with "
+        "that command's status, 128 and the signal's number when a signal ended it, 127 when it was not found.");
     page += "\n";
     return page;
 }
@@ -105,7 +108,8 @@ std::string bash_completion(const CLI::App& root) {
         for (const auto* option : visible_options(*app)) {
             flags += fmt::format(" {}", fmt::join(flags_of(*option), " "));
         }
-        cases += fmt::format("        {}) words=\"{}\" ;;\n", app->get_name(), flags.substr(std::min<std::size_t>(1, flags.size())));
+        cases += fmt::format("        {}) words=\"{}\" ;;\n", app->get_name(),
+                             flags.substr(std::min<std::size_t>(1, flags.size())));
     }
     return fmt::format(R"(# bash completion for inflight; made by `inflight completion bash`
 _inflight() {{
@@ -142,14 +146,19 @@ complete -F _inflight inflight
 // Prints one text made from the declarations of all commands.
 class Printer final : public Command {
 public:
-    Printer(const CLI::App& root, std::string name, std::string description, std::function<std::string(const CLI::App&)> make)
+    Printer(const CLI::App& root, std::string name, std::string description,
+            std::function<std::string(const CLI::App&)> make)
         : root_(root), name_(std::move(name)), description_(std::move(description)), make_(std::move(make)) {}
 
     CLI::App* declare(CLI::App& root) override {
         CLI::App* app = root.add_subcommand(name_, description_);
         if (name_ == "completion") {
-            app->add_option("shell", shell_, "bash")->check(CLI::IsMember({"bash"}).description(""))->type_name("SHELL")->required();
-            app->footer(examples_footer({{"inflight completion bash > /etc/bash_completion.d/inflight", "install it"}}));
+            app->add_option("shell", shell_, "bash")
+                ->check(CLI::IsMember({"bash"}).description(""))
+                ->type_name("SHELL")
+                ->required();
+            app->footer(
+                examples_footer({{"inflight completion bash > /etc/bash_completion.d/inflight", "install it"}}));
         } else {
             app->footer(examples_footer({{"inflight manual | man -l -", "read it"}}));
         }

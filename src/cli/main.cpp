@@ -45,7 +45,8 @@ std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
 
 int main(int argc, char** argv) {
     using namespace inflight::cli;
-    CLI::App root{"Shows every asynchronous I/O request, from its submission to its end, and why it ended so.", "inflight"};
+    CLI::App root{"Shows every asynchronous I/O request, from its submission to its end, and why it ended so.",
+                  "inflight"};
     root.set_version_flag("--version", "inflight " INFLIGHT_VERSION, "Print the version and exit");
     root.require_subcommand(1);
     root.get_formatter()->column_width(34);
@@ -70,7 +71,8 @@ int main(int argc, char** argv) {
             root.exit(error);
             return exit_ok;
         }
-        print_error(fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is", error.what()));
+        print_error(
+            fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is", error.what()));
         return exit_usage;
     }
     try {

@@ -83,8 +83,9 @@ void Session::wait(std::uint64_t start_ns, bool busy) const {
         wait_ns = std::min(wait_ns, parts_.duration_ns - std::min(spent_ns, parts_.duration_ns));
     }
     const timespec timeout{.tv_sec = 0, .tv_nsec = static_cast<long>(wait_ns)};
-    std::array<pollfd, 2> fds{pollfd{.fd = parts_.signals.fd(), .events = POLLIN, .revents = 0},
-                              pollfd{.fd = parts_.child != nullptr ? parts_.child->pidfd() : -1, .events = POLLIN, .revents = 0}};
+    std::array<pollfd, 2> fds{
+        pollfd{.fd = parts_.signals.fd(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = parts_.child != nullptr ? parts_.child->pidfd() : -1, .events = POLLIN, .revents = 0}};
     ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
 }
 
@@ -120,7 +121,8 @@ view::TraceInfo trace_info(const probe::Report& report, const std::vector<std::s
     info.start_ns = capture::monotonic_ns();
     timespec wall{};
     ::clock_gettime(CLOCK_REALTIME, &wall);
-    info.wall_offset_ns = static_cast<std::int64_t>(wall.tv_sec) * 1'000'000'000 + wall.tv_nsec - static_cast<std::int64_t>(info.start_ns);
+    info.wall_offset_ns = static_cast<std::int64_t>(wall.tv_sec) * 1'000'000'000 + wall.tv_nsec -
+                          static_cast<std::int64_t>(info.start_ns);
     info.hooks = report.plan.tiers();
     for (const auto& hook : report.plan.hooks) {
         if (!hook.lost.empty() && std::ranges::find(info.limits, hook.lost) == info.limits.end()) {

@@ -49,8 +49,8 @@ class Session {
 public:
     explicit Session(SessionParts parts) : parts_(parts) {}
 
-    // Runs until the child ends, a signal comes, the time is over or nobody reads the output any more. A first signal is
-    // passed on to the child; a second ends the trace. The hooks are detached when it returns.
+    // Runs until the child ends, a signal comes, the time is over or nobody reads the output any more. A first signal
+    // is passed on to the child; a second ends the trace. The hooks are detached when it returns.
     [[nodiscard]] Result<SessionEnd> run();
 
 private:

@@ -93,11 +93,15 @@ CLI::App* Trace::declare(CLI::App& root) {
         ->capture_default_str();
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "Show the system calls too");
-    app->add_option("--duration", options_.duration_ns, "End after this long")->transform(as_duration_ns())->type_name("TIME");
+    app->add_option("--duration", options_.duration_ns, "End after this long")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
     app->add_option("--slow-submit", options_.slow_submit_ns, "An io_submit this long is a finding (10ms)")
-        ->transform(as_duration_ns())->type_name("TIME");
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
     app->add_option("--blocked", options_.blocked_ns, "Show a call that has not returned after this long (100ms)")
-        ->transform(as_duration_ns())->type_name("TIME");
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
     declare_filters(*app, options_.filters);
     declare_hooks(*app, options_.hooks);
     app->add_option("command", options_.command, "Run this, trace it and its children, and exit with its status")
@@ -194,8 +198,12 @@ Result<int> Trace::trace() {
         }
     }
 
-    Session session({.source = **source, .tracker = tracker, .output = **output, .signals = signals,
-                     .child = child ? &*child : nullptr, .duration_ns = options_.duration_ns});
+    Session session({.source = **source,
+                     .tracker = tracker,
+                     .output = **output,
+                     .signals = signals,
+                     .child = child ? &*child : nullptr,
+                     .duration_ns = options_.duration_ns});
     const auto ended = session.run();
     if (!ended) {
         return std::unexpected(ended.error());

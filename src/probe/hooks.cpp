@@ -19,17 +19,20 @@ constexpr std::array functions{FOR_EACH_CALL(CALL_FUNCTION)};
 constexpr std::array specs{
     HookSpec{"io_setup", HookKind::call, "__x64_sys_io_setup", IFL_IO_SETUP, "contexts created", true},
     HookSpec{"io_destroy", HookKind::call, "__x64_sys_io_destroy", IFL_IO_DESTROY, "contexts destroyed", true},
-    HookSpec{"io_submit", HookKind::call, "__x64_sys_io_submit", IFL_IO_SUBMIT, "batches, and how long a submit took", true},
+    HookSpec{"io_submit", HookKind::call, "__x64_sys_io_submit", IFL_IO_SUBMIT, "batches, and how long a submit took",
+             true},
     // The classic name of this hook; the kernel has no function do_io_cancel.
     HookSpec{"do_io_cancel", HookKind::call, "__x64_sys_io_cancel", IFL_IO_CANCEL, "cancel attempts", true},
     HookSpec{"io_getevents", HookKind::call, "__x64_sys_io_getevents", IFL_IO_GETEVENTS, "events reaped", true},
     HookSpec{"io_pgetevents", HookKind::call, "__x64_sys_io_pgetevents", IFL_IO_PGETEVENTS, "events reaped", true},
     HookSpec{"io_submit_one", HookKind::request, "io_submit_one", std::nullopt, "requests accepted or refused", true},
-    HookSpec{"aio_prep_rw", HookKind::request, "aio_prep_rw", std::nullopt, "reads and writes, the kernel's iocb", false},
+    HookSpec{"aio_prep_rw", HookKind::request, "aio_prep_rw", std::nullopt, "reads and writes, the kernel's iocb",
+             false},
     HookSpec{"aio_poll_queue_proc", HookKind::request, "aio_poll_queue_proc", std::nullopt, "polls", false},
     HookSpec{"aio_complete", HookKind::request, "aio_complete", std::nullopt, "completions", false},
     HookSpec{"sched_process_exit", HookKind::process, "", std::nullopt, "processes that end", false},
-    HookSpec{"sched_process_fork", HookKind::process, "", std::nullopt, "children, where the filter follows them", false},
+    HookSpec{"sched_process_fork", HookKind::process, "", std::nullopt, "children, where the filter follows them",
+             false},
     HookSpec{"iter/task", HookKind::process, "", std::nullopt, "contexts and polls that were there before", false},
 };
 
@@ -40,7 +43,8 @@ constexpr std::string_view slab_loss =
     "the errno of a refused iocb shows only when it is the first of its batch";
 constexpr std::string_view syscall_tracepoint_loss =
     "sys_enter and sys_exit slow every system call of the machine by 0.1 to 0.2 µs";
-constexpr std::string_view kretprobe_loss = "a return is missed when more threads are in the call than the kernel has probe instances";
+constexpr std::string_view kretprobe_loss =
+    "a return is missed when more threads are in the call than the kernel has probe instances";
 
 std::optional<std::string> refused(std::string_view hook, Tier tier, const std::vector<Refusal>& refusals) {
     for (const auto& refusal : refusals) {
@@ -105,7 +109,8 @@ std::span<const HookSpec> hook_specs() {
 }
 
 bool Plan::degraded() const {
-    return std::ranges::any_of(hooks, [](const HookChoice& hook) { return hook.tier == Tier::none || !hook.lost.empty(); });
+    return std::ranges::any_of(hooks,
+                               [](const HookChoice& hook) { return hook.tier == Tier::none || !hook.lost.empty(); });
 }
 
 std::string Plan::tiers() const {
@@ -156,13 +161,24 @@ Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& 
             return no_way(*missing, forced);
         }
         plan.requests_by_tracepoint = true;
-        for (auto& request : requests) {
-            if (auto reason = refused(request.spec->name, Tier::tracepoint, refusals)) {
+        const auto tracepoint_refused = [&refusals](HookChoice& request) {
+            const auto reason = refused(request.spec->name, Tier::tracepoint, refusals);
+            if (reason) {
                 request.refused.push_back(fmt::format("tracepoint: {}", *reason));
-                return no_way(request, forced);
             }
+            return reason.has_value();
+        };
+        // The one that is missing comes first: it is why the others need a tracepoint.
+        if (tracepoint_refused(*missing)) {
+            return no_way(*missing, forced);
+        }
+        for (auto& request : requests) {
             if (request.tier != Tier::none) {
-                request.refused.push_back(fmt::format("{}: not without the hook {}", name(request.tier), missing->spec->name));
+                request.refused.push_back(
+                    fmt::format("{}: not without the hook {}", name(request.tier), missing->spec->name));
+            }
+            if (tracepoint_refused(request)) {
+                return no_way(request, forced);
             }
             request.tier = Tier::tracepoint;
             request.lost = slab_loss;

@@ -15,7 +15,12 @@
 
 namespace inflight::probe {
 
-enum class Tier : std::uint8_t { none = IFL_TIER_NONE, fentry = IFL_TIER_FENTRY, kprobe = IFL_TIER_KPROBE, tracepoint = IFL_TIER_TRACEPOINT };
+enum class Tier : std::uint8_t {
+    none = IFL_TIER_NONE,
+    fentry = IFL_TIER_FENTRY,
+    kprobe = IFL_TIER_KPROBE,
+    tracepoint = IFL_TIER_TRACEPOINT
+};
 
 [[nodiscard]] std::string_view name(Tier tier);
 [[nodiscard]] std::optional<Tier> tier_by_name(std::string_view text);

@@ -117,7 +117,8 @@ Result<KernelTypes> KernelTypes::load() {
     types.btf_ = btf__load_vmlinux_btf();
     if (types.btf_ == nullptr) {
         // libbpf says ESRCH when it finds no file to read.
-        return failure("read the kernel's type information (BTF)", errno == ESRCH || errno == ENOENT ? "this kernel shows none" : describe_errno(errno),
+        return failure("read the kernel's type information (BTF)",
+                       errno == ESRCH || errno == ENOENT ? "this kernel shows none" : describe_errno(errno),
                        "inflight needs /sys/kernel/btf/vmlinux: a kernel built with CONFIG_DEBUG_INFO_BTF");
     }
     return types;

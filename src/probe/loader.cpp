@@ -115,7 +115,8 @@ std::vector<Attachment> attachments(const HookChoice& choice, const KernelTypes&
         return list;
     }
     for (const auto& function : call_functions()) {
-        const bool there = choice.tier == Tier::fentry ? types.has_function(function.function) : symbols.contains(function.function);
+        const bool there =
+            choice.tier == Tier::fentry ? types.has_function(function.function) : symbols.contains(function.function);
         if (function.syscall == *spec.syscall && there) {
             add(function.function, static_cast<std::uint64_t>(function.syscall) |
                                        static_cast<std::uint64_t>(function.abi) << cookie_abi_shift);
@@ -287,9 +288,10 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
             }
         } else if (!keep(tracepoint, bpf_program__attach(tracepoint))) {
             const int error = errno;
-            const std::string_view hook = name == "process_exit"   ? "sched_process_exit"
-                                          : name == "process_fork" ? "sched_process_fork"
-                                          : name.starts_with("tracepoint_sys") ? "*" : "io_submit_one";
+            const std::string_view hook = name == "process_exit"               ? "sched_process_exit"
+                                          : name == "process_fork"             ? "sched_process_fork"
+                                          : name.starts_with("tracepoint_sys") ? "*"
+                                                                               : "io_submit_one";
             return Refusal{std::string(hook), Tier::tracepoint, fmt::format("{}: {}", name, describe_errno(error))};
         }
     }
@@ -454,7 +456,8 @@ std::uint64_t Probes::programs_skipped() const {
         // What one of the twins skips another one sees; what all miss shows when the memory or the event comes back.
         // Allocations are skipped in interrupts only, and io_submit_one never runs there.
         const std::string_view name = bpf_program__name(program);
-        const bool harmless = name == "tracepoint_alloc" || std::ranges::find(free_programs, name) != free_programs.end();
+        const bool harmless =
+            name == "tracepoint_alloc" || std::ranges::find(free_programs, name) != free_programs.end();
         skipped += harmless ? 0 : recursion_misses(program);
     }
     return skipped;

@@ -16,10 +16,10 @@
 namespace inflight::probe {
 
 struct Options {
-    std::optional<Tier> forced;        // --hooks
-    std::vector<std::string> without;  // --without-hook: NAME or NAME:TIER, treated as if the kernel refused it
-    ifl_config config{};               // filters; addresses and tiers are filled in here
-    std::vector<std::uint32_t> pids;   // when config.by_pid
+    std::optional<Tier> forced;            // --hooks
+    std::vector<std::string> without;      // --without-hook: NAME or NAME:TIER, treated as if the kernel refused it
+    ifl_config config{};                   // filters; addresses and tiers are filled in here
+    std::vector<std::uint32_t> pids;       // when config.by_pid
     std::size_t buffer_bytes_per_cpu = 0;  // rounded up to a power of two; 0: chosen by the number of CPUs
 };
 

@@ -35,8 +35,8 @@ std::optional<std::string> fentry_refused(const std::string& function) {
     LIBBPF_OPTS(bpf_prog_load_opts, options);
     options.expected_attach_type = BPF_TRACE_FENTRY;
     options.attach_btf_id = static_cast<__u32>(type_id);
-    const UniqueFd program(
-        bpf_prog_load(BPF_PROG_TYPE_TRACING, "inflight_trial", "GPL", empty_program.data(), empty_program.size(), &options));
+    const UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "inflight_trial", "GPL", empty_program.data(),
+                                         empty_program.size(), &options));
     if (!program.valid()) {
         return "load: " + describe_errno(errno);
     }
@@ -57,7 +57,8 @@ std::optional<std::string> kprobe_refused(const std::string& function) {
     attributes.size = sizeof(attributes);
     attributes.type = type;
     attributes.config1 = reinterpret_cast<std::uintptr_t>(function.c_str());  // kprobe_func
-    const UniqueFd probe(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+    const UniqueFd probe(
+        static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
     if (!probe.valid()) {
         return "attach: " + describe_errno(errno);
     }

@@ -40,7 +40,7 @@ constexpr std::string_view abi_names[] = {"x86_64", "i386", "i386", "x32"};
 struct DecodedName {
     std::string_view name;
     Decoded kind;
-    ifl_u8 ifl_call::*state;
+    ifl_u8 ifl_call::* state;
 };
 constexpr DecodedName decoded_names[] = {
     {"*ctx_idp", Decoded::context, &ifl_call::ctx_idp_state},
@@ -131,7 +131,7 @@ std::optional<Decoded> decoded_value(const ifl_call& call, std::string_view name
 }
 
 struct iocb decode_iocb(const model::IocbArgument& argument) {
-    struct iocb block {};
+    struct iocb block{};
     static_assert(sizeof block == sizeof argument.bytes);
     std::memcpy(&block, argument.bytes.data(), sizeof block);
     return block;

@@ -10,7 +10,7 @@ constexpr std::uint64_t schema_version = 1;
 
 struct UnseenCount {
     std::string_view name;
-    std::uint64_t model::Losses::*count;
+    std::uint64_t model::Losses::* count;
 };
 constexpr UnseenCount unseen_counts[] = {
     {"requests_untracked", &model::Losses::requests_untracked},

@@ -19,7 +19,7 @@ constexpr std::size_t table_indent = 2;
 constexpr std::size_t total_indent = 10;
 
 struct UnseenCount {
-    std::uint64_t model::Losses::*count;
+    std::uint64_t model::Losses::* count;
     std::string_view what;
     std::string_view meaning;
 };

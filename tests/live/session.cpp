@@ -75,7 +75,7 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     TemporaryFolder folder(places.scratch);
     if (keep) {
         folder.keep();
-        fmt::print("{}: {}\n", tier, folder.path().string());
+        fmt::print("{}: kept in {}\n", tier, folder.path().string());
     }
     const std::filesystem::path output = folder.path() / "trace.json";
     const std::filesystem::path err = folder.path() / "trace.err";
@@ -86,8 +86,10 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     for (const std::string& name : places.session_workloads()) {
         command.push_back(places.workload(name).string() + argument_of(name));
     }
+    const auto begin = std::chrono::steady_clock::now();
     Process process(command, folder.path() / "trace.out", err);
     status_ = process.wait(session_limit);
+    const auto traced = std::chrono::steady_clock::now();
     complained_ = content_of(err);
     if (!std::filesystem::exists(output)) {
         throw std::runtime_error("no trace: " + complained_);
@@ -95,6 +97,9 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     read_index(folder.path());
     trace_ = read_trace(output, places.schema);
     assign_records();
+    const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
+    fmt::print("{}: traced for {:.1f} s, {} lines read in {:.1f} s\n", tier, seconds(traced - begin), trace_.lines,
+               seconds(std::chrono::steady_clock::now() - traced));
 }
 
 const WorkloadRun* Session::find(const std::string& workload) const {
