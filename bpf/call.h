@@ -262,6 +262,7 @@ static __always_inline void close_setup(struct ifl_call_entry *entry, __u8 tier,
 {
 	struct ifl_call *call = &entry->call;
 	struct task_struct *task = current_task();
+	struct ifl_context_entry *context;
 	struct kioctx *kioctx;
 
 	if (read_user_pointer(&call->ctx_id, call->args[1], call->abi)) {
@@ -273,7 +274,13 @@ static __always_inline void close_setup(struct ifl_call_entry *entry, __u8 tier,
 	if (!kioctx)
 		return;
 	call->kioctx = (__u64)kioctx;
-	call->context_id = new_context(task, kioctx, IFL_CONTEXT_CREATED, tier, now);
+	/* Another thread cannot have used it yet, but the iterator of the start may have met it just now. */
+	context = context_of((__u64)kioctx);
+	if (context && !context->created_ns && !context->submitted && context->ctx_id == call->ctx_id &&
+	    context->pid == call->task.pid)
+		call->context_id = context->context_id;
+	else
+		call->context_id = new_context(task, kioctx, IFL_CONTEXT_CREATED, tier, now);
 }
 
 static __always_inline void close_destroy(struct ifl_call_entry *entry, __u8 tier, __u64 now)

@@ -168,7 +168,9 @@ int process_iterator(struct bpf_iter__task *ctx)
 	walk.table = table;
 	walk.count = BPF_CORE_READ(table, nr);
 	walk.now = bpf_ktime_get_ns();
-	bpf_loop(MAX_CONTEXTS_SCANNED, note_context, &walk, 0);
+	/* Later passes only confirm: what they meet first is being made right now, and its own hook will tell. */
+	if (iterator_pass == 1)
+		bpf_loop(MAX_CONTEXTS_SCANNED, note_context, &walk, 0);
 	bpf_loop(MAX_CONTEXTS_SCANNED, walk_context, &walk, 0);
 	return 0;
 }

@@ -114,6 +114,35 @@ static __always_inline void drop_unbound(struct ifl_call_entry *call)
 	call->attempt_unbound = 0;
 }
 
+/*
+ * At its entry io_submit_one has not touched the iocb yet, and a program cannot bring in a page. Later the kernel has
+ * copied it, so the page is there.
+ */
+static __always_inline bool read_cold_iocb(struct ifl_request *request)
+{
+	struct iocb copy;
+
+	if (!(request->flags & IFL_REQ_IOCB_UNREAD) || bpf_probe_read_user(&copy, sizeof(copy), (void *)request->iocb))
+		return false;
+	take_iocb(request, &copy);
+	request->flags &= ~(IFL_REQ_IOCB_UNREAD | IFL_REQ_OP_UNKNOWN);
+	return true;
+}
+
+/* An fsync whose iocb could not be read when it began, and whose worker has not ended it yet. */
+static __always_inline void complete_unbound(struct ifl_call_entry *call)
+{
+	struct ifl_unbound_key key = {.kioctx = call->attempt.request.kioctx, .iocb = call->attempt.request.iocb};
+	struct ifl_request_entry *entry;
+
+	if (!read_cold_iocb(&call->attempt.request))
+		return;
+	name_file(call, file_of_fd(current_task(), call->attempt.request.fd));
+	entry = bpf_map_lookup_elem(&unbound, &key);
+	if (entry && entry->request.call_id == call->call.call_id)
+		bpf_map_update_elem(&unbound, &key, &call->attempt, BPF_ANY);
+}
+
 /* `iocb` is the kernel's copy of it, or NULL. */
 static __always_inline void show_request(__u64 kiocb, const struct iocb *iocb)
 {
@@ -126,6 +155,8 @@ static __always_inline void show_request(__u64 kiocb, const struct iocb *iocb)
 		take_iocb(&call->attempt.request, &copy);
 		call->attempt.request.flags &= ~(IFL_REQ_IOCB_UNREAD | IFL_REQ_OP_UNKNOWN);
 		call->attempt.request.flags |= IFL_REQ_KERNEL_IOCB;
+	} else {
+		read_cold_iocb(&call->attempt.request);
 	}
 	drop_unbound(call);
 	name_file(call, BPF_CORE_READ((struct aio_kiocb *)kiocb, ki_filp));
@@ -150,6 +181,8 @@ static __always_inline void submit_one_ends(int ret)
 	call->attempt_open = 0;
 	if (!ret) {
 		account_accepted(call);
+		if (call->attempt_unbound)
+			complete_unbound(call);
 		return;
 	}
 	call->call.submit_error = ret;

@@ -28,7 +28,7 @@ ifl_iocbs iocbs(std::uint64_t call_id, std::uint32_t first, std::uint32_t count)
         ifl_iocb& each = record.iocbs[i];
         each.address = 0x1000 + first + i;
         each.state = IFL_READ_OK;
-        struct iocb content {};
+        struct iocb content{};
         content.aio_data = each.address;
         static_assert(sizeof(content) == IFL_IOCB_BYTES);
         std::memcpy(&each.bytes[0], &content, sizeof(content));
@@ -82,7 +82,7 @@ TEST(Events, HaveTheIocbsThatCameBefore) {
         EXPECT_EQ(got.index, i);
         EXPECT_EQ(got.address, 0x1000U + i);
         EXPECT_EQ(got.readable, i != 3);
-        struct iocb content {};
+        struct iocb content{};
         std::memcpy(&content, got.bytes.data(), sizeof(content));
         EXPECT_EQ(content.aio_data, 0x1000U + i);
         EXPECT_EQ(got.file ? got.file->name : "", i == 4 ? "/t.ibd" : "");
@@ -138,7 +138,8 @@ TEST(Events, InProgressAreToldAgainWhenTheyReturn) {
 
 TEST(Events, WithoutAReturnOrWithoutDecoding) {
     Trace trace(all_events);
-    trace.feed(call(IFL_IO_GETEVENTS).span(5, 100).flag(IFL_CALL_EXIT_MISSED), call(IFL_IO_SUBMIT).span(5, 100).flag(IFL_CALL_NOT_DECODED));
+    trace.feed(call(IFL_IO_GETEVENTS).span(5, 100).flag(IFL_CALL_EXIT_MISSED),
+               call(IFL_IO_SUBMIT).span(5, 100).flag(IFL_CALL_NOT_DECODED));
     ASSERT_THAT(trace.events, SizeIs(2));
     EXPECT_TRUE(trace.events[0].exit_missed);
     EXPECT_FALSE(trace.events[1].decoded);

@@ -68,7 +68,8 @@ TEST(Cancels, APendingPollIsCancelled) {
 
 TEST(Cancels, ThePollMayCompleteBeforeTheCallReturns) {
     Trace trace;
-    trace.feed(context().created(1), cancelled_poll(the_iocb).submit(10).complete(22, 0), accepted_cancel(the_iocb).span(20, 24));
+    trace.feed(context().created(1), cancelled_poll(the_iocb).submit(10).complete(22, 0),
+               accepted_cancel(the_iocb).span(20, 24));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled));
     EXPECT_EQ(trace.cancels[0].target->outcome, Outcome::cancelled);
     trace.finish(100);
@@ -77,8 +78,8 @@ TEST(Cancels, ThePollMayCompleteBeforeTheCallReturns) {
 
 TEST(Cancels, AnEventThatHadFiredWasFirst) {
     Trace trace;
-    trace.feed(context().created(1), request(the_iocb).poll().submit(10).complete(20, 1), cancel(the_iocb).span(5020, 5030),
-               snapshot(6000));
+    trace.feed(context().created(1), request(the_iocb).poll().submit(10).complete(20, 1),
+               cancel(the_iocb).span(5020, 5030), snapshot(6000));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::completed_first));
     EXPECT_TRUE(trace.cancels[0].certain);
     EXPECT_EQ(trace.cancels[0].completed_before_ns, 5000U);
@@ -96,7 +97,8 @@ TEST(Cancels, AnEventThatWasReapedWasFirst) {
 
 TEST(Cancels, AReadInFlightCannotBeCancelled) {
     Trace trace;
-    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).submit(10).in_flight(50), snapshot(50));
+    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).submit(10).in_flight(50),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::not_cancellable));
     EXPECT_TRUE(trace.cancels[0].certain);
     EXPECT_EQ(trace.cancels[0].target->outcome, Outcome::in_flight);
@@ -104,15 +106,17 @@ TEST(Cancels, AReadInFlightCannotBeCancelled) {
 
 TEST(Cancels, AReadThatEndsAfterTheCallCouldNotBeCancelled) {
     Trace trace;
-    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).submit(10).complete(30, 512), snapshot(50));
+    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).submit(10).complete(30, 512),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::not_cancellable));
     EXPECT_EQ(trace.cancels[0].target->result, 512);
 }
 
 TEST(Cancels, ASecondOneFindsItCancelled) {
     Trace trace;
-    trace.feed(context().created(1), accepted_cancel(the_iocb).span(1020, 1021), cancelled_poll(the_iocb).submit(10).complete(1025, 0),
-               cancel(the_iocb).span(3020, 3021), snapshot(5000));
+    trace.feed(context().created(1), accepted_cancel(the_iocb).span(1020, 1021),
+               cancelled_poll(the_iocb).submit(10).complete(1025, 0), cancel(the_iocb).span(3020, 3021),
+               snapshot(5000));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled, Verdict::already_cancelled));
     EXPECT_TRUE(trace.cancels[1].certain);
     EXPECT_THAT(trace.cancels[1].reason, HasSubstr("2.00 µs before"));
@@ -129,8 +133,9 @@ TEST(Cancels, AnIocbThatWasNeverSubmitted) {
 
 TEST(Cancels, AnIocbOfAnotherContextIsUnknown) {
     Trace trace;
-    trace.feed(context(7).created(1), context(8).created(1).user_id(0x8000), request(the_iocb).in(8).submit(2).complete(3),
-               cancel(the_iocb).span(20, 21), request(the_iocb).in(8).submit(4).in_flight(50), snapshot(50));
+    trace.feed(context(7).created(1), context(8).created(1).user_id(0x8000),
+               request(the_iocb).in(8).submit(2).complete(3), cancel(the_iocb).span(20, 21),
+               request(the_iocb).in(8).submit(4).in_flight(50), snapshot(50));
     EXPECT_THAT(verdicts(trace), ElementsAre(Verdict::unknown_request));
 }
 
@@ -150,95 +155,15 @@ TEST(Cancels, ABadKeyAndABadPointerNeedNoSnapshot) {
     EXPECT_FALSE(trace.tracker.wants_snapshot());
 }
 
-// ---- contexts that are not there
-
-TEST(CancelContexts, DestroyedHowLongBefore) {
-    Trace trace;
-    trace.feed(context().created(1), context().destroyed(1 * ms), cancel(the_iocb).span(4 * ms, 4 * ms + 1).no_context(the_ctx_id));
-    ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::bad_context));
-    EXPECT_TRUE(trace.cancels[0].certain);
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("was destroyed 3.00 ms before"));
-}
-
-TEST(CancelContexts, DestroyedLongAgoIsStillKnown) {
-    Trace trace;
-    trace.feed(context().created(1), context().destroyed(1 * ms));
-    trace.tracker.advance(100 * second);
-    trace.feed(cancel(the_iocb).span(101 * second, 101 * second + 1).no_context(the_ctx_id));
-    ASSERT_THAT(trace.cancels, SizeIs(1));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("was destroyed 101 s before"));
-}
-
-TEST(CancelContexts, MadeAndDestroyedManyTimesAtTheSameAddressSaysTheLastTime) {
-    Trace trace;
-    constexpr std::uint64_t rounds = 10'000;
-    for (std::uint64_t i = 1; i <= rounds; i++) {
-        trace.feed(context(i).created(i * ms), context(i).destroyed(i * ms + 1));
-        trace.tracker.advance(i * ms);
-    }
-    const std::uint64_t start = rounds * ms + 1 + 2 * us;
-    trace.feed(cancel(the_iocb).span(start, start + 1).no_context(the_ctx_id));
-    ASSERT_THAT(trace.cancels, SizeIs(1));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("was destroyed 2.00 µs before"));
-}
-
-TEST(CancelContexts, OfTheParentAfterFork) {
-    Trace trace;
-    trace.feed(context().created(1).of(the_parent, "parent"),
-               cancel(the_iocb).span(20, 21).no_context(the_ctx_id).by(the_pid, the_tid, the_parent));
-    ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::bad_context));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("belongs to process 99 (parent)"));
-}
-
-TEST(CancelContexts, TheParentsIsNamedWhereSeveralProcessesHaveThatAddress) {
-    Trace trace;
-    for (std::uint64_t i = 0; i < 20; i++) {
-        const bool parents = i == 10;
-        trace.feed(context(i + 1).created(1).of(parents ? the_parent : 1000 + static_cast<std::uint32_t>(i), parents ? "parent" : "other"));
-    }
-    trace.feed(cancel(the_iocb).span(20, 21).no_context(the_ctx_id));
-    ASSERT_THAT(trace.cancels, SizeIs(1));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("belongs to process 99 (parent)"));
-}
-
-TEST(CancelContexts, OfAProcessThatEndedAreNobodys) {
-    Trace trace;
-    trace.feed(context().created(1).of(200), process_exit(10, 200), cancel(the_iocb).span(20, 21).no_context(the_ctx_id));
-    ASSERT_THAT(trace.cancels, SizeIs(1));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("the process has no context 0x7f0000001000"));
-}
-
-// The number of a process is another one's tomorrow, and without randomisation so is the address of its context.
-TEST(CancelContexts, DestroyedByAnEarlierProcessOfThatNumberIsNotIts) {
-    Trace trace;
-    trace.feed(context().created(1), context().destroyed(5), process_exit(6),
-               cancel(the_iocb).span(20, 21).no_context(the_ctx_id));
-    ASSERT_THAT(trace.cancels, SizeIs(1));
-    EXPECT_THAT(trace.cancels[0].reason, HasSubstr("the process has no context"));
-}
-
-TEST(CancelContexts, ADestroyedOneIsNotMistakenForItsSuccessor) {
-    Trace trace;
-    trace.feed(context(7).created(1), request(the_iocb).in(7).poll().submit(2).complete(3, 1), context(7).destroyed(5),
-               context(8).created(6), cancel(the_iocb).in(8).span(20, 21), snapshot(30));
-    EXPECT_THAT(verdicts(trace), ElementsAre(Verdict::unknown_request));
-}
-
-TEST(CancelContexts, AnyThreadOfTheProcessMayCancel) {
-    Trace trace;
-    trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21).by(the_pid, 555),
-               cancelled_poll(the_iocb).submit(10).complete(25, 0));
-    ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled));
-    EXPECT_EQ(trace.cancels[0].tid, 555U);
-}
-
 // ---- the same iocb, several times in flight
 
 TEST(CancelTwins, EachCancelTakesOneAndTheThirdFindsNone) {
     Trace trace;
     trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21),
-               cancelled_poll(the_iocb).kernel_address(1).submit(10).complete(22, 0), accepted_cancel(the_iocb).span(30, 31),
-               cancelled_poll(the_iocb).kernel_address(2).submit(11).complete(32, 0), cancel(the_iocb).span(40, 41), snapshot(50));
+               cancelled_poll(the_iocb).kernel_address(1).submit(10).complete(22, 0),
+               accepted_cancel(the_iocb).span(30, 31),
+               cancelled_poll(the_iocb).kernel_address(2).submit(11).complete(32, 0), cancel(the_iocb).span(40, 41),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled, Verdict::cancelled, Verdict::already_cancelled));
     EXPECT_EQ(trace.cancels[0].target->kernel_address, 1U);
     EXPECT_EQ(trace.cancels[1].target->kernel_address, 2U);
@@ -258,8 +183,8 @@ TEST(CancelTwins, BothCancelsBeforeBothCompletions) {
 TEST(CancelTwins, BothCompletionsBeforeBothCalls) {
     Trace trace;
     trace.feed(context().created(1), cancelled_poll(the_iocb).kernel_address(1).submit(10).complete(22, 0),
-               cancelled_poll(the_iocb).kernel_address(2).submit(11).complete(23, 0), accepted_cancel(the_iocb).span(20, 24),
-               accepted_cancel(the_iocb).span(21, 25));
+               cancelled_poll(the_iocb).kernel_address(2).submit(11).complete(23, 0),
+               accepted_cancel(the_iocb).span(20, 24), accepted_cancel(the_iocb).span(21, 25));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled, Verdict::cancelled));
     EXPECT_NE(trace.cancels[0].target->kernel_address, trace.cancels[1].target->kernel_address);
 }
@@ -290,8 +215,9 @@ TEST(CancelTwins, AReadOfTheSameIocbIsNotWhatWasTaken) {
 
 TEST(CancelTwins, ASuccessorThatCompletedIsNotAlreadyCancelled) {
     Trace trace;
-    trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21), cancelled_poll(the_iocb).submit(10).complete(22, 0),
-               request(the_iocb).poll().submit(30).complete(35, 1), cancel(the_iocb).span(40, 41), snapshot(50));
+    trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21),
+               cancelled_poll(the_iocb).submit(10).complete(22, 0), request(the_iocb).poll().submit(30).complete(35, 1),
+               cancel(the_iocb).span(40, 41), snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled, Verdict::completed_first));
     EXPECT_EQ(trace.cancels[1].target->submit_ns, 30U);
 }
@@ -300,8 +226,8 @@ TEST(CancelTwins, ASuccessorThatCompletedIsNotAlreadyCancelled) {
 
 TEST(CancelRaces, AcceptedButTheEventFires) {
     Trace trace;
-    trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21), cancelled_poll(the_iocb).submit(10).complete(25, 1),
-               cancel(the_iocb).span(40, 41), snapshot(50));
+    trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21),
+               cancelled_poll(the_iocb).submit(10).complete(25, 1), cancel(the_iocb).span(40, 41), snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::completed_first, Verdict::completed_first));
     EXPECT_EQ(trace.cancels[0].target->outcome, Outcome::completed);
     EXPECT_EQ(trace.cancels[1].completed_before_ns, 15U);
@@ -309,7 +235,8 @@ TEST(CancelRaces, AcceptedButTheEventFires) {
 
 TEST(CancelRaces, ThePollCompletesDuringTheCall) {
     Trace trace;
-    trace.feed(context().created(1), request(the_iocb).poll().submit(10).complete(25, 1), cancel(the_iocb).span(20, 30), snapshot(50));
+    trace.feed(context().created(1), request(the_iocb).poll().submit(10).complete(25, 1), cancel(the_iocb).span(20, 30),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::completed_first));
     EXPECT_TRUE(trace.cancels[0].certain);
     EXPECT_EQ(trace.cancels[0].completed_before_ns, 0U);
@@ -317,14 +244,16 @@ TEST(CancelRaces, ThePollCompletesDuringTheCall) {
 
 TEST(CancelRaces, TheCompletionIsOnItsWay) {
     Trace trace;
-    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).poll().submit(10).complete(25, 1), snapshot(50));
+    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).poll().submit(10).complete(25, 1),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::completed_first));
     EXPECT_THAT(trace.cancels[0].reason, HasSubstr("came 5 ns after the call began"));
 }
 
 TEST(CancelRaces, ThePollIsInFlightAndYetWasNotOnTheList) {
     Trace trace;
-    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).poll().submit(10).in_flight(50), snapshot(50));
+    trace.feed(context().created(1), cancel(the_iocb).span(20, 21), request(the_iocb).poll().submit(10).in_flight(50),
+               snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::completed_first));
     EXPECT_FALSE(trace.cancels[0].certain);
 }
@@ -333,7 +262,8 @@ TEST(CancelRaces, TheSnapshotComesBeforeTheTargetCompletes) {
     Trace trace;
     trace.feed(context().created(1), accepted_cancel(the_iocb).span(20, 21), cancel(the_iocb).span(30, 31),
                request(the_iocb).poll().submit(10).in_flight(35), snapshot(35));
-    ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::already_cancelled)) << "the first waits for what becomes of its target";
+    ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::already_cancelled))
+        << "the first waits for what becomes of its target";
     EXPECT_TRUE(trace.cancels[0].certain);
     EXPECT_TRUE(trace.tracker.wants_snapshot());
     trace.feed(cancelled_poll(the_iocb).submit(10).complete(40, 0), snapshot(50));
@@ -382,7 +312,8 @@ TEST(CancelRaces, TheTargetsEndIsNeverSeen) {
 
 TEST(CancelRaces, TheContextIsDestroyedMeanwhile) {
     Trace trace;
-    trace.feed(context().created(1), cancel(the_iocb).span(20, 30).unflag(IFL_CALL_CTX_AT_EXIT), context().destroyed(29), snapshot(50));
+    trace.feed(context().created(1), cancel(the_iocb).span(20, 30).unflag(IFL_CALL_CTX_AT_EXIT),
+               context().destroyed(29), snapshot(50));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::unknown_request));
     EXPECT_FALSE(trace.cancels[0].certain);
     EXPECT_THAT(trace.cancels[0].reason, HasSubstr("the context was destroyed meanwhile"));
@@ -409,7 +340,8 @@ TEST(CancelCertainty, TheContextIsOlderThanTheTrace) {
 
 TEST(CancelCertainty, APollOlderThanTheTraceIsFound) {
     Trace trace;
-    trace.feed(context().found(1), accepted_cancel(the_iocb).span(20, 21), request(the_iocb).poll().existed().cancelled().complete(25, 0));
+    trace.feed(context().found(1), accepted_cancel(the_iocb).span(20, 21),
+               request(the_iocb).poll().existed().cancelled().complete(25, 0));
     ASSERT_THAT(verdicts(trace), ElementsAre(Verdict::cancelled));
     EXPECT_TRUE(trace.cancels[0].certain);
     EXPECT_TRUE(trace.cancels[0].target->existed);

@@ -172,7 +172,8 @@ TEST(Contexts, TheNextProcessOfThatNumberHasItsOwn) {
 TEST(Contexts, TheSameCtxIdAfterDestroyIsAnotherContext) {
     Trace trace;
     trace.feed(context(7).created(1), request(the_iocb).in(7).submit(2).complete(3, 512), context(7).destroyed(5),
-               context(8).created(6), request(the_iocb).in(8).submit(7).complete(8, 512), reaped(9, 8).event(the_iocb, 512));
+               context(8).created(6), request(the_iocb).in(8).submit(7).complete(8, 512),
+               reaped(9, 8).event(the_iocb, 512));
     ASSERT_THAT(trace.requests, SizeIs(2));
     EXPECT_EQ(trace.requests[0].context_id, 7U);
     EXPECT_EQ(trace.requests[0].reap_ns, std::nullopt);

@@ -134,7 +134,8 @@ TEST(Files, DeviceNumberOfTheKernel) {
 TEST(Files, AtTheEndOfTheirBufferAreReadNoFurther) {
     const auto record = std::make_unique<ifl_file>();
     std::fill(std::begin(record->names), std::end(record->names), 'x');
-    for (const std::uint32_t bytes : {std::uint32_t{IFL_NAMES_BYTES}, std::uint32_t{IFL_NAMES_BYTES} + 1, 0xffffffffU}) {
+    for (const std::uint32_t bytes :
+         {std::uint32_t{IFL_NAMES_BYTES}, std::uint32_t{IFL_NAMES_BYTES} + 1, 0xffffffffU}) {
         record->names_bytes = bytes;
         record->names_count = 0xffffffff;
         EXPECT_EQ(file_from(*record).name, "/" + std::string(IFL_NAMES_BYTES, 'x'));

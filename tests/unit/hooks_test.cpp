@@ -43,7 +43,8 @@ Plan plan(const std::vector<Refusal>& refusals = {}, const Possible& possible = 
 }
 
 const HookChoice& hook(const Plan& of, std::string_view name) {
-    const auto found = std::ranges::find_if(of.hooks, [name](const HookChoice& each) { return each.spec->name == name; });
+    const auto found =
+        std::ranges::find_if(of.hooks, [name](const HookChoice& each) { return each.spec->name == name; });
     EXPECT_NE(found, of.hooks.end()) << name;
     return *found;
 }
@@ -74,7 +75,8 @@ TEST(HookTable, HasEachCallOnceAndItsFunctions) {
         if (spec.syscall) {
             EXPECT_TRUE(calls.insert(*spec.syscall).second) << spec.name;
             const auto serves = [&spec](const CallFunction& function) {
-                return function.function == spec.function && function.syscall == *spec.syscall && function.abi == IFL_ABI_X86_64;
+                return function.function == spec.function && function.syscall == *spec.syscall &&
+                       function.abi == IFL_ABI_X86_64;
             };
             EXPECT_TRUE(std::ranges::any_of(call_functions(), serves)) << spec.name;
         }
@@ -224,9 +226,10 @@ TEST(ForcedTier, SaysNothingOfProcessHooks) {
 // ---- no way at all
 
 TEST(NoWay, ForACallNamesEveryReason) {
-    const auto made = plan_hooks(std::nullopt,
-                                 {refuse("io_submit", Tier::fentry), refuse("io_submit", Tier::kprobe), refuse("*", Tier::tracepoint)},
-                                 everything_is_possible);
+    const auto made = plan_hooks(
+        std::nullopt,
+        {refuse("io_submit", Tier::fentry), refuse("io_submit", Tier::kprobe), refuse("*", Tier::tracepoint)},
+        everything_is_possible);
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().what, "attach the hook io_submit");
     EXPECT_EQ(made.error().why, "fentry: EPERM; kprobe: EPERM; tracepoint: EPERM");

@@ -215,10 +215,12 @@ TEST(EarlyReaping, IsNotTakenByTheNextRequestOfThatIocb) {
 
 TEST(EarlyReaping, TellsRequestsOfOneIocbApartByDataAndResult) {
     Trace trace;
-    trace.feed(context().created(1), reaped(11).event(the_iocb, 512, 1).event(the_iocb, 512, 2).event(the_iocb, 1024, 2),
+    trace.feed(context().created(1),
+               reaped(11).event(the_iocb, 512, 1).event(the_iocb, 512, 2).event(the_iocb, 1024, 2),
                request(the_iocb).data(2).submit(2).complete(13, 1024));
     ASSERT_THAT(trace.requests, SizeIs(1));
-    trace.feed(request(the_iocb).data(2).submit(3).complete(14, 512), request(the_iocb).data(1).submit(4).complete(15, 512));
+    trace.feed(request(the_iocb).data(2).submit(3).complete(14, 512),
+               request(the_iocb).data(1).submit(4).complete(15, 512));
     trace.finish(100);
     ASSERT_THAT(trace.requests, SizeIs(3));
     EXPECT_EQ(trace.tracker.completions_unseen(), 0U);
@@ -291,8 +293,8 @@ TEST(UnseenEnds, TheEventMayBeReapedLater) {
 
 TEST(UnseenEnds, TakeNoEventWithOtherUserData) {
     Trace trace;
-    trace.feed(context().created(1), ended_unseen(the_iocb, 2, 20).data(1), request(the_iocb).data(2).submit(19).complete(25, 512),
-               reaped(31).event(the_iocb, 512, 2));
+    trace.feed(context().created(1), ended_unseen(the_iocb, 2, 20).data(1),
+               request(the_iocb).data(2).submit(19).complete(25, 512), reaped(31).event(the_iocb, 512, 2));
     ASSERT_THAT(trace.requests, SizeIs(1));
     EXPECT_EQ(trace.requests[0].user_data, 2U);
 }
@@ -303,7 +305,8 @@ TEST(Reuse, OfAnIocbAThousandTimes) {
     Trace trace;
     trace.feed(context().created(1));
     for (std::uint64_t i = 1; i <= 1000; i++) {
-        trace.feed(request(the_iocb).submit(100 * i).complete(100 * i + 10, 512), reaped(100 * i + 20).event(the_iocb, 512));
+        trace.feed(request(the_iocb).submit(100 * i).complete(100 * i + 10, 512),
+                   reaped(100 * i + 20).event(the_iocb, 512));
     }
     trace.finish(second);
     ASSERT_THAT(trace.requests, SizeIs(1000));

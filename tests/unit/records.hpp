@@ -26,11 +26,12 @@ namespace inflight::model {
 // How a failed test shows them.
 inline void PrintTo(const Request& request, std::ostream* out) {
     *out << fmt::format("{{iocb {:#x} {} {}..{} reaped {} res {}}}", request.address, name(request.outcome),
-                        request.submit_ns.value_or(0), request.complete_ns.value_or(0), request.reap_ns.value_or(0), request.result);
+                        request.submit_ns.value_or(0), request.complete_ns.value_or(0), request.reap_ns.value_or(0),
+                        request.result);
 }
 inline void PrintTo(const Cancel& cancel, std::ostream* out) {
-    *out << fmt::format("{{iocb {:#x} {}..{} {}{}: {}}}", cancel.address, cancel.start_ns, cancel.end_ns, name(cancel.verdict),
-                        cancel.certain ? "" : "?", cancel.reason);
+    *out << fmt::format("{{iocb {:#x} {}..{} {}{}: {}}}", cancel.address, cancel.start_ns, cancel.end_ns,
+                        name(cancel.verdict), cancel.certain ? "" : "?", cancel.reason);
 }
 inline void PrintTo(Outcome outcome, std::ostream* out) {
     *out << name(outcome);

@@ -69,7 +69,8 @@ TEST(Requests, CarryWhatTheRecordSays) {
     EXPECT_EQ(got.result2, 1);
     EXPECT_TRUE(got.completion_exact);
     EXPECT_TRUE(got.completion_seen);
-    EXPECT_FALSE(got.existed || got.unpaired || got.synchronous || got.compat || got.context_dead || got.poll_cancelled);
+    EXPECT_FALSE(got.existed || got.unpaired || got.synchronous || got.compat || got.context_dead ||
+                 got.poll_cancelled);
 }
 
 TEST(Requests, SayWhereTheIocbWasRead) {

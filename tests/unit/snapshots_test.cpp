@@ -79,8 +79,8 @@ TEST(Snapshots, AreForgottenWithTheNextOne) {
 
 TEST(Snapshots, WithoutAFinalOneTheLastIsTheBestThatIsKnown) {
     Trace trace;
-    trace.feed(context().created(1), request(1).poll().submit(2).in_flight(20), request(2).submit(3).in_flight(20), snapshot(20),
-               request(2).submit(3).complete(30, 512));
+    trace.feed(context().created(1), request(1).poll().submit(2).in_flight(20), request(2).submit(3).in_flight(20),
+               snapshot(20), request(2).submit(3).complete(30, 512));
     trace.tracker.finish(40);
     ASSERT_THAT(trace.requests, SizeIs(2));
     EXPECT_EQ(trace.requests[0].outcome, Outcome::completed);

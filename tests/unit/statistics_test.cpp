@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is counted on the way to a view, what is filtered, and how exact the quantiles of a latency are.
-#include "model/selection.hpp"
 #include "model/statistics.hpp"
+#include "model/selection.hpp"
 
 #include "records.hpp"
 
@@ -18,7 +18,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-Request finished(std::uint16_t opcode, std::uint64_t latency_ns, std::int64_t result, Outcome outcome = Outcome::completed) {
+Request finished(std::uint16_t opcode, std::uint64_t latency_ns, std::int64_t result,
+                 Outcome outcome = Outcome::completed) {
     Request made;
     made.pid = the_pid;
     made.comm = "worker";
@@ -61,8 +62,9 @@ TEST(Histogram, WithoutALatency) {
 }
 
 TEST(Histogram, OfOneLatencyIsExact) {
-    for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{127},
-                                      std::uint64_t{128}, std::uint64_t{1'000'003}, ~std::uint64_t{0} - 1, ~std::uint64_t{0}}) {
+    for (const std::uint64_t value :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{63}, std::uint64_t{64}, std::uint64_t{127},
+          std::uint64_t{128}, std::uint64_t{1'000'003}, ~std::uint64_t{0} - 1, ~std::uint64_t{0}}) {
         LatencyHistogram histogram;
         histogram.add(value);
         for (const double q : quantiles) {
@@ -91,10 +93,18 @@ TEST(Histogram, OfRandomLatencies) {
         const auto kind = random() % 4;
         for (auto& value : values) {
             switch (kind) {
-                case 0: value = random() % 200; break;
-                case 1: value = random() % 100'000'000; break;
-                case 2: value = random() >> (random() % 64); break;
-                default: value = static_cast<std::uint64_t>(std::exp(std::normal_distribution(11.0, 2.0)(random))); break;
+                case 0:
+                    value = random() % 200;
+                    break;
+                case 1:
+                    value = random() % 100'000'000;
+                    break;
+                case 2:
+                    value = random() >> (random() % 64);
+                    break;
+                default:
+                    value = static_cast<std::uint64_t>(std::exp(std::normal_distribution(11.0, 2.0)(random)));
+                    break;
             }
             histogram.add(value);
         }
@@ -228,8 +238,10 @@ TEST(Selecting, ByOperation) {
 }
 
 TEST(Selecting, ByOutcome) {
-    const SelectionOptions options{.opcodes = {}, .outcomes = {Outcome::failed, Outcome::in_flight}, .min_latency_ns = 0};
-    for (const auto outcome : {Outcome::in_flight, Outcome::completed, Outcome::failed, Outcome::cancelled, Outcome::abandoned}) {
+    const SelectionOptions options{
+        .opcodes = {}, .outcomes = {Outcome::failed, Outcome::in_flight}, .min_latency_ns = 0};
+    for (const auto outcome :
+         {Outcome::in_flight, Outcome::completed, Outcome::failed, Outcome::cancelled, Outcome::abandoned}) {
         const bool wanted = outcome == Outcome::failed || outcome == Outcome::in_flight;
         EXPECT_EQ(selected(options, finished(IOCB_CMD_PREAD, 1, 1, outcome)), wanted ? 1U : 0U) << name(outcome);
     }
@@ -283,7 +295,8 @@ TEST(LossAccount, AddsUp) {
 }
 
 TEST(Names, OfOutcomesGoBothWays) {
-    for (const auto outcome : {Outcome::in_flight, Outcome::completed, Outcome::failed, Outcome::cancelled, Outcome::abandoned}) {
+    for (const auto outcome :
+         {Outcome::in_flight, Outcome::completed, Outcome::failed, Outcome::cancelled, Outcome::abandoned}) {
         EXPECT_EQ(outcome_by_name(name(outcome)), outcome);
     }
     EXPECT_EQ(outcome_by_name("?"), std::nullopt);

@@ -20,7 +20,8 @@ struct Facts {
     Facts(const Facts&) = delete;
     Facts& operator=(const Facts&) = delete;
 
-    Request& candidate(std::uint16_t opcode, std::uint64_t submit, std::optional<std::uint64_t> complete, std::int64_t res = 0) {
+    Request& candidate(std::uint16_t opcode, std::uint64_t submit, std::optional<std::uint64_t> complete,
+                       std::int64_t res = 0) {
         auto& made = requests.emplace_back(std::make_unique<Request>());
         made->opcode = opcode;
         made->address = the_iocb;
@@ -88,7 +89,8 @@ TEST(Verdicts, ContextZero) {
 TEST(Verdicts, DestroyedContext) {
     Facts facts;
     facts.call.no_context(0x1234);
-    facts.facts.context = {.why = KnownContext::Why::destroyed, .destroyed_ns = start - 700, .owner_pid = 0, .owner_comm = {}};
+    facts.facts.context = {
+        .why = KnownContext::Why::destroyed, .destroyed_ns = start - 700, .owner_pid = 0, .owner_comm = {}};
     EXPECT_EQ(facts.judge().verdict, Verdict::bad_context);
     EXPECT_EQ(facts.judge().reason, "context 0x1234 was destroyed 700 ns before");
 }
@@ -96,7 +98,8 @@ TEST(Verdicts, DestroyedContext) {
 TEST(Verdicts, ForeignContext) {
     Facts facts;
     facts.call.no_context(0x1234);
-    facts.facts.context = {.why = KnownContext::Why::other_process, .destroyed_ns = 0, .owner_pid = 42, .owner_comm = "parent"};
+    facts.facts.context = {
+        .why = KnownContext::Why::other_process, .destroyed_ns = 0, .owner_pid = 42, .owner_comm = "parent"};
     EXPECT_EQ(facts.judge().verdict, Verdict::bad_context);
     EXPECT_THAT(facts.judge().reason, HasSubstr("belongs to process 42 (parent)"));
 }
@@ -110,7 +113,8 @@ TEST(Verdicts, UnknownRequest) {
 }
 
 TEST(Verdicts, NotCancellable) {
-    for (const auto opcode : {IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_FDSYNC, IOCB_CMD_PREADV, IOCB_CMD_PWRITEV}) {
+    for (const auto opcode :
+         {IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_FDSYNC, IOCB_CMD_PREADV, IOCB_CMD_PWRITEV}) {
         Facts facts;
         const auto& target = facts.candidate(static_cast<std::uint16_t>(opcode), 10, std::nullopt);
         const auto got = facts.judge();
