@@ -190,6 +190,9 @@ Result<void> LiveSource::take_snapshot(bool final) {
     }
     // The iterator may have written records of contexts and files that these requests refer to.
     drain();
+    // A request that ends while the table is copied is known to have ended by its own record, which stands between the
+    // copies and the end of the snapshot.
+    const std::uint64_t begin_ns = monotonic_ns();
     std::vector<ifl_request> requests;
     const auto keep = [&](const ifl_request_entry& entry) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
@@ -201,11 +204,10 @@ Result<void> LiveSource::take_snapshot(bool final) {
         probes_.requests_fd(), [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
     for_each_entry<ifl_unbound_key, ifl_request_entry>(
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
-    // What ends while we look is written with a later time than this, or has been drained before.
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_request& request : requests) {
         const auto tier = request.header.tier;
-        set_header(request, IFL_REQUEST, now_ns);
+        set_header(request, IFL_REQUEST, begin_ns);
         request.header.tier = tier;
         request.state = IFL_REQUEST_IN_FLIGHT;
         sorter_.add(request.header);

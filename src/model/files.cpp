@@ -83,7 +83,8 @@ File file_from(const ifl_file& record) {
     } else if (record.sb_magic == anon_inode_magic) {
         const std::string_view name = parts.empty() ? "" : parts.front();
         file.name = fmt::format("anon_inode:{}", name);
-        file.kind = name.size() > 2 && name.starts_with('[') ? std::string(name.substr(1, name.size() - 2)) : std::string(name);
+        file.kind =
+            name.size() > 2 && name.starts_with('[') ? std::string(name.substr(1, name.size() - 2)) : std::string(name);
         file.unlinked = false;
     } else {
         file.name = join_upwards(parts);

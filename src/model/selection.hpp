@@ -16,7 +16,8 @@ struct SelectionOptions {
     std::uint64_t min_latency_ns = 0;    // requests whose latency is not known pass only without it
 };
 
-// Passes on what is selected. A cancel passes with the operation of its target; events, contexts and findings always do.
+// Passes on what is selected. A cancel passes with the operation of its target; events, contexts and findings always
+// do.
 class Selection final : public Sink {
 public:
     Selection(SelectionOptions options, Sink& next) : options_(std::move(options)), next_(next) {}

@@ -77,10 +77,10 @@ private:
         bool existed = false;
         bool gone = false;
         std::uint64_t gone_ns = 0;
-        std::unordered_multimap<std::uint64_t, TrackedPtr> unreaped;   // by iocb address
-        std::deque<TrackedPtr> completed_order;                        // the same, oldest first, reaped ones too
-        std::deque<TrackedPtr> waiting;                                // to be handed out, oldest first
-        std::unordered_multimap<std::uint64_t, EarlyReap> early_reaps; // events whose completion has not come
+        std::unordered_multimap<std::uint64_t, TrackedPtr> unreaped;    // by iocb address
+        std::deque<TrackedPtr> completed_order;                         // the same, oldest first, reaped ones too
+        std::deque<TrackedPtr> waiting;                                 // to be handed out, oldest first
+        std::unordered_multimap<std::uint64_t, EarlyReap> early_reaps;  // events whose completion has not come
         // The last few finished requests of each iocb address, in two generations: when the younger is full, the older
         // is forgotten.
         std::unordered_map<std::uint64_t, std::vector<TrackedPtr>> history;
@@ -119,11 +119,12 @@ private:
     [[nodiscard]] static bool take_early_reap(ContextState& context, Request& request);
     void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid);
     void hand_out(Tracked& tracked);
-    void remember(ContextState& context, const TrackedPtr& tracked) const;
+    void remember(ContextState& context, const TrackedPtr& tracked);
     [[nodiscard]] static std::vector<TrackedPtr> finished_of(const ContextState& context, std::uint64_t address);
     void tell_pending(const TrackedPtr& tracked);
     void forget_oldest_unreaped(ContextState& context);
     void hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns);
+    [[nodiscard]] static TrackedPtr take_unseen(ContextState& context, const EarlyReap& early);
     void resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns);
     void retire_contexts(std::uint64_t now_ns);
 

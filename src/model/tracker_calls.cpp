@@ -27,10 +27,11 @@ Finding finding_of(const ifl_call& call) {
     return finding;
 }
 
-// An iocb address is used again, and so is a kernel address; both and the time of submission are one request. The kernel
-// address of an fsync is known at its end only.
+// An iocb address is used again, and so is a kernel address; both and the time of submission are one request. The
+// kernel address of an fsync is known at its end only.
 bool same_request(const Request& a, const Request& b) {
-    const bool addresses_differ = a.kernel_address != 0 && b.kernel_address != 0 && a.kernel_address != b.kernel_address;
+    const bool addresses_differ =
+        a.kernel_address != 0 && b.kernel_address != 0 && a.kernel_address != b.kernel_address;
     return !addresses_differ && a.address == b.address && a.submit_ns == b.submit_ns;
 }
 
@@ -66,8 +67,8 @@ Iterator taken_in_flight(Iterator first, Iterator last, const ifl_call& call) {
 }  // namespace
 
 bool Tracker::could_have_taken(const ifl_call& call, const Request& request) {
-    return accepted(call) && call.context_id == request.context_id && call.args[1] == request.address && request.poll_cancelled &&
-           request.complete_ns && *request.complete_ns >= call.start_ns;
+    return accepted(call) && call.context_id == request.context_id && call.args[1] == request.address &&
+           request.poll_cancelled && request.complete_ns && *request.complete_ns >= call.start_ns;
 }
 
 void Tracker::on_iocbs(const ifl_iocbs& record) {
@@ -93,7 +94,8 @@ void Tracker::on_call(const ifl_call& record) {
         check_setup(record);
     }
     if (record.syscall == IFL_IO_CANCEL && (record.flags & (IFL_CALL_IN_PROGRESS | IFL_CALL_EXIT_MISSED)) == 0) {
-        PendingCancel pending{.call = record, .tier = static_cast<Tier>(record.header.tier), .taken = nullptr, .finished = {}};
+        PendingCancel pending{
+            .call = record, .tier = static_cast<Tier>(record.header.tier), .taken = nullptr, .finished = {}};
         claim_taken(pending);
         if (pending.taken || decidable_at_once(record)) {
             resolve(pending);
@@ -125,7 +127,11 @@ void Tracker::emit_event(const ifl_call& record) {
                 index++;
                 continue;
             }
-            IocbArgument argument{.index = index++, .address = iocb.address, .readable = iocb.state == IFL_READ_OK, .bytes = {}, .file = {}};
+            IocbArgument argument{.index = index++,
+                                  .address = iocb.address,
+                                  .readable = iocb.state == IFL_READ_OK,
+                                  .bytes = {},
+                                  .file = {}};
             std::copy(std::begin(iocb.bytes), std::end(iocb.bytes), argument.bytes.begin());
             if (const auto file = files_.find(iocb.file_id); file != files_.end()) {
                 argument.file = file->second;
@@ -155,11 +161,13 @@ void Tracker::check_submit(const ifl_call& record) {
     }
     Finding finding = finding_of(record);
     finding.code = "slow-submit";
-    finding.message = in_progress ? fmt::format("io_submit of {} requests has been blocking for {} ({} accepted so far)",
-                                                record.args[1], format_duration(took_ns), record.accepted)
-                                  : fmt::format("io_submit of {} requests took {}", record.args[1], format_duration(took_ns));
+    finding.message = in_progress
+                          ? fmt::format("io_submit of {} requests has been blocking for {} ({} accepted so far)",
+                                        record.args[1], format_duration(took_ns), record.accepted)
+                          : fmt::format("io_submit of {} requests took {}", record.args[1], format_duration(took_ns));
     finding.advice =
-        "io_submit is meant not to wait: look for buffered I/O, a file opened without O_DIRECT, a write that extends the "
+        "io_submit is meant not to wait: look for buffered I/O, a file opened without O_DIRECT, a write that extends "
+        "the "
         "file, a full request queue of the device";
     sink_.on_finding(finding);
 }
@@ -187,7 +195,9 @@ bool Tracker::decidable_at_once(const ifl_call& call) {
     return (call.key_state == IFL_READ_OK && call.aio_key != 0) || (call.flags & IFL_CALL_CTX_AT_ENTRY) == 0;
 }
 
-void Tracker::remember(ContextState& context, const TrackedPtr& tracked) const {
+void Tracker::remember(ContextState& context, const TrackedPtr& tracked) {
+    // A snapshot that is just being delivered may have it in flight still.
+    std::erase_if(snapshot_, [&](const auto& each) { return same_request(*each->request, *tracked->request); });
     constexpr std::size_t kept_per_iocb = 4;
     if (context.history.size() >= options_.history_limit / 2 && !context.history.contains(tracked->request->address)) {
         context.history_dropped = context.history_dropped || !context.older_history.empty();
@@ -199,9 +209,8 @@ void Tracker::remember(ContextState& context, const TrackedPtr& tracked) const {
     }
     requests.push_back(tracked);
     const auto [first, last] = context.in_flight.equal_range(tracked->request->address);
-    const auto same = std::find_if(first, last, [&tracked](const auto& entry) {
-        return same_request(*entry.second->request, *tracked->request);
-    });
+    const auto same = std::find_if(
+        first, last, [&tracked](const auto& entry) { return same_request(*entry.second->request, *tracked->request); });
     if (same != last) {
         context.in_flight.erase(same);
     }
@@ -224,7 +233,8 @@ void Tracker::tell_pending(const TrackedPtr& tracked) {
     PendingCancel* taker = nullptr;
     for (auto each = first; each != last; ++each) {
         PendingCancel& pending = *each->second;
-        if (pending.call.context_id != request.context_id || request.submit_ns.value_or(0) > pending.call.header.time_ns) {
+        if (pending.call.context_id != request.context_id ||
+            request.submit_ns.value_or(0) > pending.call.header.time_ns) {
             continue;
         }
         pending.finished.push_back(tracked);
@@ -255,7 +265,8 @@ void Tracker::on_snapshot(const ifl_snapshot& record) {
         const Request& request = *tracked->request;
         ContextState& context = context_state(request.context_id);
         const auto finished = finished_of(context, request.address);
-        const bool ended = std::ranges::any_of(finished, [&](const auto& each) { return same_request(*each->request, request); });
+        const bool ended =
+            std::ranges::any_of(finished, [&](const auto& each) { return same_request(*each->request, request); });
         if (!ended) {
             context.in_flight.emplace(request.address, std::move(tracked));
         }
@@ -333,9 +344,8 @@ void Tracker::resolve(PendingCancel& pending) {
         const auto [first, last] = context.in_flight.equal_range(call.args[1]);
         std::for_each(first, last, [&](const auto& entry) { add(entry.second); });
     }
-    std::ranges::stable_sort(facts.candidates, {}, [](const Candidate& candidate) {
-        return candidate.request->submit_ns.value_or(0);
-    });
+    std::ranges::stable_sort(facts.candidates, {},
+                             [](const Candidate& candidate) { return candidate.request->submit_ns.value_or(0); });
     if (pending.taken) {
         facts.taken = Candidate{.request = pending.taken->request.get(), .taken_ns = call.start_ns};
     }
@@ -367,8 +377,8 @@ void Tracker::resolve(PendingCancel& pending) {
 
 // In the order of the calls, so that an earlier cancel of the same request explains a later one.
 void Tracker::resolve_pending(std::uint64_t taken_ns, bool final) {
-    // What an accepted cancel has taken may still be in flight. That explains the later ones; what becomes of the first is
-    // told when it is known, or at the end.
+    // What an accepted cancel has taken may still be in flight. That explains the later ones; what becomes of the first
+    // is told when it is known, or at the end.
     for (auto& pending : pending_) {
         const auto context = contexts_.find(pending.call.context_id);
         if (taken_ns == 0 || pending.taken || !accepted(pending.call) || context == contexts_.end()) {

@@ -102,15 +102,15 @@ struct Request {
     std::int64_t result = 0;
     std::int64_t result2 = 0;
 
-    bool existed = false;         // in flight before the hooks were attached
-    bool unpaired = false;        // its submission should have been seen and was not
-    bool synchronous = false;     // completed inside io_submit
-    bool compat = false;          // submitted by a 32-bit call
-    bool completion_exact = true; // false: complete_ns is an upper bound (free of the request, or its reaping)
-    bool completion_seen = true;  // false: no hook saw it complete; it is known from its event or from what came after
-    bool result_known = true;     // false: it ended unseen, and its event was not seen either
-    bool context_dead = false;    // its context was being destroyed when it completed
-    bool poll_cancelled = false;  // poll_iocb.cancelled was set when it completed
+    bool existed = false;          // in flight before the hooks were attached
+    bool unpaired = false;         // its submission should have been seen and was not
+    bool synchronous = false;      // completed inside io_submit
+    bool compat = false;           // submitted by a 32-bit call
+    bool completion_exact = true;  // false: complete_ns is an upper bound (free of the request, or its reaping)
+    bool completion_seen = true;   // false: no hook saw it complete; it is known from its event or from what came after
+    bool result_known = true;      // false: it ended unseen, and its event was not seen either
+    bool context_dead = false;     // its context was being destroyed when it completed
+    bool poll_cancelled = false;   // poll_iocb.cancelled was set when it completed
 
     [[nodiscard]] std::optional<std::uint64_t> latency_ns() const {
         if (!submit_ns || !complete_ns || *complete_ns < *submit_ns) {
@@ -119,7 +119,9 @@ struct Request {
         return *complete_ns - *submit_ns;
     }
     // errno of a failed request as a positive number, 0 for none
-    [[nodiscard]] int error() const { return complete_ns && result < 0 && result >= -4095 ? static_cast<int>(-result) : 0; }
+    [[nodiscard]] int error() const {
+        return complete_ns && result < 0 && result >= -4095 ? static_cast<int>(-result) : 0;
+    }
 };
 
 struct Cancel {
@@ -139,9 +141,9 @@ struct Cancel {
     std::uint64_t result_address = 0;
     std::int64_t ret = 0;
     Verdict verdict = Verdict::unknown_request;
-    std::string reason;             // one sentence
-    bool certain = true;            // false: the reason says what may not have been seen
-    std::optional<Request> target;  // as far as known when the verdict fell
+    std::string reason;                                // one sentence
+    bool certain = true;                               // false: the reason says what may not have been seen
+    std::optional<Request> target;                     // as far as known when the verdict fell
     std::optional<std::uint64_t> completed_before_ns;  // completed-first: that long before the call
 };
 
@@ -158,8 +160,8 @@ struct Event {
     ifl_call call{};  // the record: arguments, task, times
     Family family = Family::aio;
     Tier tier = Tier::none;
-    std::string container_id;  // empty: none
-    std::string cgroup_path;   // empty: not known
+    std::string container_id;            // empty: none
+    std::string cgroup_path;             // empty: not known
     std::vector<IocbArgument> iocbs;     // io_submit, where asked for
     std::vector<ifl_io_event> returned;  // io_getevents, where asked for
     bool in_progress = false;            // has not returned yet: call.header.time_ns is when we looked
@@ -217,14 +219,14 @@ struct CpuLoss {
 // What was not seen. A total of 0 is the only good one.
 struct Losses {
     std::vector<CpuLoss> cpus;
-    std::uint64_t requests_untracked = 0;   // accepted by the kernel, never in our table
+    std::uint64_t requests_untracked = 0;  // accepted by the kernel, never in our table
     std::uint64_t calls_untracked = 0;
     std::uint64_t contexts_untracked = 0;
-    std::uint64_t exits_missed = 0;         // calls whose return was not seen
-    std::uint64_t programs_skipped = 0;     // times the kernel skipped a program (recursion), as it counts them itself
-    std::uint64_t completions_unseen = 0;   // known from io_getevents alone
-    std::uint64_t submissions_unseen = 0;   // completed without a submission although the context was watched
-    std::uint64_t out_of_order = 0;         // records that came later than the sorter waits
+    std::uint64_t exits_missed = 0;        // calls whose return was not seen
+    std::uint64_t programs_skipped = 0;    // times the kernel skipped a program (recursion), as it counts them itself
+    std::uint64_t completions_unseen = 0;  // known from io_getevents alone
+    std::uint64_t submissions_unseen = 0;  // completed without a submission although the context was watched
+    std::uint64_t out_of_order = 0;        // records that came later than the sorter waits
 
     [[nodiscard]] std::uint64_t records_lost() const;
     [[nodiscard]] std::uint64_t total() const;

@@ -34,18 +34,20 @@ bool in_flight_at(const Request& request, std::uint64_t time_ns) {
 
 Judgement judge_bad_context(const CancelFacts& facts) {
     const auto& call = *facts.call;
-    Judgement judgement{.verdict = Verdict::bad_context, .reason = {}, .certain = true, .target = nullptr, .completed_before_ns = {}};
+    Judgement judgement{
+        .verdict = Verdict::bad_context, .reason = {}, .certain = true, .target = nullptr, .completed_before_ns = {}};
     const auto ctx_id = call.args[0];
     if (ctx_id == 0) {
         judgement.reason = "ctx_id is 0, which io_setup never returns";
     } else if (facts.context.why == KnownContext::Why::destroyed) {
-        judgement.reason = fmt::format("context {:#x} was destroyed {} before", ctx_id,
-                                       format_duration(call.start_ns - std::min(call.start_ns, facts.context.destroyed_ns)));
-    } else if (facts.context.why == KnownContext::Why::other_process) {
         judgement.reason =
-            fmt::format("context {:#x} belongs to process {} ({}); a context is good in the memory it was made in only, "
-                        "not in a child after fork",
-                        ctx_id, facts.context.owner_pid, facts.context.owner_comm);
+            fmt::format("context {:#x} was destroyed {} before", ctx_id,
+                        format_duration(call.start_ns - std::min(call.start_ns, facts.context.destroyed_ns)));
+    } else if (facts.context.why == KnownContext::Why::other_process) {
+        judgement.reason = fmt::format(
+            "context {:#x} belongs to process {} ({}); a context is good in the memory it was made in only, "
+            "not in a child after fork",
+            ctx_id, facts.context.owner_pid, facts.context.owner_comm);
     } else {
         judgement.reason = fmt::format("the process has no context {:#x}", ctx_id);
     }
@@ -53,7 +55,8 @@ Judgement judge_bad_context(const CancelFacts& facts) {
 }
 
 Judgement judge_taken(const CancelFacts& facts) {
-    Judgement judgement{.verdict = Verdict::cancelled, .reason = {}, .certain = true, .target = nullptr, .completed_before_ns = {}};
+    Judgement judgement{
+        .verdict = Verdict::cancelled, .reason = {}, .certain = true, .target = nullptr, .completed_before_ns = {}};
     if (!facts.taken) {
         judgement.reason = "the kernel took the request off its list of requests that can be cancelled";
         judgement.certain = false;
@@ -62,12 +65,14 @@ Judgement judge_taken(const CancelFacts& facts) {
     const Request& target = *facts.taken->request;
     judgement.target = &target;
     if (!target.complete_ns) {
-        judgement.reason = fmt::format("{} was pending and is being cancelled; its event has not been queued yet", describe(target));
+        judgement.reason =
+            fmt::format("{} was pending and is being cancelled; its event has not been queued yet", describe(target));
     } else if (target.result != 0) {
         judgement.verdict = Verdict::completed_first;
-        judgement.reason = fmt::format("the kernel accepted the cancel of {}, but its event had fired already and was "
-                                       "delivered with events {:#x}",
-                                       describe(target), target.result);
+        judgement.reason = fmt::format(
+            "the kernel accepted the cancel of {}, but its event had fired already and was "
+            "delivered with events {:#x}",
+            describe(target), target.result);
     } else {
         judgement.reason = fmt::format("{} was pending; its event was queued with res 0", describe(target));
     }
@@ -76,25 +81,31 @@ Judgement judge_taken(const CancelFacts& facts) {
 
 Judgement judge_in_flight(const Candidate& candidate, const ifl_call& call) {
     const Request& target = *candidate.request;
-    Judgement judgement{.verdict = Verdict::not_cancellable, .reason = {}, .certain = true, .target = &target, .completed_before_ns = {}};
+    Judgement judgement{.verdict = Verdict::not_cancellable,
+                        .reason = {},
+                        .certain = true,
+                        .target = &target,
+                        .completed_before_ns = {}};
     if (candidate.taken_ns) {
         judgement.verdict = Verdict::already_cancelled;
         judgement.reason = fmt::format("{} was cancelled by an io_cancel {} before", describe(target),
                                        format_duration(call.start_ns - std::min(call.start_ns, *candidate.taken_ns)));
     } else if (!target.opcode) {
-        judgement.reason = fmt::format("{} was in flight and not on the kernel's list of requests that can be cancelled",
-                                       describe(target));
+        judgement.reason = fmt::format(
+            "{} was in flight and not on the kernel's list of requests that can be cancelled", describe(target));
         judgement.certain = false;
     } else if (!is_poll(target)) {
         judgement.reason = fmt::format("{} was in flight; the kernel can cancel polls only", describe(target));
     } else if (target.complete_ns) {
         judgement.verdict = Verdict::completed_first;
         judgement.completed_before_ns = 0;
-        judgement.reason = fmt::format("the event of {} had fired; its completion was on its way and came {} after the call began",
-                                       describe(target), format_duration(*target.complete_ns - call.start_ns));
+        judgement.reason =
+            fmt::format("the event of {} had fired; its completion was on its way and came {} after the call began",
+                        describe(target), format_duration(*target.complete_ns - call.start_ns));
     } else {
         judgement.verdict = Verdict::completed_first;
-        judgement.reason = fmt::format("the event of {} had fired; its completion has not been seen yet", describe(target));
+        judgement.reason =
+            fmt::format("the event of {} had fired; its completion has not been seen yet", describe(target));
         judgement.certain = false;
     }
     return judgement;
@@ -103,7 +114,11 @@ Judgement judge_in_flight(const Candidate& candidate, const ifl_call& call) {
 Judgement judge_finished(const Candidate& candidate, const ifl_call& call) {
     const Request& target = *candidate.request;
     const std::uint64_t before = call.start_ns - *target.complete_ns;
-    Judgement judgement{.verdict = Verdict::completed_first, .reason = {}, .certain = true, .target = &target, .completed_before_ns = {}};
+    Judgement judgement{.verdict = Verdict::completed_first,
+                        .reason = {},
+                        .certain = true,
+                        .target = &target,
+                        .completed_before_ns = {}};
     if (candidate.taken_ns && target.outcome == Outcome::cancelled) {
         judgement.verdict = Verdict::already_cancelled;
         judgement.reason = fmt::format("{} was cancelled by an io_cancel {} before", describe(target),
@@ -111,9 +126,10 @@ Judgement judge_finished(const Candidate& candidate, const ifl_call& call) {
         return judgement;
     }
     judgement.completed_before_ns = before;
-    judgement.reason = fmt::format("{} had completed {} before{}", describe(target), format_duration(before),
-                                   target.reap_ns && *target.reap_ns <= call.start_ns ? " and its event was reaped"
-                                                                                      : "; its event was still to be reaped");
+    judgement.reason =
+        fmt::format("{} had completed {} before{}", describe(target), format_duration(before),
+                    target.reap_ns && *target.reap_ns <= call.start_ns ? " and its event was reaped"
+                                                                       : "; its event was still to be reaped");
     return judgement;
 }
 
@@ -167,7 +183,8 @@ Judgement judge(const CancelFacts& facts) {
     if (call.ret != -EINVAL) {
         // A ki_cancel() of a driver has its own errors (USB gadgets), passed through.
         judgement.verdict = Verdict::not_cancellable;
-        judgement.reason = fmt::format("the driver refused to cancel it: {}", catalog::errno_name(static_cast<int>(-call.ret)));
+        judgement.reason =
+            fmt::format("the driver refused to cancel it: {}", catalog::errno_name(static_cast<int>(-call.ret)));
         const auto pending = std::ranges::find_if(facts.candidates, [&call](const Candidate& candidate) {
             return in_flight_at(*candidate.request, call.start_ns);
         });
@@ -175,14 +192,16 @@ Judgement judge(const CancelFacts& facts) {
         return judgement;
     }
     if ((call.flags & IFL_CALL_NOT_DECODED) != 0) {
-        judgement.reason = "the call came through an ABI that is not decoded: neither its key nor its context were looked at";
+        judgement.reason =
+            "the call came through an ABI that is not decoded: neither its key nor its context were looked at";
         judgement.certain = false;
         return judgement;
     }
     // In the kernel's own order: the key, the context, the list.
     if (call.key_state == IFL_READ_OK && call.aio_key != 0) {
         judgement.verdict = Verdict::bad_key;
-        judgement.reason = fmt::format("aio_key of the iocb is {:#x}; io_submit sets it to 0 and io_cancel wants it so", call.aio_key);
+        judgement.reason =
+            fmt::format("aio_key of the iocb is {:#x}; io_submit sets it to 0 and io_cancel wants it so", call.aio_key);
         return judgement;
     }
     const bool context_there = (call.flags & IFL_CALL_CTX_AT_ENTRY) != 0;

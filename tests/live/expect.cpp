@@ -111,7 +111,7 @@ private:
 
 class Checker {
 public:
-    explicit Checker(const std::vector<const Record*>& records)  {
+    explicit Checker(const std::vector<const Record*>& records) {
         for (const Record* record : records) {
             by_kind_[record->kind].push_back(record);
             if (record->kind == Kind::request) {
@@ -163,7 +163,8 @@ private:
             }
         }
         if (found.size() != wanted) {
-            fail(line, fmt::format("{} found{}", found.size(), found.size() < wanted ? neighbours(line, kind) : those(found)));
+            fail(line, fmt::format("{} found{}", found.size(),
+                                   found.size() < wanted ? neighbours(line, kind) : those(found)));
         }
     }
 
@@ -194,7 +195,8 @@ private:
             text += "\n    near:";
             for (const auto& condition : line.conditions()) {
                 if (!holds(*record, condition)) {
-                    text += fmt::format(" {}={}, not {};", name_of(condition.key), (*record)[condition.key], condition.value);
+                    text += fmt::format(" {}={}, not {};", name_of(condition.key), (*record)[condition.key],
+                                        condition.value);
                 }
             }
             text += "\n          " + record->text();

@@ -54,9 +54,19 @@ TEST(CommandLine, ExamplesParse) {
 }
 
 TEST(CommandLine, Misuse) {
-    for (const Words& command : {Words{}, {"nonsense"}, {"trace", "--nonsense"}, {"--nonsense"}, {"trace", "-o"},
-                                {"trace", "-o", "xml"}, {"trace", "--duration"}, {"doctor", "--nonsense"}, {"doctor", "extra"},
-                                {"events", "nonsense"}, {"completion"}, {"completion", "tcsh"}, {"manual", "extra"}}) {
+    for (const Words& command : {Words{},
+                                 {"nonsense"},
+                                 {"trace", "--nonsense"},
+                                 {"--nonsense"},
+                                 {"trace", "-o"},
+                                 {"trace", "-o", "xml"},
+                                 {"trace", "--duration"},
+                                 {"doctor", "--nonsense"},
+                                 {"doctor", "extra"},
+                                 {"events", "nonsense"},
+                                 {"completion"},
+                                 {"completion", "tcsh"},
+                                 {"manual", "extra"}}) {
         const auto ended = run_inflight(command);
         EXPECT_EQ(ended.status, 2) << (command.empty() ? "" : command.back());
         EXPECT_EQ(ended.out, "");
@@ -78,7 +88,8 @@ TEST(CommandLine, OptionsOfTheCommand) {
 TEST(CommandLine, Events) {
     const auto list = run_inflight({"events"});
     EXPECT_EQ(list.status, 0);
-    for (const std::string name : {"io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents", "io_pgetevents"}) {
+    for (const std::string name :
+         {"io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents", "io_pgetevents"}) {
         EXPECT_NE(list.out.find(name), std::string::npos);
         const auto page = run_inflight({"events", name});
         EXPECT_EQ(page.status, 0);
@@ -95,11 +106,14 @@ TEST(CommandLine, Events) {
 TEST(CommandLine, DoctorAsJson) {
     Diagnosis diagnosis;
     // Other programs make contexts too: what it said must have been true before and after.
-    const bool steady = wait_until([&] {
-        const auto before = read_number("/proc/sys/fs/aio-nr");
-        diagnosis = diagnose();
-        return before == read_number("/proc/sys/fs/aio-nr") && number(diagnosis.json, "aio_nr") == static_cast<std::int64_t>(before);
-    }, 20s);
+    const bool steady = wait_until(
+        [&] {
+            const auto before = read_number("/proc/sys/fs/aio-nr");
+            diagnosis = diagnose();
+            return before == read_number("/proc/sys/fs/aio-nr") &&
+                   number(diagnosis.json, "aio_nr") == static_cast<std::int64_t>(before);
+        },
+        20s);
     EXPECT_TRUE(steady) << "aio_nr " << number(diagnosis.json, "aio_nr");
     EXPECT_EQ(number(diagnosis.json, "aio_max_nr"), static_cast<std::int64_t>(read_number("/proc/sys/fs/aio-max-nr")));
     utsname name{};
@@ -145,7 +159,8 @@ TEST(CommandLine, Manual) {
     EXPECT_EQ(read.status, 0);
     EXPECT_EQ(read.err, "");
     // What stands in the help stands in the manual page.
-    const auto page = run(Start{.command = {*groff, "-man", "-Kutf8", "-Tutf8", "-P-cbou", "-rLL=300n"}}, manual.out).out;
+    const auto page =
+        run(Start{.command = {*groff, "-man", "-Kutf8", "-Tutf8", "-P-cbou", "-rLL=300n"}}, manual.out).out;
     for (const auto& line : lines_of(run_inflight({"trace", "--help"}).out)) {
         const auto option = line.find("--");
         if (line.starts_with("  ") && option != std::string::npos && option < 8) {
@@ -161,8 +176,8 @@ std::string complete(const std::string& bash, const std::string& script, const W
     for (const auto& word : words) {
         quoted += " '" + word + "'";
     }
-    const auto program = fmt::format("source {}; COMP_WORDS=({}); COMP_CWORD={}; _inflight; echo \"${{COMPREPLY[*]}}\"", script,
-                                     quoted, words.size() - 1);
+    const auto program = fmt::format("source {}; COMP_WORDS=({}); COMP_CWORD={}; _inflight; echo \"${{COMPREPLY[*]}}\"",
+                                     script, quoted, words.size() - 1);
     const auto ended = run(Words{bash, "-c", program});
     EXPECT_EQ(ended.status, 0);
     EXPECT_EQ(ended.err, "");

@@ -90,7 +90,8 @@ TEST_F(Ends, SignalWithoutCommand) {
 TEST_F(Ends, SignalGoesToTheCommand) {
     const Folder folder;
     const std::string script = "trap 'echo got; exit 3' INT; echo ready; while :; do sleep 0.05; done";
-    Process traced(Words{inflight_path(), "trace", "-o", "json", "--output", folder / "trace", "--", "sh", "-c", script});
+    Process traced(
+        Words{inflight_path(), "trace", "-o", "json", "--output", folder / "trace", "--", "sh", "-c", script});
     ASSERT_TRUE(traced.wait_for_out("ready"));
     traced.signal(SIGINT);
     traced.wait(20s);
@@ -129,7 +130,8 @@ TEST_F(Ends, InterruptFromTerminal) {
     const pid_t pid = ::forkpty(&master, nullptr, nullptr, nullptr);
     ASSERT_GE(pid, 0);
     const std::string count = folder / "count";
-    const std::string script = "trap 'echo got >>" + count + "' INT; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done; exit 4";
+    const std::string script =
+        "trap 'echo got >>" + count + "' INT; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done; exit 4";
     if (pid == 0) {
         ::execl(inflight_path().c_str(), "inflight", "trace", "--output", (folder / "trace").c_str(), "--", "sh", "-c",
                 script.c_str(), nullptr);
@@ -192,7 +194,8 @@ TEST_F(Ends, NobodyReadsTheOutput) {
         ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
         const std::string command =
             fmt::format("{} {} 500 >/dev/null 2>&1; echo $? >{}", workload("spin"), folder.path(), marker);
-        Process traced(Start{.command = {inflight_path(), "trace", "-o", format, "--", "sh", "-c", command}, .out_fd = ends[1]});
+        Process traced(
+            Start{.command = {inflight_path(), "trace", "-o", format, "--", "sh", "-c", command}, .out_fd = ends[1]});
         ::close(ends[1]);
         char byte = 0;
         while (byte != '\n' && ::read(ends[0], &byte, 1) == 1) {
@@ -202,7 +205,8 @@ TEST_F(Ends, NobodyReadsTheOutput) {
         traced.wait(30s);
         EXPECT_NE(traced.status(), 0) << format;
         EXPECT_LE(lines_of(traced.err()).size(), 2U) << traced.err();
-        EXPECT_TRUE(wait_until([&] { return read_file(marker) == "0\n"; }, 60s)) << "the command did not end as it should";
+        EXPECT_TRUE(wait_until([&] { return read_file(marker) == "0\n"; }, 60s))
+            << "the command did not end as it should";
     }
 }
 
@@ -226,7 +230,8 @@ TEST_F(Ends, DiskFull) {
         const std::string marker = folder / format;
         const std::string command =
             fmt::format("{} {} 300 >/dev/null 2>&1; echo $? >{}", workload("spin"), folder.path(), marker);
-        expect_disk_full(run_inflight({"trace", "-o", format, "--output", file, "--", "sh", "-c", command}), file, marker);
+        expect_disk_full(run_inflight({"trace", "-o", format, "--output", file, "--", "sh", "-c", command}), file,
+                         marker);
         const auto content = read_file(file);
         EXPECT_GT(content.size(), 30'000U);
         EXPECT_TRUE(content.ends_with('\n')) << format << " ends in the middle of a line: " << lines_of(content).back();
@@ -239,7 +244,8 @@ TEST_F(Ends, DiskFull) {
         std::filesystem::remove(file);
     }
     const std::string marker = folder / "full";
-    expect_disk_full(run_inflight({"trace", "--output", "/dev/full", "--", "sh", "-c", "echo 0 >" + marker}), "/dev/full", marker);
+    expect_disk_full(run_inflight({"trace", "--output", "/dev/full", "--", "sh", "-c", "echo 0 >" + marker}),
+                     "/dev/full", marker);
     EXPECT_EQ(::umount(disk.c_str()), 0);
 }
 
@@ -310,7 +316,8 @@ TEST_F(Ends, KilledOutright) {
         const auto any = [](const auto& ids, bpf_cmd command) {
             return std::ranges::count_if(ids, [command](std::uint32_t id) { return has_id(command, id); });
         };
-        return any(programs, BPF_PROG_GET_FD_BY_ID) + any(links, BPF_LINK_GET_FD_BY_ID) + any(maps, BPF_MAP_GET_FD_BY_ID);
+        return any(programs, BPF_PROG_GET_FD_BY_ID) + any(links, BPF_LINK_GET_FD_BY_ID) +
+               any(maps, BPF_MAP_GET_FD_BY_ID);
     };
     EXPECT_GT(left(), 0);
     traced.signal(SIGKILL);
@@ -338,7 +345,8 @@ TEST_F(Ends, KilledBeforeTheCommandBegan) {
         GTEST_SKIP() << "the command was not caught before it began";
     }
     const auto child = fmt::format("/proc/{}", std::stoi(children));
-    EXPECT_TRUE(wait_until([&] { return !exists(child) || read_file(child + "/stat").find(") Z ") != std::string::npos; }, 30s));
+    EXPECT_TRUE(wait_until(
+        [&] { return !exists(child) || read_file(child + "/stat").find(") Z ") != std::string::npos; }, 30s));
     EXPECT_FALSE(exists(marker)) << "the command ran untraced";
 }
 

@@ -16,7 +16,10 @@ namespace inflight::faults {
 namespace {
 
 // A newline, ESC, a byte that is not UTF-8, C1's CSI as UTF-8, a change of direction, DEL, quotes, a backslash, a tab.
-const std::string hostile_file = "a\nlost 0\x1b[31m\xff\xc2\x9b" "2J\xe2\x80\xae" "\x7f\"\\\t\r,%s%n";
+const std::string hostile_file =
+    "a\nlost 0\x1b[31m\xff\xc2\x9b"
+    "2J\xe2\x80\xae"
+    "\x7f\"\\\t\r,%s%n";
 const std::string hostile_comm = "x\n\x1b[2J\xff\xc2\x9b\"\\\t";
 
 class Hostile : public testing::Test {
@@ -87,7 +90,8 @@ Output trace_hostile(const std::string& format) {
     Process tracer(Words{inflight_path(), "trace", "--events", "-o", format, "-p", std::to_string(program.pid())});
     // It sleeps in ppoll only when the hooks are there; not every format has a first line.
     const auto sleeps = fmt::format("/proc/{}/syscall", tracer.pid());
-    EXPECT_TRUE(wait_until([&] { return !tracer.running() || read_file(sleeps).starts_with(fmt::format("{} ", SYS_ppoll)); }));
+    EXPECT_TRUE(
+        wait_until([&] { return !tracer.running() || read_file(sleeps).starts_with(fmt::format("{} ", SYS_ppoll)); }));
     program.send("go\n");
     program.wait();
     EXPECT_EQ(program.status(), 0);
@@ -116,7 +120,8 @@ TEST_F(Hostile, Json) {
         EXPECT_TRUE(text(*request, "comm").starts_with("x\n\x1b[2J\\xff")) << text(*request, "comm");
         if (text(*request, "op") == "pread") {
             files++;
-            EXPECT_NE(text(*request, "file").find("/a\nlost 0\x1b[31m\\xff\xc2\x9b"), std::string::npos) << text(*request, "file");
+            EXPECT_NE(text(*request, "file").find("/a\nlost 0\x1b[31m\\xff\xc2\x9b"), std::string::npos)
+                << text(*request, "file");
             EXPECT_TRUE(text(*request, "file").ends_with("\"\\\t\r,%s%n")) << text(*request, "file");
         }
     }
@@ -131,7 +136,8 @@ TEST_F(Hostile, Tracee) {
     EXPECT_GE(lines.size(), 5U) << output.text;
     for (const auto& line : lines) {
         rapidjson::Document document;
-        EXPECT_FALSE(document.Parse<rapidjson::kParseValidateEncodingFlag>(line.c_str(), line.size()).HasParseError()) << line;
+        EXPECT_FALSE(document.Parse<rapidjson::kParseValidateEncodingFlag>(line.c_str(), line.size()).HasParseError())
+            << line;
     }
 }
 

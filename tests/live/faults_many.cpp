@@ -184,7 +184,8 @@ TEST_F(Numbers, AccountOfLosses) {
 TEST_F(Numbers, TextSaysWhatIsLost) {
     const Folder folder;
     const std::string file = folder / "trace";
-    const auto ended = run_inflight({"trace", "--buffer", "4096", "--output", file, "--", workload("spin"), folder.path(), "300"});
+    const auto ended =
+        run_inflight({"trace", "--buffer", "4096", "--output", file, "--", workload("spin"), folder.path(), "300"});
     EXPECT_EQ(ended.status, 0) << ended.err;
     const auto lines = lines_of(read_file(file));
     const auto said = std::ranges::find_if(lines, [](const std::string& line) { return line.starts_with("lost "); });
@@ -196,8 +197,7 @@ TEST_F(Numbers, TextSaysWhatIsLost) {
 
 // A process that holds contexts of these sizes, each with a poll that never ends.
 Start holder(const std::vector<unsigned>& sizes) {
-    return {.command = {},
-            .in_child = [sizes] {
+    return {.command = {}, .in_child = [sizes] {
                 const int never = ::eventfd(0, 0);
                 for (const unsigned size : sizes) {
                     const auto context = aio::setup(size);

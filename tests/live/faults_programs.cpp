@@ -23,15 +23,12 @@ protected:
     }
 };
 
+constexpr std::int64_t block_bytes = 4096;
+
 struct Counts {
     std::int64_t requests = 0;
     std::int64_t bytes = 0;
-    bool operator==(const Counts&) const = default;
 };
-
-void PrintTo(const Counts& counts, std::ostream* out) {
-    *out << counts.requests << " requests, " << counts.bytes << " bytes";
-}
 
 // What fio says of "read" or "write", over all its jobs.
 Counts fio_counts(const rapidjson::Document& report, const char* direction) {
@@ -96,8 +93,10 @@ void check_fio(const std::string& parent, int seconds, const Words& options) {
     }
     const Folder data(parent);
     const Folder folder;
-    const Words command = Words{*fio, "--name=job", "--ioengine=libaio", "--bs=4k", "--iodepth=32", "--size=64m",
-                                "--time_based", "--output-format=json", "--directory=" + data.path()} + options;
+    const Words command = Words{*fio,           "--name=job",           "--ioengine=libaio",
+                                "--bs=4k",      "--iodepth=32",         "--size=64m",
+                                "--time_based", "--output-format=json", "--directory=" + data.path()} +
+                          options;
     const auto trial = run(command + Words{"--runtime=1"});
     if (trial.status != 0) {
         GTEST_SKIP() << "fio cannot do this here: " << trial.err;
@@ -111,17 +110,30 @@ void check_fio(const std::string& parent, int seconds, const Words& options) {
     ASSERT_FALSE(report.Parse(json.c_str()).HasParseError()) << ended.out;
     const auto trace = read_trace(file);
     const auto& summary = trace.others.one("summary");
+    const auto& loss = trace.others.one("loss");
     const auto reads = fio_counts(report, "read");
     const auto writes = fio_counts(report, "write");
-    EXPECT_EQ(counts_of(summary, "pread"), reads);
-    EXPECT_EQ(counts_of(summary, "pwrite"), writes);
+    const auto requests = reads.requests + writes.requests;
+    const auto seen_reads = counts_of(summary, "pread");
+    const auto seen_writes = counts_of(summary, "pwrite");
     EXPECT_GT(reads.requests, 100);
-    EXPECT_EQ(number(summary, "requests"), reads.requests + writes.requests);
-    EXPECT_EQ(number(summary, "outcomes", "completed"), reads.requests + writes.requests);
-    EXPECT_EQ(trace.request_lines, reads.requests + writes.requests);
-    EXPECT_EQ(number(summary, "lost"), 0);
-    EXPECT_EQ(number(trace.others.one("loss"), "completions_unseen"), 0);
-    fmt::print("fio: {} reads, {} writes in {} s\n", reads.requests, writes.requests, seconds);
+    EXPECT_EQ(seen_reads.requests, reads.requests);
+    EXPECT_EQ(seen_writes.requests, writes.requests);
+    EXPECT_EQ(number(summary, "requests"), requests);
+    EXPECT_EQ(trace.request_lines, requests);
+    EXPECT_EQ(number(summary, "outcomes", "completed") + number(summary, "outcomes", "in-flight"), requests);
+    // A kernel may keep BPF off some of its tasks, and from the completions in interrupts that come over them. Those
+    // are counted; their results are known where io_getevents returned them.
+    const auto unseen =
+        text(trace.others.one("trace"), "hooks") == "tracepoint" ? number(loss, "completions_unseen") : 0;
+    EXPECT_EQ(number(summary, "lost"), unseen);
+    EXPECT_LE(unseen, requests / 20);
+    EXPECT_LE(number(summary, "outcomes", "in-flight"), unseen);
+    EXPECT_LE(reads.bytes - seen_reads.bytes + writes.bytes - seen_writes.bytes, unseen * block_bytes);
+    EXPECT_LE(seen_reads.bytes, reads.bytes);
+    EXPECT_LE(seen_writes.bytes, writes.bytes);
+    fmt::print("fio: {} reads, {} writes in {} s; {} completions unseen\n", reads.requests, writes.requests, seconds,
+               unseen);
 }
 
 TEST_F(Programs, FioDirect) {
@@ -201,12 +213,14 @@ Calls calls_of_strace(const std::string& log) {
 }
 
 std::uint64_t plain(const Value& value) {
-    return value.IsString() ? std::strtoull(value.GetString(), nullptr, 0) : static_cast<std::uint64_t>(value.GetInt64());
+    return value.IsString() ? std::strtoull(value.GetString(), nullptr, 0)
+                            : static_cast<std::uint64_t>(value.GetInt64());
 }
 
 Calls calls_of_trace(const Lines& lines) {
-    static const std::map<std::string, std::size_t> arguments{{"io_setup", 2},  {"io_destroy", 1},   {"io_submit", 3},
-                                                              {"io_cancel", 3}, {"io_getevents", 5}, {"io_pgetevents", 6}};
+    static const std::map<std::string, std::size_t> arguments{{"io_setup", 2},     {"io_destroy", 1},
+                                                              {"io_submit", 3},    {"io_cancel", 3},
+                                                              {"io_getevents", 5}, {"io_pgetevents", 6}};
     auto events = lines.of("event");
     std::ranges::stable_sort(events, {}, [](const Value* event) { return number(*event, "start_ns"); });
     Calls calls;
@@ -231,8 +245,9 @@ const std::string traced_calls = "io_setup,io_destroy,io_submit,io_cancel,io_get
 std::string under_strace(const std::string& strace, const Words& options, const std::string& name, Traced& traced) {
     const Folder folder;
     const std::string log = folder / "strace";
-    traced = trace({"--events"}, Words{strace, "-f", "-o", log, "-X", "raw", "-s", "1000000", "-e", "trace=" + traced_calls} + options +
-                                     Words{workload(name), folder.path()});
+    traced = trace({"--events"},
+                   Words{strace, "-f", "-o", log, "-X", "raw", "-s", "1000000", "-e", "trace=" + traced_calls} +
+                       options + Words{workload(name), folder.path()});
     EXPECT_EQ(traced.ended.status, 0) << traced.ended.err;
     return read_file(log);
 }
@@ -242,7 +257,8 @@ TEST_F(Programs, StraceSeesTheSameCalls) {
     if (!strace) {
         GTEST_SKIP() << "no strace here";
     }
-    for (const std::string name : {"read_write", "cancel_poll", "cancel_bad_pointer", "rejected", "getevents_forms", "fork_children"}) {
+    for (const std::string name :
+         {"read_write", "cancel_poll", "cancel_bad_pointer", "rejected", "getevents_forms", "fork_children"}) {
         Traced traced;
         const auto log = under_strace(*strace, {"-e", "raw=" + traced_calls}, name, traced);
         const auto expected = calls_of_strace(log);

@@ -186,7 +186,8 @@ std::vector<const Value*> Lines::requests_with(std::string_view key, std::string
 
 std::string text(const Value& value, const char* key) {
     const Value* found = member(value, key);
-    return found != nullptr && found->IsString() ? std::string(found->GetString(), found->GetStringLength()) : std::string();
+    return found != nullptr && found->IsString() ? std::string(found->GetString(), found->GetStringLength())
+                                                 : std::string();
 }
 
 std::int64_t number(const Value& value, const char* key) {

@@ -33,7 +33,8 @@ private:
 // A child with files for its output, and a pipe for its input. Killed with its whole process group when this goes.
 class Process {
 public:
-    Process(const std::vector<std::string>& command, const std::filesystem::path& out, const std::filesystem::path& err);
+    Process(const std::vector<std::string>& command, const std::filesystem::path& out,
+            const std::filesystem::path& err);
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;

@@ -16,10 +16,31 @@ namespace inflight::live {
 namespace {
 
 constexpr std::array<std::string_view, 5> kind_names{"request", "cancel", "context", "event", "finding"};
-constexpr std::array<std::string_view, key_count> key_names{
-    "op",     "fd",  "file", "address",   "user_data", "offset", "length",        "result",            "error",
-    "outcome", "reaped", "pid",  "tid",  "ret",   "verdict",   "target_op", "context", "in_flight_max",
-    "capacity_at_least", "event", "abi", "code", "comm", "file_kind", "existed"};
+constexpr std::array<std::string_view, key_count> key_names{"op",
+                                                            "fd",
+                                                            "file",
+                                                            "address",
+                                                            "user_data",
+                                                            "offset",
+                                                            "length",
+                                                            "result",
+                                                            "error",
+                                                            "outcome",
+                                                            "reaped",
+                                                            "pid",
+                                                            "tid",
+                                                            "ret",
+                                                            "verdict",
+                                                            "target_op",
+                                                            "context",
+                                                            "in_flight_max",
+                                                            "capacity_at_least",
+                                                            "event",
+                                                            "abi",
+                                                            "code",
+                                                            "comm",
+                                                            "file_kind",
+                                                            "existed"};
 constexpr std::size_t faults_kept = 10;
 
 using rapidjson::Value;
@@ -164,7 +185,7 @@ private:
 
 class Reader {
 public:
-    explicit Reader(const std::filesystem::path& schema) : schema_(schema) {
+    Reader(const std::filesystem::path& schema, std::size_t validated) : schema_(schema), validated_(validated) {
         if (!schema_.error().empty()) {
             fault(schema_.error());
         }
@@ -179,7 +200,7 @@ public:
             return;
         }
         const std::string type = value_of(object, "type");
-        if (schema_.error().empty()) {
+        if (schema_.error().empty() && seen_[type]++ < validated_) {
             if (const std::string wrong = schema_.fault(object, type); !wrong.empty()) {
                 fault(fmt::format("line {}: {}: {}", trace_.lines, wrong, text));
             }
@@ -234,6 +255,8 @@ private:
     }
 
     Schema schema_;
+    std::size_t validated_;
+    std::map<std::string, std::size_t> seen_;  // lines by type
     Trace trace_;
     std::map<std::string, Record> contexts_;  // by context_id
 };
@@ -272,8 +295,8 @@ std::string Record::text() const {
     return text;
 }
 
-Trace read_trace(const std::filesystem::path& file, const std::filesystem::path& schema) {
-    Reader reader(schema);
+Trace read_trace(const std::filesystem::path& file, const std::filesystem::path& schema, std::size_t validated) {
+    Reader reader(schema, validated);
     std::ifstream stream(file);
     std::string text;
     while (std::getline(stream, text)) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,12 +22,31 @@ std::string_view name_of(Kind kind);
 
 // Keys of expectations, and after `code` some that only the tests themselves look at.
 enum class Key {
-    op, fd, file, address, user_data, offset, length, result, error, outcome, reaped, pid, tid,  // requests
-    ret, verdict, target_op,                                                                     // cancels
-    context, in_flight_max, capacity_at_least,                                                   // contexts
-    event, abi,                                                                                  // events
-    code,                                                                                        // findings
-    comm, file_kind, existed,
+    op,
+    fd,
+    file,
+    address,
+    user_data,
+    offset,
+    length,
+    result,
+    error,
+    outcome,
+    reaped,
+    pid,
+    tid,  // requests
+    ret,
+    verdict,
+    target_op,  // cancels
+    context,
+    in_flight_max,
+    capacity_at_least,  // contexts
+    event,
+    abi,   // events
+    code,  // findings
+    comm,
+    file_kind,
+    existed,
 };
 constexpr std::size_t key_count = static_cast<std::size_t>(Key::existed) + 1;
 
@@ -49,13 +69,15 @@ struct Record {
 struct Trace {
     std::vector<Record> records;
     std::size_t lines = 0;
-    std::vector<std::string> faults;            // lines that are no JSON, or not what the schema says; the first few
-    std::map<std::string, std::int64_t> loss;   // fields of the loss line
+    std::vector<std::string> faults;           // lines that are no JSON, or not what the schema says; the first few
+    std::map<std::string, std::int64_t> loss;  // fields of the loss line
     std::int64_t summary_requests = -1;
     std::string ended_by;
 };
 
-// Reads what `inflight trace -o json` wrote, and validates each line against the schema.
-Trace read_trace(const std::filesystem::path& file, const std::filesystem::path& schema);
+// Reads what `inflight trace -o json` wrote, and validates lines against the schema: of each type the first
+// `validated`, which is what takes the time.
+Trace read_trace(const std::filesystem::path& file, const std::filesystem::path& schema,
+                 std::size_t validated = std::numeric_limits<std::size_t>::max());
 
 }  // namespace inflight::live

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -18,9 +19,12 @@ namespace {
 constexpr std::chrono::seconds session_limit(280);
 constexpr std::chrono::seconds doctor_limit(60);
 
-// What a workload would do too much of, or too little, unless told otherwise.
-std::string argument_of(const std::string& workload) {
-    return workload == "spin" ? "=20" : "";  // ms: it makes half a million requests in a second
+// For workloads that would do too much of the same.
+std::string argument_of(const std::string& workload, bool quick) {
+    if (workload == "spin") {
+        return "=20";  // ms: it makes half a million requests in a second
+    }
+    return quick && workload == "many_requests" ? "=5000" : "";
 }
 
 }  // namespace
@@ -51,13 +55,14 @@ std::vector<std::string> Places::session_workloads() const {
 std::vector<std::string> trace_command(const Places& places, const std::string& tier,
                                        const std::filesystem::path& output) {
     // An emulated machine makes records faster than it can print them.
-    return {places.inflight, "trace", "-o",       "json", "--events", "--hooks",
-            tier,            "--buffer", "64mb", "--output", output};
+    return {places.inflight, "trace", "-o",       "json", "--events", "--hooks", tier,
+            "--buffer",      "64mb",  "--output", output};
 }
 
 std::optional<std::string> refusal_of(const Places& places, const std::string& tier) {
     const TemporaryFolder folder(places.scratch);
-    Process doctor({places.inflight, "doctor", "--hooks", tier, "-o", "json"}, folder.path() / "out", folder.path() / "err");
+    Process doctor({places.inflight, "doctor", "--hooks", tier, "-o", "json"}, folder.path() / "out",
+                   folder.path() / "err");
     doctor.wait(doctor_limit);
     const std::string text = content_of(folder.path() / "out");
     rapidjson::Document answer;
@@ -71,9 +76,9 @@ std::optional<std::string> refusal_of(const Places& places, const std::string& t
     return answer.HasMember("error") ? answer["error"].GetString() : "inflight doctor does not say why";
 }
 
-Session::Session(const Places& places, const std::string& tier, bool keep) {
+Session::Session(const Places& places, const std::string& tier, const SessionOptions& options) {
     TemporaryFolder folder(places.scratch);
-    if (keep) {
+    if (options.keep) {
         folder.keep();
         fmt::print("{}: kept in {}\n", tier, folder.path().string());
     }
@@ -84,7 +89,7 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
     std::vector<std::string> command = trace_command(places, tier, output);
     command.insert(command.end(), {"--", places.runner, std::to_string(command_status), folder.path(), scratch});
     for (const std::string& name : places.session_workloads()) {
-        command.push_back(places.workload(name).string() + argument_of(name));
+        command.push_back(places.workload(name).string() + argument_of(name, options.quick));
     }
     const auto begin = std::chrono::steady_clock::now();
     Process process(command, folder.path() / "trace.out", err);
@@ -95,7 +100,8 @@ Session::Session(const Places& places, const std::string& tier, bool keep) {
         throw std::runtime_error("no trace: " + complained_);
     }
     read_index(folder.path());
-    trace_ = read_trace(output, places.schema);
+    constexpr std::size_t some = 2000;
+    trace_ = read_trace(output, places.schema, options.quick ? some : std::numeric_limits<std::size_t>::max());
     assign_records();
     const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
     fmt::print("{}: traced for {:.1f} s, {} lines read in {:.1f} s\n", tier, seconds(traced - begin), trace_.lines,

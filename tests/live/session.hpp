@@ -46,13 +46,18 @@ std::vector<std::string> trace_command(const Places& places, const std::string& 
 // Why this tier cannot be had on this kernel, as `inflight doctor` says; nothing if it can.
 std::optional<std::string> refusal_of(const Places& places, const std::string& tier);
 
+struct SessionOptions {
+    bool quick = false;  // fewer requests, fewer lines validated: for an emulated machine
+    bool keep = false;   // leave the trace, and say where
+};
+
 class Session {
 public:
     // The exit status that the traced command ends with.
     static constexpr int command_status = 42;
 
     // Runs it. Throws std::runtime_error if there is no trace to look at.
-    Session(const Places& places, const std::string& tier, bool keep);
+    Session(const Places& places, const std::string& tier, const SessionOptions& options);
 
     [[nodiscard]] const Trace& trace() const { return trace_; }
     [[nodiscard]] std::optional<int> status() const { return status_; }

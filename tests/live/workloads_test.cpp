@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What inflight says about each workload is what the workload says it did, with the hooks of each tier.
 //
-//     live_tests [--tier fentry|kprobe|tracepoint]... [--scratch DIR] [--require] [--keep] [GTEST FLAG]...
+//     live_tests [--tier fentry|kprobe|tracepoint]... [--scratch DIR] [--require] [--quick] [--keep]
+//                [GTEST FLAG]...
 //
-// --require: a tier that cannot be had is a failure. --keep: leaves the traces and says where.
+// --require: a tier that cannot be had is a failure. --quick: for emulated machines, less of the same.
+// --keep: leaves the traces and says where.
 // Exit status 77: none of the tiers can be had here.
 #include "expect.hpp"
 #include "session.hpp"
@@ -28,7 +30,7 @@ struct Settings {
     Places places = Places::beside_this_program();
     std::vector<std::string> tiers;
     bool required = false;
-    bool keep = false;
+    SessionOptions session;
 };
 
 Settings& settings() {
@@ -46,18 +48,33 @@ struct Attempt {
 Attempt attempt(const std::string& tier) {
     Attempt made;
     try {
-        made.session = std::make_unique<Session>(settings().places, tier, settings().keep);
+        made.session = std::make_unique<Session>(settings().places, tier, settings().session);
     } catch (const std::exception& failure) {
         made.error = failure.what();
-        made.refusal = refusal_of(settings().places, tier).value_or("");
     }
     return made;
+}
+
+// Only after a failure: to try the hooks once more takes as long as the first time.
+void ask_why(Attempt& made, const std::string& tier) {
+    try {
+        made.refusal = refusal_of(settings().places, tier).value_or("");
+    } catch (const std::exception& failure) {
+        made.error += failure.what();
+    }
 }
 
 const Attempt& attempt_of(const std::string& tier) {
     static std::map<std::string, Attempt> attempts;
     const auto found = attempts.find(tier);
-    return found != attempts.end() ? found->second : attempts.emplace(tier, attempt(tier)).first->second;
+    if (found != attempts.end()) {
+        return found->second;
+    }
+    Attempt& made = attempts.emplace(tier, attempt(tier)).first->second;
+    if (!made.session) {
+        ask_why(made, tier);
+    }
+    return made;
 }
 
 class TierTest : public testing::Test {
@@ -147,7 +164,8 @@ public:
     using TierTest::TierTest;
     void TestBody() override {
         EXPECT_EQ(session_->status(), Session::command_status) << session_->complained();
-        EXPECT_EQ(session_->trace().ended_by, fmt::format("the command exited with status {}", Session::command_status));
+        EXPECT_EQ(session_->trace().ended_by,
+                  fmt::format("the command exited with status {}", Session::command_status));
         EXPECT_EQ(session_->complained(), "");
     }
 };
@@ -182,7 +200,8 @@ public:
         for (const Record* record : session_->strays()) {
             ADD_FAILURE() << "at " << record->at_ns << ": " << record->text();
         }
-        const auto requests = select(session_->trace(), [](const Record& record) { return record.kind == Kind::request; });
+        const auto requests =
+            select(session_->trace(), [](const Record& record) { return record.kind == Kind::request; });
         EXPECT_EQ(session_->trace().summary_requests, static_cast<std::int64_t>(requests.size()));
     }
 };
@@ -197,10 +216,11 @@ public:
         const TemporaryFolder folder(settings().places.scratch);
         const auto printed = folder.path() / "existing.expect";
         const auto output = folder.path() / "trace.json";
-        Process program({settings().places.workload("existing"), folder.path()}, printed, folder.path() / "existing.err");
+        Process program({settings().places.workload("existing"), folder.path()}, printed,
+                        folder.path() / "existing.err");
         ASSERT_TRUE(eventually([&] { return content_of(printed).starts_with("ready\n"); }, patience));
         Process tracer(trace(output, {"-p", std::to_string(program.pid())}), folder.path() / "trace.out",
-                      folder.path() / "trace.err");
+                       folder.path() / "trace.err");
         ASSERT_TRUE(eventually([&] { return content_of(output).find('\n') != std::string::npos; }, patience))
             << content_of(folder.path() / "trace.err");
         program.write("\n");
@@ -227,10 +247,10 @@ public:
         const auto output = folder.path() / "trace.json";
         const auto& places = settings().places;
         const std::string script = R"("$0" "$2" 50000 >"$2/blocked.expect" & "$1" "$2" 50 >"$2/end.expect")";
-        Process tracer(trace(output, {"--duration", "3s", "--", "/bin/sh", "-c", script,
-                                             places.workload("blocked_getevents"), places.workload("in_flight_at_end"),
-                                             folder.path()}),
-                      folder.path() / "trace.out", folder.path() / "trace.err");
+        Process tracer(
+            trace(output, {"--duration", "3s", "--", "/bin/sh", "-c", script, places.workload("blocked_getevents"),
+                           places.workload("in_flight_at_end"), folder.path()}),
+            folder.path() / "trace.out", folder.path() / "trace.err");
         bool shown = false;
         eventually([&] { return (shown = shows_blocked_call(output)) || !tracer.running(); }, patience);
         EXPECT_TRUE(shown) << content_of(output);
@@ -363,7 +383,9 @@ bool take_arguments(const std::vector<std::string>& arguments) {
         } else if (arguments[i] == "--require") {
             settings().required = true;
         } else if (arguments[i] == "--keep") {
-            settings().keep = true;
+            settings().session.keep = true;
+        } else if (arguments[i] == "--quick") {
+            settings().session.quick = true;
         } else {
             fmt::print(stderr, "live_tests: unknown argument {}\n", arguments[i]);
             return false;

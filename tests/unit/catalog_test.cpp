@@ -22,20 +22,20 @@
 namespace inflight::catalog {
 namespace {
 
-constexpr const char *regenerate = "regenerate with: build/release/inflight events --markdown --all docs/events";
+constexpr const char* regenerate = "regenerate with: build/release/inflight events --markdown --all docs/events";
 
 std::filesystem::path pages_folder() {
     return std::filesystem::path{INFLIGHT_SOURCE_DIR} / "docs" / "events";
 }
 
-std::string file_content(const std::filesystem::path &path) {
+std::string file_content(const std::filesystem::path& path) {
     std::ifstream file{path, std::ios::binary};
     std::ostringstream content;
     content << file.rdbuf();
     return content.str();
 }
 
-std::vector<std::string> lines_of(const std::string &text) {
+std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
     std::istringstream stream{text};
     for (std::string line; std::getline(stream, line);) {
@@ -44,36 +44,36 @@ std::vector<std::string> lines_of(const std::string &text) {
     return lines;
 }
 
-std::vector<Argument> all_arguments(const Event &event) {
+std::vector<Argument> all_arguments(const Event& event) {
     std::vector<Argument> all{event.arguments.begin(), event.arguments.end()};
     all.insert(all.end(), event.decoded.begin(), event.decoded.end());
     return all;
 }
 
-const Argument *find_argument(std::span<const Argument> arguments, std::string_view name) {
+const Argument* find_argument(std::span<const Argument> arguments, std::string_view name) {
     const auto found = std::ranges::find(arguments, name, &Argument::name);
     return found == arguments.end() ? nullptr : &*found;
 }
 
 // Every running text of an event, with its `code` marks.
-std::vector<std::string_view> prose_of(const Event &event) {
+std::vector<std::string_view> prose_of(const Event& event) {
     std::vector<std::string_view> texts{event.description.begin(), event.description.end()};
     texts.insert(texts.end(), event.issues.begin(), event.issues.end());
     texts.push_back(event.example_use_case);
-    for (const Argument &argument : all_arguments(event)) {
+    for (const Argument& argument : all_arguments(event)) {
         texts.push_back(argument.meaning);
     }
-    for (const Return &result : event.returns) {
+    for (const Return& result : event.returns) {
         texts.push_back(result.meaning);
     }
-    for (const Hook &hook : event.hooks) {
+    for (const Hook& hook : event.hooks) {
         texts.push_back(hook.purpose);
     }
     return texts;
 }
 
 struct Call {
-    const char *name;
+    const char* name;
     long number;
     unsigned i386;
     unsigned i386_time64;
@@ -91,9 +91,9 @@ const Call calls[] = {
 
 TEST(CatalogEvents, AreTheSixCallsOfKernelAio) {
     EXPECT_EQ(events().size(), std::size(calls));
-    for (const Call &call : calls) {
+    for (const Call& call : calls) {
         SCOPED_TRACE(call.name);
-        const Event *event = find_event(call.name);
+        const Event* event = find_event(call.name);
         ASSERT_NE(event, nullptr);
         EXPECT_EQ(event->family, family_aio);
         EXPECT_EQ(event->number_i386, call.i386);
@@ -103,7 +103,7 @@ TEST(CatalogEvents, AreTheSixCallsOfKernelAio) {
         EXPECT_EQ(find_event(static_cast<unsigned>(call.number)), event);
 #endif
         std::vector<std::string_view> names;
-        for (const Argument &argument : event->arguments) {
+        for (const Argument& argument : event->arguments) {
             names.push_back(argument.name);
         }
         EXPECT_EQ(names, call.arguments);
@@ -120,13 +120,13 @@ TEST(CatalogEvents, UnknownNameOrNumberIsNotFound) {
 TEST(CatalogEvents, AreInTheOrderOfTheirNumbersAndUnique) {
     EXPECT_TRUE(std::ranges::is_sorted(events(), {}, &Event::number_x86_64));
     std::set<std::string_view> names;
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         EXPECT_TRUE(names.insert(event.name).second) << event.name;
     }
 }
 
 TEST(CatalogEvents, HaveNoEmptyField) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         SCOPED_TRACE(event.name);
         EXPECT_FALSE(event.intro.empty());
         EXPECT_FALSE(event.description.empty());
@@ -138,14 +138,14 @@ TEST(CatalogEvents, HaveNoEmptyField) {
         for (const std::string_view text : prose_of(event)) {
             EXPECT_FALSE(text.empty());
         }
-        for (const Argument &argument : all_arguments(event)) {
+        for (const Argument& argument : all_arguments(event)) {
             EXPECT_FALSE(argument.name.empty());
             EXPECT_FALSE(argument.c_type.empty()) << argument.name;
         }
-        for (const Return &result : event.returns) {
+        for (const Return& result : event.returns) {
             EXPECT_FALSE(result.value.empty());
         }
-        for (const Hook &hook : event.hooks) {
+        for (const Hook& hook : event.hooks) {
             EXPECT_FALSE(hook.name.empty());
             EXPECT_FALSE(hook.type.empty()) << hook.name;
             EXPECT_FALSE(hook.target.empty()) << hook.name;
@@ -154,13 +154,13 @@ TEST(CatalogEvents, HaveNoEmptyField) {
 }
 
 TEST(CatalogEvents, OnlyIoDestroyHasNothingToDecode) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         EXPECT_EQ(event.decoded.empty(), event.name == "io_destroy") << event.name;
     }
 }
 
 TEST(CatalogEvents, RelatedEventsExistAndAreOthers) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         for (const std::string_view name : event.related) {
             EXPECT_NE(find_event(name), nullptr) << event.name << " -> " << name;
             EXPECT_NE(name, event.name);
@@ -169,7 +169,7 @@ TEST(CatalogEvents, RelatedEventsExistAndAreOthers) {
 }
 
 TEST(CatalogEvents, MarkupIsBalancedAsciiCode) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         for (const std::string_view text : prose_of(event)) {
             EXPECT_EQ(std::ranges::count(text, '`') % 2, 0) << text;
             EXPECT_TRUE(std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; })) << text;
@@ -185,20 +185,20 @@ TEST(CatalogEvents, MarkupIsBalancedAsciiCode) {
 }
 
 TEST(CatalogTags, SayWhereAValueComesFrom) {
-    const auto pointer = [](const Argument &argument) { return argument.c_type.ends_with('*'); };
-    for (const Event &event : events()) {
-        for (const Argument &argument : event.arguments) {
+    const auto pointer = [](const Argument& argument) { return argument.c_type.ends_with('*'); };
+    for (const Event& event : events()) {
+        for (const Argument& argument : event.arguments) {
             SCOPED_TRACE(argument.name);
             EXPECT_TRUE(has_tag(argument.tags, Tag::K)) << "it came in a register";
             EXPECT_FALSE(has_tag(argument.tags, Tag::U));
             EXPECT_FALSE(has_tag(argument.tags, Tag::TOCTOU));
         }
-        for (const Argument &argument : event.decoded) {
+        for (const Argument& argument : event.decoded) {
             SCOPED_TRACE(argument.name);
             EXPECT_TRUE(has_tag(argument.tags, Tag::U));
             EXPECT_TRUE(has_tag(argument.tags, Tag::TOCTOU));
         }
-        for (const Argument &argument : all_arguments(event)) {
+        for (const Argument& argument : all_arguments(event)) {
             if (has_tag(argument.tags, Tag::OPT)) {
                 EXPECT_TRUE(pointer(argument)) << argument.name;
             }
@@ -216,28 +216,28 @@ TEST(CatalogTags, PrintByName) {
 }
 
 TEST(CatalogHooks, EveryTierSeesEveryCall) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         SCOPED_TRACE(event.name);
         const std::string entry = "__x64_sys_" + std::string{event.name};
         const auto has = [&event](std::string_view tier, std::string_view target) {
-            return std::ranges::any_of(
-                event.hooks, [&](const Hook &hook) { return hook.tier == tier && hook.target == target; });
+            return std::ranges::any_of(event.hooks,
+                                       [&](const Hook& hook) { return hook.tier == tier && hook.target == target; });
         };
         EXPECT_TRUE(has("fentry", entry));
         EXPECT_TRUE(has("kprobe", entry));
         EXPECT_TRUE(has("tracepoint", "sys_enter"));
         EXPECT_TRUE(has("tracepoint", "sys_exit"));
-        for (const Hook &hook : event.hooks) {
+        for (const Hook& hook : event.hooks) {
             EXPECT_NE(std::ranges::find(tiers(), hook.tier, &Tier::name), tiers().end()) << hook.tier;
         }
-        const auto ia32 = [](const Hook &hook) { return hook.target.starts_with("__ia32_"); };
+        const auto ia32 = [](const Hook& hook) { return hook.target.starts_with("__ia32_"); };
         const auto entries = static_cast<std::ptrdiff_t>(event.number_i386_time64 == 0 ? 1 : 2);
         EXPECT_EQ(std::ranges::count_if(event.hooks, ia32), 2 * entries) << "fentry and kprobe";
     }
 }
 
 TEST(CatalogHooks, IoCancelKeepsItsClassicName) {
-    const Event &event = *find_event("io_cancel");
+    const Event& event = *find_event("io_cancel");
     const auto hook = std::ranges::find(event.hooks, "do_io_cancel", &Hook::name);
     ASSERT_NE(hook, event.hooks.end());
     EXPECT_EQ(hook->tier, "kprobe");
@@ -246,19 +246,19 @@ TEST(CatalogHooks, IoCancelKeepsItsClassicName) {
 }
 
 TEST(CatalogIoCancel, SixReasonsForEinvalEachWithItsVerdict) {
-    const Event &event = *find_event("io_cancel");
+    const Event& event = *find_event("io_cancel");
     EXPECT_EQ(std::ranges::count(event.returns, "EINVAL", &Return::value), 6);
     EXPECT_EQ(std::ranges::count(event.returns, "0", &Return::value), 0);
     EXPECT_EQ(std::ranges::count(event.returns, "EAGAIN", &Return::value), 0);
     const std::string page = event_page_text(event);
-    for (const char *verdict : {"cancelled", "completed-first", "not-cancellable", "already-cancelled",
+    for (const char* verdict : {"cancelled", "completed-first", "not-cancellable", "already-cancelled",
                                 "unknown-request", "bad-context", "bad-key", "bad-pointer"}) {
         EXPECT_NE(page.find("verdict " + std::string{verdict} + ":"), std::string::npos) << verdict;
     }
 }
 
 TEST(CatalogIoCancel, ArgumentsAndTags) {
-    const Event &event = *find_event("io_cancel");
+    const Event& event = *find_event("io_cancel");
     EXPECT_EQ(find_argument(event.arguments, "ctx_id")->tags, +Tag::K);
     EXPECT_EQ(find_argument(event.arguments, "iocb")->c_type, "struct iocb*");
     EXPECT_EQ(find_argument(event.arguments, "result")->tags, Tag::K | Tag::OPT);
@@ -267,11 +267,11 @@ TEST(CatalogIoCancel, ArgumentsAndTags) {
 
 TEST(CatalogPages, IoCancelHasAllItsSections) {
     const std::string page = event_page_text(*find_event("io_cancel"));
-    for (const char *section : {"Intro", "Description", "Arguments", "Tags", "Return values", "Hooks",
+    for (const char* section : {"Intro", "Description", "Arguments", "Tags", "Return values", "Hooks",
                                 "Example use case", "Issues", "Related events"}) {
         EXPECT_NE(page.find("\n" + std::string{section} + "\n"), std::string::npos) << section;
     }
-    for (const char *word : {"do_io_cancel", "io_context_t", "struct io_event*", "K, OPT", "U, TOCTOU", "EINPROGRESS",
+    for (const char* word : {"do_io_cancel", "io_context_t", "struct io_event*", "K, OPT", "U, TOCTOU", "EINPROGRESS",
                              "timeout of zero", "io_submit()", "io_setup()", "io_getevents()"}) {
         EXPECT_NE(page.find(word), std::string::npos) << word;
     }
@@ -279,10 +279,10 @@ TEST(CatalogPages, IoCancelHasAllItsSections) {
 
 TEST(CatalogPages, TextFitsAHundredColumnsAndHasNoMarkup) {
     std::string all = event_list_text();
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         all += event_page_text(event);
     }
-    for (const std::string &line : lines_of(all)) {
+    for (const std::string& line : lines_of(all)) {
         EXPECT_LE(line.size(), 100u) << line;
         EXPECT_EQ(line.find('`'), std::string::npos) << line;
         EXPECT_FALSE(line.ends_with(' ')) << "[" << line << "]";
@@ -300,9 +300,9 @@ TEST(CatalogPages, ListHasOneLinePerEvent) {
 }
 
 TEST(CatalogPages, MarkdownTablesHaveEvenRows) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         std::ptrdiff_t columns = 0;
-        for (const std::string &line : lines_of(event_page_markdown(event))) {
+        for (const std::string& line : lines_of(event_page_markdown(event))) {
             const std::ptrdiff_t bars = std::ranges::count(line, '|');
             if (columns != 0 && bars != 0) {
                 EXPECT_EQ(bars, columns) << line;
@@ -318,7 +318,7 @@ TEST(CatalogPages, PlainTextTakesOffTheCodeMarks) {
 }
 
 TEST(CatalogPages, DocsAreTheGeneratedPages) {
-    for (const Event &event : events()) {
+    for (const Event& event : events()) {
         const std::filesystem::path path = pages_folder() / (std::string{event.name} + ".md");
         EXPECT_TRUE(file_content(path) == event_page_markdown(event)) << path << " is stale; " << regenerate;
     }
@@ -327,7 +327,7 @@ TEST(CatalogPages, DocsAreTheGeneratedPages) {
 }
 
 TEST(CatalogPages, DocsHoldNoPageOfAnEventThatIsGone) {
-    for (const auto &entry : std::filesystem::directory_iterator{pages_folder()}) {
+    for (const auto& entry : std::filesystem::directory_iterator{pages_folder()}) {
         const std::string stem = entry.path().stem();
         EXPECT_TRUE(stem == "README" || find_event(stem) != nullptr) << entry.path() << "; " << regenerate;
     }
@@ -336,14 +336,14 @@ TEST(CatalogPages, DocsHoldNoPageOfAnEventThatIsGone) {
 TEST(CatalogOpcodes, OfAio) {
     const struct {
         unsigned opcode;
-        const char *name;
+        const char* name;
     } known[] = {
-        {IOCB_CMD_PREAD, "pread"}, {IOCB_CMD_PWRITE, "pwrite"}, {IOCB_CMD_FSYNC, "fsync"},
-        {IOCB_CMD_FDSYNC, "fdsync"}, {IOCB_CMD_POLL, "poll"}, {IOCB_CMD_NOOP, "noop"},
+        {IOCB_CMD_PREAD, "pread"},   {IOCB_CMD_PWRITE, "pwrite"},   {IOCB_CMD_FSYNC, "fsync"},
+        {IOCB_CMD_FDSYNC, "fdsync"}, {IOCB_CMD_POLL, "poll"},       {IOCB_CMD_NOOP, "noop"},
         {IOCB_CMD_PREADV, "preadv"}, {IOCB_CMD_PWRITEV, "pwritev"},
     };
     EXPECT_EQ(opcodes(family_aio).size(), std::size(known));
-    for (const auto &[opcode, name] : known) {
+    for (const auto& [opcode, name] : known) {
         EXPECT_EQ(opcode_name(family_aio, opcode), name);
         EXPECT_EQ(opcode_by_name(family_aio, name), opcode);
     }
@@ -400,7 +400,7 @@ TEST(CatalogFlags, CombineAndKeepWhatIsUnknown) {
 TEST(CatalogFlags, TablesHoldSingleBitsOnce) {
     for (const NameTable table : {rw_flags(), iocb_flags(), poll_events()}) {
         std::uint64_t seen = 0;
-        for (const Name &flag : table) {
+        for (const Name& flag : table) {
             EXPECT_EQ(flag.value & (flag.value - 1), 0u) << flag.name;
             EXPECT_EQ(seen & flag.value, 0u) << flag.name;
             seen |= flag.value;
@@ -434,5 +434,5 @@ TEST(CatalogSignals, SetsAreListed) {
     EXPECT_EQ(signal_set(~std::uint64_t{0}), "~[]");
 }
 
-} // namespace
-} // namespace inflight::catalog
+}  // namespace
+}  // namespace inflight::catalog

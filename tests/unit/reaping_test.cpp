@@ -238,6 +238,31 @@ TEST(EarlyReaping, IsNotTakenFromTheSnapshotByALaterRequest) {
     EXPECT_EQ(trace.requests[1].submit_ns, 20U);
 }
 
+TEST(EarlyReaping, OfSeveralEventsAndRequestsTheOldestBelongTogether) {
+    Trace trace;
+    trace.feed(context().created(1), reaped(15).event(the_iocb, 512), reaped(11).event(the_iocb, 512),
+               request(the_iocb).kernel_address(1).submit(12).in_flight(50),
+               request(the_iocb).kernel_address(2).submit(2).in_flight(50), final_snapshot(50));
+    trace.tracker.finish(50);
+    ASSERT_THAT(trace.requests, SizeIs(2));
+    EXPECT_EQ(trace.requests[0].submit_ns, 2U);
+    EXPECT_EQ(trace.requests[0].reap_ns, 11U);
+    EXPECT_EQ(trace.requests[1].submit_ns, 12U);
+    EXPECT_EQ(trace.requests[1].reap_ns, 15U);
+}
+
+TEST(EarlyReaping, IsNotTakenFromTheSnapshotByItsTwin) {
+    Trace trace;
+    trace.feed(context().created(1), reaped(11).event(the_iocb, 512, 1),
+               request(the_iocb).data(2).submit(5).in_flight(50), final_snapshot(50));
+    trace.tracker.finish(50);
+    ASSERT_THAT(trace.requests, SizeIs(2));
+    EXPECT_EQ(trace.requests[0].user_data, 1U);
+    EXPECT_FALSE(trace.requests[0].completion_seen);
+    EXPECT_EQ(trace.requests[1].user_data, 2U);
+    EXPECT_EQ(trace.requests[1].outcome, Outcome::in_flight);
+}
+
 TEST(EarlyReaping, IsNotForgottenWithItsContext) {
     Trace trace;
     trace.feed(context().created(1), reaped(11).event(the_iocb, 512), context().destroyed(20));

@@ -41,24 +41,22 @@ TEST(Snapshots, InTheMiddleHandNothingOut) {
     EXPECT_EQ(trace.requests[0].outcome, Outcome::completed);
 }
 
-// The look takes a while: what ends meanwhile is in the snapshot and has a record of its end.
+// The look takes a while: what ends meanwhile is among the copies and has a record of its end, before or after them.
+// The kernel address of an fsync is known at its end only, where the hooks are at functions.
 TEST(Snapshots, ARequestThatCompletesMeanwhileHasCompleted) {
-    Trace trace;
-    trace.feed(context().created(1), request(1).submit(2).complete(19, 512), request(1).submit(2).in_flight(20),
-               final_snapshot(20));
-    trace.tracker.finish(20);
-    ASSERT_THAT(trace.requests, SizeIs(1));
-    EXPECT_EQ(trace.requests[0].outcome, Outcome::completed);
-}
-
-// An fsync's kernel address is known at its end only, where the hooks are at functions.
-TEST(Snapshots, AnFsyncThatCompletesMeanwhileHasCompleted) {
-    Trace trace;
-    trace.feed(context().created(1), request(1).fsync().submit(2).complete(19, 0),
-               request(1).fsync().kernel_address(0).submit(2).in_flight(20), final_snapshot(20));
-    trace.tracker.finish(20);
-    ASSERT_THAT(trace.requests, SizeIs(1));
-    EXPECT_EQ(trace.requests[0].outcome, Outcome::completed);
+    for (const std::uint64_t address_in_table : {0x1000, 0}) {
+        for (const bool copies_first : {true, false}) {
+            Trace trace;
+            const auto copy = request(1).fsync().kernel_address(address_in_table).submit(2).in_flight(18);
+            const auto end = request(1).fsync().kernel_address(0x1000).submit(2).complete(copies_first ? 19 : 17, 0);
+            trace.feed(context().created(1));
+            copies_first ? trace.feed(copy, end) : trace.feed(end, copy);
+            trace.feed(final_snapshot(20));
+            trace.tracker.finish(20);
+            ASSERT_THAT(trace.requests, SizeIs(1)) << address_in_table << copies_first;
+            EXPECT_EQ(trace.requests[0].outcome, Outcome::completed);
+        }
+    }
 }
 
 TEST(Snapshots, AnFsyncThatCompletesLaterIsNoLongerInFlight) {

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tracker's part between a completion and its reaping: a request is handed out when its event has been reaped, or
+// when that cannot or need not be waited for.
+#include "model/tracker.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace inflight::model {
+
+namespace {
+
+// Whether an event that was reaped then may be that of the request.
+bool may_be_event_of(const Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
+    return (!request.user_data_known || request.user_data == event.data) &&
+           (!request.result_known || request.result == event.res) && request.submit_ns.value_or(0) <= reaped_ns;
+}
+
+void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
+    request.reap_ns = reaped_ns;
+    if (*request.complete_ns > reaped_ns) {
+        request.complete_ns = reaped_ns;
+        request.completion_exact = false;
+    }
+    if (!request.result_known) {
+        request.result = event.res;
+        request.result2 = event.res2;
+        request.result_known = true;
+    }
+}
+
+}  // namespace
+
+void Tracker::forget_oldest_unreaped(ContextState& context) {
+    while (!context.completed_order.empty()) {
+        const TrackedPtr tracked = std::move(context.completed_order.front());
+        context.completed_order.pop_front();
+        const auto [first, last] = context.unreaped.equal_range(tracked->request->address);
+        const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second == tracked; });
+        if (found != last) {
+            context.unreaped.erase(found);
+            hand_out(*tracked);
+            return;
+        }
+    }
+}
+
+void Tracker::hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns) {
+    auto& waiting = context.waiting;
+    while (!waiting.empty() &&
+           (waiting.front()->handed_out || *waiting.front()->request->complete_ns < completed_before_ns)) {
+        hand_out(*waiting.front());
+        waiting.pop_front();
+    }
+}
+
+void Tracker::hand_out(Tracked& tracked) {
+    if (!tracked.handed_out) {
+        tracked.handed_out = true;
+        sink_.on_request(*tracked.request);
+    }
+}
+
+// The event of a request may have been reaped before its record came: it was on its way, or no hook saw the end.
+bool Tracker::take_early_reap(ContextState& context, Request& request) {
+    const auto [first, last] = context.early_reaps.equal_range(request.address);
+    auto best = last;
+    for (auto each = first; each != last; ++each) {
+        const EarlyReap& early = each->second;
+        if (may_be_event_of(request, early.event, early.time_ns) &&
+            (best == last || early.time_ns < best->second.time_ns)) {
+            best = each;
+        }
+    }
+    if (best == last) {
+        return false;
+    }
+    take_reaping(request, best->second.event, best->second.time_ns);
+    context.early_reaps.erase(best);
+    return true;
+}
+
+void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid) {
+    const auto [first, last] = context.unreaped.equal_range(event.obj);
+    auto best = last;
+    for (auto each = first; each != last; ++each) {
+        const Request& request = *each->second->request;
+        const bool earlier = best == last || *request.complete_ns < *best->second->request->complete_ns;
+        if (earlier && may_be_event_of(request, event, time_ns)) {
+            best = each;
+        }
+    }
+    if (best == last) {
+        context.early_reaps.emplace(event.obj, EarlyReap{.time_ns = time_ns, .event = event, .pid = pid});
+        return;
+    }
+    const TrackedPtr tracked = best->second;
+    context.unreaped.erase(best);
+    take_reaping(*tracked->request, event, time_ns);
+    if (!tracked->handed_out) {
+        decide_outcome(*tracked);
+    }
+    hand_out(*tracked);
+    // One that was reaped in user space stays at the front: now and then those behind it that are done with are
+    // removed.
+    const std::size_t many = 2 * context.unreaped.size() + 64;
+    if (context.completed_order.size() > many) {
+        std::erase_if(context.completed_order,
+                      [](const TrackedPtr& each) { return each->request->reap_ns.has_value(); });
+    }
+    if (context.waiting.size() > many) {
+        std::erase_if(context.waiting, [](const TrackedPtr& each) { return each->handed_out; });
+    }
+    hand_out_waiting(context, 0);
+}
+
+void Tracker::on_io_events(const ifl_io_events& record) {
+    const std::size_t room = (record.header.size_bytes - offsetof(ifl_io_events, events)) / sizeof(ifl_io_event);
+    const std::size_t count = std::min({std::size_t{record.count}, room, std::size_t{IFL_IO_EVENTS_PER_RECORD}});
+    if (record.context_id != 0) {
+        ContextState& context = context_state(record.context_id);
+        for (std::size_t i = 0; i < count; i++) {
+            reap(context, record.events[i], record.header.time_ns, record.pid);
+        }
+    }
+    if ((options_.events_wanted & (1U << IFL_IO_GETEVENTS | 1U << IFL_IO_PGETEVENTS)) != 0) {
+        auto& partial = partial_[record.call_id];
+        partial.time_ns = record.header.time_ns;
+        partial.returned.insert(partial.returned.end(), &record.events[0], &record.events[count]);
+    }
+}
+
+// Events that io_getevents returned of requests whose completion no hook has shown.
+void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns) {
+    // Of several events and requests of one iocb the oldest belong together.
+    std::vector<EarlyReap> events;
+    for (const auto& [address, early] : context.early_reaps) {
+        if (early.time_ns <= older_than_ns) {
+            events.push_back(early);
+        }
+    }
+    std::erase_if(context.early_reaps, [&](const auto& entry) { return entry.second.time_ns <= older_than_ns; });
+    std::ranges::stable_sort(events, {}, &EarlyReap::time_ns);
+    for (const EarlyReap& early : events) {
+        TrackedPtr tracked = take_unseen(context, early);
+        if (!tracked && context.existed) {
+            // It completed before the trace began, or its submission is older: not ours to report.
+            continue;
+        }
+        if (!tracked) {
+            submissions_unseen_++;
+            tracked = std::make_shared<Tracked>();
+            tracked->request = std::make_shared<Request>();
+            tracked->request->unpaired = true;
+            tracked->request->context_id = context.context.context_id;
+            tracked->request->ctx_id = context.context.ctx_id;
+            tracked->request->address = early.event.obj;
+            tracked->request->user_data = early.event.data;
+            tracked->request->user_data_known = true;
+            tracked->request->pid = context.context.pid;
+            tracked->request->uid = context.context.uid;
+            tracked->request->comm = context.context.comm;
+        }
+        completions_unseen_++;
+        Request& request = *tracked->request;
+        request.completion_seen = false;
+        request.completion_exact = false;
+        request.complete_ns = early.time_ns;
+        request.reap_ns = early.time_ns;
+        request.result = early.event.res;
+        request.result2 = early.event.res2;
+        decide_outcome(*tracked);
+        remember(context, tracked);
+        hand_out(*tracked);
+    }
+}
+
+// The request in flight, as the last snapshot said, that an event is of; of several the first submitted.
+Tracker::TrackedPtr Tracker::take_unseen(ContextState& context, const EarlyReap& early) {
+    const auto [first, last] = context.in_flight.equal_range(early.event.obj);
+    auto best = last;
+    for (auto each = first; each != last; ++each) {
+        const Request& request = *each->second->request;
+        const bool possible = (!request.user_data_known || request.user_data == early.event.data) &&
+                              request.submit_ns.value_or(0) <= early.time_ns;
+        if (possible &&
+            (best == last || request.submit_ns.value_or(0) < best->second->request->submit_ns.value_or(0))) {
+            best = each;
+        }
+    }
+    if (best == last) {
+        return nullptr;
+    }
+    TrackedPtr tracked = best->second;
+    context.in_flight.erase(best);
+    return tracked;
+}
+
+}  // namespace inflight::model
