@@ -97,7 +97,7 @@ namespace {
 
 Event submit_event() {
     Event result = event(IFL_IO_SUBMIT, 500 * ms, 12'300, 2, {context, 4, 0x7ffd'0000'2000});
-    struct iocb read {};
+    struct iocb read{};
     read.aio_data = 0x1;
     read.aio_lio_opcode = IOCB_CMD_PREAD;
     read.aio_fildes = 7;
@@ -109,12 +109,12 @@ Event submit_event() {
     read.aio_flags = IOCB_FLAG_RESFD | IOCB_FLAG_IOPRIO;
     read.aio_resfd = 11;
     result.iocbs.push_back(iocb_argument(0, read, table_file()));
-    struct iocb poll {};
+    struct iocb poll{};
     poll.aio_lio_opcode = IOCB_CMD_POLL;
     poll.aio_fildes = 9;
     poll.aio_buf = POLLIN;
     result.iocbs.push_back(iocb_argument(1, poll, pipe_file()));
-    struct iocb vector {};
+    struct iocb vector{};
     vector.aio_lio_opcode = IOCB_CMD_PWRITEV;
     vector.aio_fildes = 99;
     vector.aio_nbytes = 3;

@@ -251,7 +251,7 @@ TEST_F(Filters, EmptyValues) {
     for (const std::string option :
          {"--comm", "--uid", "--cgroup", "--container", "--op", "--outcome", "--event", "-p"}) {
         const auto ended = run_inflight({"trace", option, "", "--duration", "50ms"});
-        EXPECT_EQ(ended.status, 2) << option << " '': ";
+        EXPECT_EQ(ended.status, 2) << option;
         EXPECT_EQ(ended.out, "") << option;
     }
 }

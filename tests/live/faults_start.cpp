@@ -188,7 +188,7 @@ TEST_F(Faults, HookThatIsNotNecessary) {
 TEST_F(Faults, HookOrTierThatIsUnknown) {
     for (const std::string hook : {"nonsense", "nonsense:fentry", "io_submit_one:nonsense"}) {
         const auto traced = run_inflight({"trace", "--without-hook", hook, "--", "true"});
-        EXPECT_EQ(traced.status, 2);
+        EXPECT_NE(traced.status, 0);
         EXPECT_NE(traced.err.find("no such hook"), std::string::npos) << traced.err;
         EXPECT_EQ(run_inflight({"doctor", "--without-hook", hook}).status, 2);
     }
