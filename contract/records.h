@@ -308,10 +308,12 @@ struct ifl_process_exit {
 
 /*
  * The reader has looked at the table of requests in flight: the IFL_REQUEST records in state IN_FLIGHT before this one
- * are all there were. Written by the user side; header.time_ns is when the look was over.
+ * are all there were. Written by the user side; header.time_ns is when the look was over. A request that was submitted
+ * after begin_ns may be missing.
  */
 struct ifl_snapshot {
 	struct ifl_header header;
+	ifl_u64 begin_ns;
 	ifl_u32 requests;
 	ifl_u8 final; /* the last one of the trace */
 	ifl_u8 reserved[3];
@@ -339,7 +341,7 @@ static_assert(sizeof(ifl_io_events) == 64 + 32 * IFL_IO_EVENTS_PER_RECORD, "no h
 static_assert(sizeof(ifl_context) == 24 + 48 + 24 + 8 + 16, "no hidden padding");
 static_assert(sizeof(ifl_file) == 24 + 24 + 24 + IFL_NAMES_BYTES, "no hidden padding");
 static_assert(sizeof(ifl_cgroup) == 40 + IFL_NAMES_BYTES, "no hidden padding");
-static_assert(sizeof(ifl_process_exit) == 48 && sizeof(ifl_snapshot) == 32, "no hidden padding");
+static_assert(sizeof(ifl_process_exit) == 48 && sizeof(ifl_snapshot) == 40, "no hidden padding");
 #endif
 
 #endif

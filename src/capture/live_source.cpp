@@ -214,6 +214,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
     }
     ifl_snapshot snapshot{};
     set_header(snapshot, IFL_SNAPSHOT, now_ns);
+    snapshot.begin_ns = begin_ns;
     snapshot.requests = static_cast<ifl_u32>(requests.size());
     snapshot.final = final ? 1 : 0;
     sorter_.add(snapshot.header);

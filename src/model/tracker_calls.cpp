@@ -272,7 +272,7 @@ void Tracker::on_snapshot(const ifl_snapshot& record) {
         }
     }
     snapshot_.clear();
-    resolve_pending(record.header.time_ns, record.final != 0);
+    resolve_pending(record.begin_ns != 0 ? record.begin_ns : record.header.time_ns, record.final != 0);
 }
 
 // The target of an accepted cancel may have completed, in a worker, before the call itself returned.

@@ -74,6 +74,17 @@ Counts counts_of(const Value& summary, std::string_view operation) {
     return counts;
 }
 
+// What a "loss" record has that is not 0.
+std::string describe_loss(const Value& loss) {
+    std::string said;
+    for (const auto& member : loss.GetObject()) {
+        if (member.value.IsInt64() && member.value.GetInt64() != 0) {
+            said += fmt::format(" {} {}", member.name.GetString(), member.value.GetInt64());
+        }
+    }
+    return said;
+}
+
 int fio_seconds(int at_most) {
     constexpr int usual = 10;
     const char* given = std::getenv("INFLIGHT_FIO_SECONDS");
@@ -126,7 +137,7 @@ void check_fio(const std::string& parent, int seconds, const Words& options) {
     // are counted; their results are known where io_getevents returned them.
     const auto unseen =
         text(trace.others.one("trace"), "hooks") == "tracepoint" ? number(loss, "completions_unseen") : 0;
-    EXPECT_EQ(number(summary, "lost"), unseen);
+    EXPECT_EQ(number(summary, "lost"), unseen) << describe_loss(loss);
     EXPECT_LE(unseen, requests / 20);
     EXPECT_LE(number(summary, "outcomes", "in-flight"), unseen);
     EXPECT_LE(reads.bytes - seen_reads.bytes + writes.bytes - seen_writes.bytes, unseen * block_bytes);

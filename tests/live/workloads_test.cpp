@@ -19,6 +19,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace inflight::live {
 namespace {
@@ -174,8 +175,13 @@ class NothingLost final : public TierTest {
 public:
     using TierTest::TierTest;
     void TestBody() override {
-        const auto& loss = session_->trace().loss;
+        auto loss = session_->trace().loss;
         ASSERT_TRUE(loss.contains("total"));
+        if (tier_ == "kprobe") {
+            // trace_call_bpf() of kernel/trace/bpf_trace.c skips a kprobe in an interrupt that comes while another
+            // one, or a map system call, is at work. io_getevents tells what was missed.
+            loss["total"] -= std::exchange(loss["completions_unseen"], 0);
+        }
         for (const auto& [name, number] : loss) {
             EXPECT_EQ(number, 0) << name;
         }
