@@ -18,6 +18,7 @@ namespace {
 
 // How long a record may be late, and how often the tables are looked at.
 constexpr std::uint64_t reorder_ns = 10'000'000;
+constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 
@@ -196,8 +197,12 @@ Result<void> LiveSource::take_snapshot(bool final) {
     std::vector<ifl_request> requests;
     const auto keep = [&](const ifl_request_entry& entry) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
-        if (entry.taken == 0 && !(found_by_iterator && entry.iterated != *pass)) {
+        // One that is just ending was in flight a moment ago; its record may not be here yet.
+        const auto ended_ns = entry.request.complete_ns;
+        const bool ending = !final && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
+        if ((entry.taken == 0 || ending) && !(found_by_iterator && entry.iterated != *pass)) {
             requests.push_back(entry.request);
+            requests.back().complete_ns = 0;
         }
     };
     for_each_entry<std::uint64_t, ifl_request_entry>(

@@ -76,6 +76,8 @@ bool Tracker::take_early_reap(ContextState& context, Request& request) {
         return false;
     }
     take_reaping(request, best->second.event, best->second.time_ns);
+    // Whoever got its event was not abandoned; its context went away between the event and the end of the request.
+    request.context_dead = false;
     context.early_reaps.erase(best);
     return true;
 }
