@@ -55,4 +55,14 @@ int BPF_PROG(fentry_aio_complete, struct aio_kiocb *kiocb)
 	return 0;
 }
 
+#define COMPLETE_AGAIN(n)                                                                                              \
+	SEC("fentry/aio_complete") int BPF_PROG(fentry_aio_complete_##n, struct aio_kiocb *kiocb)                      \
+	{                                                                                                              \
+		end_request_again(kiocb, IFL_TIER_FENTRY);                                                             \
+		return 0;                                                                                              \
+	}
+
+COMPLETE_AGAIN(2)
+COMPLETE_AGAIN(3)
+
 char LICENSE[] SEC("license") = "GPL";

@@ -5,6 +5,17 @@
  */
 #include "regs.h"
 
+/* Newer than the unified table: the same numbers in every ABI. */
+static __always_inline bool uring_call(__u32 nr, __u8 *syscall)
+{
+	switch (nr) {
+	case 425: *syscall = IFL_IO_URING_SETUP; return true;
+	case 426: *syscall = IFL_IO_URING_ENTER; return true;
+	case 427: *syscall = IFL_IO_URING_REGISTER; return true;
+	}
+	return false;
+}
+
 static __always_inline bool native_call(__u32 nr, __u8 *syscall)
 {
 	switch (nr) {
@@ -15,7 +26,7 @@ static __always_inline bool native_call(__u32 nr, __u8 *syscall)
 	case 210: *syscall = IFL_IO_CANCEL; return true;
 	case 333: *syscall = IFL_IO_PGETEVENTS; return true;
 	}
-	return false;
+	return uring_call(nr, syscall);
 }
 
 static __always_inline bool i386_call(__u32 nr, __u8 *syscall, __u8 *abi)
@@ -36,7 +47,7 @@ static __always_inline bool i386_call(__u32 nr, __u8 *syscall, __u8 *abi)
 		return true;
 	case 416: *syscall = IFL_IO_PGETEVENTS; return true;
 	}
-	return false;
+	return uring_call(nr, syscall);
 }
 
 /* arch/x86/entry/syscalls/syscall_64.tbl: x32 has numbers of its own for two of the calls. */
@@ -58,7 +69,7 @@ static __always_inline bool x32_call(__u32 nr, __u8 *syscall)
 static __always_inline bool may_be_aio_call(__u32 nr)
 {
 	return (nr >= 206 && nr <= 210) || nr == 333 || (nr >= 245 && nr <= 249) || nr == 385 || nr == 416 ||
-	       nr & X32_SYSCALL_BIT;
+	       (nr >= 425 && nr <= 427) || nr & X32_SYSCALL_BIT;
 }
 
 /* The same number means another call to a 32-bit task, hence the look at the task. */

@@ -4,6 +4,7 @@
 #define INFLIGHT_BPF_CALL_H
 
 #include "request.h"
+#include "uring_call.h"
 
 #define MAX_BATCH 4096
 
@@ -104,7 +105,8 @@ static __always_inline struct ifl_call_entry *thread_entry(void)
 /* These are rare, and the model needs them whatever the user wants to see. */
 static __always_inline bool is_always_written(__u8 syscall)
 {
-	return syscall == IFL_IO_SETUP || syscall == IFL_IO_DESTROY || syscall == IFL_IO_CANCEL;
+	return syscall == IFL_IO_SETUP || syscall == IFL_IO_DESTROY || syscall == IFL_IO_CANCEL ||
+	       syscall == IFL_IO_URING_REGISTER;
 }
 
 static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const __u64 args[6])
@@ -115,7 +117,7 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 	struct kioctx *kioctx;
 	struct ifl_call *call;
 
-	if (!entry)
+	if (!entry || (is_uring_call(syscall) && !uring_call_wanted(syscall, args)))
 		return;
 	call = &entry->call;
 	if (entry->open) {
@@ -142,6 +144,10 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 	}
 	if (abi == IFL_ABI_X32) {
 		call->flags = IFL_CALL_NOT_DECODED;
+		return;
+	}
+	if (is_uring_call(syscall)) {
+		open_uring_call(call, task, now);
 		return;
 	}
 	if (syscall == IFL_IO_SETUP)
@@ -352,6 +358,15 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 		case IFL_IO_DESTROY:
 			if (!ret)
 				close_destroy(entry, tier, now);
+			break;
+		case IFL_IO_URING_SETUP:
+		case IFL_IO_URING_REGISTER: close_uring_call(call, ret, now); break;
+		case IFL_IO_URING_ENTER:
+			if (!(config.calls_wanted & (1u << IFL_IO_URING_ENTER)) &&
+			    now - call->start_ns < config.slow_submit_ns)
+				return;
+			if (!described_in_full(&call->task))
+				describe_task(&call->task, current_task());
 			break;
 		case IFL_IO_CANCEL:
 			if (find_kioctx(current_task(), call->ctx_id))

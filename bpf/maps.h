@@ -174,6 +174,16 @@ static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __
 	return header;
 }
 
+/* A reserved record is not to be written after all. */
+static __always_inline void take_back(void *record, __u32 kind)
+{
+	struct ifl_counters *counter = cpu_counters();
+
+	if (counter)
+		__sync_fetch_and_add(&counter->generated[kind], -1);
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+}
+
 /* The reader polls by time: a wake-up per record is the most expensive thing one can do. */
 static __always_inline void submit(void *record)
 {

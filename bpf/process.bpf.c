@@ -36,6 +36,40 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	return 0;
 }
 
+#define NR_MMAP 9
+#define NR_MUNMAP 11
+#define NR_MREMAP 25
+#define MAP_FIXED 0x10
+
+/* Loaded for checks only: it sees every system call of the machine. 32-bit tasks have other numbers, and are left out.
+ */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(process_unmap, struct pt_regs *regs, long nr)
+{
+	struct task_struct *task;
+	struct ifl_unmap *record;
+	__u64 id;
+
+	if (nr != NR_MUNMAP && nr != NR_MREMAP && (nr != NR_MMAP || !(regs->r10 & MAP_FIXED)))
+		return 0;
+	task = current_task();
+	if (in_compat_call(task) || !wanted(task))
+		return 0;
+	record = reserve(IFL_UNMAP, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
+	if (!record)
+		return 0;
+	id = bpf_get_current_pid_tgid();
+	record->address = regs->di;
+	record->length = regs->si;
+	record->pid = id >> 32;
+	record->tid = (__u32)id;
+	record->syscall_number = nr;
+	record->reserved = 0;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	submit(record);
+	return 0;
+}
+
 struct walk {
 	struct task_struct *task;
 	struct kioctx_table *table;

@@ -220,6 +220,35 @@ static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kioc
 		COUNT(requests_untracked);
 }
 
+static __always_inline void end_tracked(struct ifl_request_entry *entry, struct aio_kiocb *kiocb, __u8 tier, __u64 now)
+{
+	__u64 address = (__u64)kiocb;
+	struct ifl_call_entry *call;
+
+	if (!take(entry))
+		return;
+	take_completion(&entry->request, kiocb, now, true);
+	call = current_call();
+	if (call && call->attempt_open && call->attempt.request.kiocb == address)
+		entry->request.flags |= IFL_REQ_SYNC;
+	write_request(&entry->request, tier);
+	account_end(entry->request.kioctx, entry->request.context_id);
+	bpf_map_delete_elem(&requests, &address);
+}
+
+/*
+ * For the further programs at aio_complete: the kernel skips one that would interrupt itself, and another sees it then.
+ * What the table does not know is the first one's to judge.
+ */
+static __always_inline void end_request_again(struct aio_kiocb *kiocb, __u8 tier)
+{
+	__u64 address = (__u64)kiocb;
+	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+
+	if (entry)
+		end_tracked(entry, kiocb, tier, bpf_ktime_get_ns());
+}
+
 /* aio_complete: the result is there, the request is about to go. */
 static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 {
@@ -230,15 +259,7 @@ static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 	struct ifl_call_entry *call;
 
 	if (entry) {
-		if (!take(entry))
-			return;
-		take_completion(&entry->request, kiocb, now, true);
-		call = current_call();
-		if (call && call->attempt_open && call->attempt.request.kiocb == address)
-			entry->request.flags |= IFL_REQ_SYNC;
-		write_request(&entry->request, tier);
-		account_end(entry->request.kioctx, entry->request.context_id);
-		bpf_map_delete_elem(&requests, &address);
+		end_tracked(entry, kiocb, tier, now);
 		return;
 	}
 	key.kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);

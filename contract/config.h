@@ -23,14 +23,17 @@ struct ifl_config {
 	ifl_u8 by_uid;
 	ifl_u8 by_cgroup;
 	ifl_u8 follow_children;
-	ifl_u8 iocbs_wanted; /* report the iocbs of io_submit as they stand in user memory */
-	ifl_u8 reserved[2];
+	ifl_u8 iocbs_wanted;   /* report the iocbs of io_submit as they stand in user memory */
+	ifl_u8 cqe_by_pointer; /* io_uring_complete shows a struct io_uring_cqe * (since 6.13), not its fields */
+	ifl_u8 iovecs_wanted;  /* report the iovecs of io_uring's vectored reads and writes */
+	ifl_u32 unmaps_wanted; /* report calls that take memory away */
+	ifl_u32 reserved;
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
 	char comm[IFL_COMM_BYTES];
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_config) == 48 + 12 + 8 + 4 + 16, "no hidden padding");
+static_assert(sizeof(ifl_config) == 48 + 12 + 8 + 12 + 16, "no hidden padding");
 #endif
 
 #endif

@@ -42,7 +42,12 @@ enum ifl_kind {
 	IFL_CGROUP = 7,
 	IFL_PROCESS_EXIT = 8,
 	IFL_SNAPSHOT = 9,
-	IFL_KIND_COUNT = 10,
+	IFL_URING_REQUEST = 10, /* these four: uring.h */
+	IFL_URING_CQE = 11,
+	IFL_RING = 12,
+	IFL_DETAIL = 13,
+	IFL_UNMAP = 14,
+	IFL_KIND_COUNT = 15,
 };
 
 /* Which hook saw it. */
@@ -60,7 +65,10 @@ enum ifl_syscall {
 	IFL_IO_CANCEL = 3,
 	IFL_IO_GETEVENTS = 4,
 	IFL_IO_PGETEVENTS = 5,
-	IFL_SYSCALL_COUNT = 6,
+	IFL_IO_URING_SETUP = 6,
+	IFL_IO_URING_ENTER = 7,
+	IFL_IO_URING_REGISTER = 8,
+	IFL_SYSCALL_COUNT = 9,
 };
 
 /* How the task called, hence how its structures are laid out in its memory. */
@@ -306,6 +314,18 @@ struct ifl_process_exit {
 	char comm[IFL_COMM_BYTES];
 };
 
+/* A call that takes memory away from its process, at its entry; only where config.unmaps_wanted. */
+struct ifl_unmap {
+	struct ifl_header header;
+	ifl_u64 address;
+	ifl_u64 length;
+	ifl_u32 pid;
+	ifl_u32 tid;
+	ifl_u32 syscall_number; /* of x86-64: 11 munmap, 9 mmap with MAP_FIXED, 25 mremap (what it moves away) */
+	ifl_u32 reserved;
+	char comm[IFL_COMM_BYTES];
+};
+
 /*
  * The reader has looked at the table of requests in flight: the IFL_REQUEST records in state IN_FLIGHT before this one
  * are all there were. Written by the user side; header.time_ns is when the look was over. A request that was submitted
@@ -314,8 +334,8 @@ struct ifl_process_exit {
 struct ifl_snapshot {
 	struct ifl_header header;
 	ifl_u64 begin_ns;
-	ifl_u32 requests;
-	ifl_u8 final; /* the last one of the trace */
+	ifl_u32 requests; /* of both families */
+	ifl_u8 final;	  /* the last one of the trace */
 	ifl_u8 reserved[3];
 };
 
@@ -341,6 +361,7 @@ static_assert(sizeof(ifl_io_events) == 64 + 32 * IFL_IO_EVENTS_PER_RECORD, "no h
 static_assert(sizeof(ifl_context) == 24 + 48 + 24 + 8 + 16, "no hidden padding");
 static_assert(sizeof(ifl_file) == 24 + 24 + 24 + IFL_NAMES_BYTES, "no hidden padding");
 static_assert(sizeof(ifl_cgroup) == 40 + IFL_NAMES_BYTES, "no hidden padding");
+static_assert(sizeof(ifl_unmap) == 72, "no hidden padding");
 static_assert(sizeof(ifl_process_exit) == 48 && sizeof(ifl_snapshot) == 40, "no hidden padding");
 #endif
 

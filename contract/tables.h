@@ -6,6 +6,7 @@
 #define INFLIGHT_CONTRACT_TABLES_H
 
 #include "records.h"
+#include "uring.h"
 
 /*
  * A request in flight, keyed by its struct aio_kiocb. `taken` is set by the one hook that ends it: a nested delete of
@@ -63,7 +64,39 @@ struct ifl_call_entry {
 	ifl_u8 reserved[7];
 };
 
+/* ifl_uring_entry.open */
+enum {
+	IFL_UENTRY_FREE = 0, /* no request is in flight at this address: what stands here is over */
+	IFL_UENTRY_OPEN = 1,
+	IFL_UENTRY_IGNORED = 2, /* in flight, and the filter did not let it through */
+};
+
+/*
+ * A request in flight, keyed by its struct io_kiocb. The kernel uses these again and again, so the entry stays when the
+ * request ends: making it anew for each would cost more than all the rest. It is removed with its ring.
+ */
+struct ifl_uring_entry {
+	struct ifl_uring_request request;
+	ifl_u64 file;	      /* struct file * that request.file_id stands for */
+	ifl_u64 on_free_list; /* the survey that last saw its memory on the ring's free list */
+	ifl_u32
+	    open; /* IFL_UENTRY_*; with the next it is read and changed at once by who must not touch a later request */
+	ifl_u32 generation; /* of the requests at this address */
+};
+
+/* A ring, keyed by its struct io_ring_ctx. */
+struct ifl_ring_entry {
+	struct ifl_ring ring; /* as its next record will have it; from sq_tail on void */
+	ifl_u64 mm_account;   /* io_ring_ctx.mm_account, which tells whether the memory is still this ring's */
+	ifl_u32 unseen_ends;  /* requests that ended by a CQE which named no request */
+	ifl_u32 skipping;     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
+	ifl_u32 wanted;	      /* the filter lets its owner through */
+	ifl_u32 closed;	      /* its end was reported */
+};
+
 #ifdef __cplusplus
+static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hidden padding");
+static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 24, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
 static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 40 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,

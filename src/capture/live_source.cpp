@@ -17,13 +17,17 @@ namespace inflight::capture {
 namespace {
 
 // How long a record may be late, and how often the tables are looked at.
-constexpr std::uint64_t reorder_ns = 10'000'000;
+constexpr std::uint64_t reorder_ns = 25'000'000;
 constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
+constexpr std::uint64_t survey_interval_ns = 50'000'000;
+// A ring that was closed may still have requests that end; then what is left of it is removed.
+constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
 constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "", "request", "call", "iocbs", "io_events", "context", "file", "cgroup", "process_exit", "snapshot"};
+    "",       "request",      "call",     "iocbs",         "io_events", "context", "file",
+    "cgroup", "process_exit", "snapshot", "uring_request", "uring_cqe", "ring",    "detail"};
 
 // All entries of a hash map. An entry that goes while we look may be missed, one that comes may be seen.
 template <typename Key, typename Value, typename Visit>
@@ -138,6 +142,13 @@ int LiveSource::on_ring_record(void* self, void* data, std::size_t bytes) {
         if (source.context_owners_.erase(pid) != 0) {
             source.deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
         }
+    } else if (record.kind == IFL_RING) {
+        const auto& ring = reinterpret_cast<const ifl_ring&>(record);
+        source.rings_seen_ = true;
+        if (ring.state == IFL_CONTEXT_DESTROYED) {
+            source.rings_to_bury_.push_back(
+                {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns});
+        }
     }
     source.sorter_.add(record);
     return 0;
@@ -161,6 +172,13 @@ Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
         last_blocked_ns_ = start_ns;
         report_blocked_calls();
     }
+    if (start_ns - last_survey_ns_ >= survey_interval_ns && rings_seen_) {
+        last_survey_ns_ = start_ns;
+        if (auto surveyed = probes_.survey(); !surveyed) {
+            return std::unexpected(surveyed.error());
+        }
+        bury_rings(start_ns - std::min(start_ns, bury_ring_after_ns));
+    }
     if (tracker.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
         last_snapshot_ns_ = start_ns;
         if (auto taken = take_snapshot(false); !taken) {
@@ -177,6 +195,15 @@ Result<void> LiveSource::finish(model::Tracker& tracker) {
     probes_.detach();
     drain();
     read_contexts();
+    // Twice: the first finds what the second makes sure of.
+    for (int look = 0; look < 2 && rings_seen_; look++) {
+        if (auto surveyed = probes_.survey(); !surveyed) {
+            return std::unexpected(surveyed.error());
+        }
+    }
+    drain();
+    bury_rings(~std::uint64_t{0});
+    read_rings();
     auto taken = take_snapshot(true);
     const std::uint64_t end_ns = monotonic_ns();
     sorter_.release(~std::uint64_t{0}, [&tracker](const ifl_header& record) { tracker.on_record(record); });
@@ -209,7 +236,22 @@ Result<void> LiveSource::take_snapshot(bool final) {
         probes_.requests_fd(), [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
     for_each_entry<ifl_unbound_key, ifl_request_entry>(
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
+    std::vector<ifl_uring_request> uring_requests;
+    if (rings_seen_) {
+        for_each_entry<std::uint64_t, ifl_uring_entry>(probes_.uring_requests_fd(),
+                                                       [&](std::uint64_t, const ifl_uring_entry& entry) {
+                                                           if (entry.open == IFL_UENTRY_OPEN) {
+                                                               uring_requests.push_back(entry.request);
+                                                           }
+                                                       });
+    }
     const std::uint64_t now_ns = monotonic_ns();
+    for (ifl_uring_request& request : uring_requests) {
+        set_header(request, IFL_URING_REQUEST, begin_ns);
+        request.header.tier = IFL_TIER_TRACEPOINT;
+        request.state = IFL_UREQ_IN_FLIGHT;
+        sorter_.add(request.header);
+    }
     for (ifl_request& request : requests) {
         const auto tier = request.header.tier;
         set_header(request, IFL_REQUEST, begin_ns);
@@ -220,7 +262,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
     ifl_snapshot snapshot{};
     set_header(snapshot, IFL_SNAPSHOT, now_ns);
     snapshot.begin_ns = begin_ns;
-    snapshot.requests = static_cast<ifl_u32>(requests.size());
+    snapshot.requests = static_cast<ifl_u32>(requests.size() + uring_requests.size());
     snapshot.final = final ? 1 : 0;
     sorter_.add(snapshot.header);
     return {};
@@ -255,6 +297,61 @@ void LiveSource::read_contexts() {
         probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
             sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_SNAPSHOT, now_ns).header);
         });
+}
+
+void LiveSource::read_rings() {
+    const std::uint64_t now_ns = monotonic_ns();
+    for_each_entry<std::uint64_t, ifl_ring_entry>(probes_.rings_of_uring_fd(),
+                                                  [&](std::uint64_t, const ifl_ring_entry& entry) {
+                                                      if (entry.wanted == 0 || entry.closed != 0) {
+                                                          return;
+                                                      }
+                                                      ifl_ring record = entry.ring;
+                                                      set_header(record, IFL_RING, now_ns);
+                                                      record.state = IFL_CONTEXT_SNAPSHOT;
+                                                      sorter_.add(record.header);
+                                                  });
+}
+
+// The entries of its requests stay for the next request at the same address; with the ring they go. Those that are
+// still open ended without an event, or their ring took them along.
+void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
+    std::unordered_set<std::uint64_t> gone;
+    while (!rings_to_bury_.empty() && rings_to_bury_.front().time_ns < closed_before_ns) {
+        const ClosedRing& closed = rings_to_bury_.front();
+        gone.insert(closed.context_id);
+        ifl_ring_entry entry{};
+        if (bpf_map_lookup_elem(probes_.rings_of_uring_fd(), &closed.ring, &entry) == 0 &&
+            entry.ring.context_id == closed.context_id) {
+            bpf_map_delete_elem(probes_.rings_of_uring_fd(), &closed.ring);
+        }
+        rings_to_bury_.pop_front();
+    }
+    if (gone.empty()) {
+        return;
+    }
+    const std::uint64_t now_ns = monotonic_ns();
+    std::vector<std::uint64_t> removed;
+    for_each_entry<std::uint64_t, ifl_uring_entry>(probes_.uring_requests_fd(),
+                                                   [&](std::uint64_t req, const ifl_uring_entry& entry) {
+                                                       if (!gone.contains(entry.request.context_id)) {
+                                                           return;
+                                                       }
+                                                       removed.push_back(req);
+                                                       if (entry.open != IFL_UENTRY_OPEN) {
+                                                           return;
+                                                       }
+                                                       ifl_uring_request record = entry.request;
+                                                       set_header(record, IFL_URING_REQUEST, now_ns);
+                                                       record.header.tier = IFL_TIER_TRACEPOINT;
+                                                       record.complete_ns = now_ns;
+                                                       record.flags |= IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING;
+                                                       record.state = IFL_UREQ_ENDED;
+                                                       sorter_.add(record.header);
+                                                   });
+    for (const std::uint64_t req : removed) {
+        bpf_map_delete_elem(probes_.uring_requests_fd(), &req);
+    }
 }
 
 // Nothing in the kernel tells the end of a context whose process just ends: its counters are read when the process is
@@ -298,7 +395,10 @@ model::Losses LiveSource::losses() const {
     for (std::size_t cpu = 0; cpu < counters.size(); cpu++) {
         const ifl_counters& counter = counters[cpu];
         model::CpuLoss cpu_loss{.cpu = static_cast<std::uint32_t>(cpu), .kinds = {}};
-        for (std::size_t kind = 1; kind < IFL_SNAPSHOT; kind++) {
+        for (std::size_t kind = 1; kind < IFL_KIND_COUNT; kind++) {
+            if (kind == IFL_SNAPSHOT) {
+                continue;  // written by the user side
+            }
             cpu_loss.kinds.push_back({.kind = std::string(kind_names.at(kind)),
                                       .generated = counter.generated[kind],
                                       .delivered = delivered_[cpu].at(kind),

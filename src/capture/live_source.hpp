@@ -45,6 +45,8 @@ private:
     void report_blocked_calls();
     void read_contexts();
     void read_contexts_of_dead();
+    void read_rings();
+    void bury_rings(std::uint64_t closed_before_ns);
     static int on_ring_record(void* self, void* data, std::size_t bytes);
 
     probe::Probes probes_;
@@ -61,7 +63,15 @@ private:
         std::uint32_t pid = 0;
         std::uint64_t time_ns = 0;
     };
-    std::vector<Death> deaths_;         // of owners, since the last drain
+    std::vector<Death> deaths_;  // of owners, since the last drain
+    struct ClosedRing {
+        std::uint64_t ring = 0;
+        std::uint64_t context_id = 0;
+        std::uint64_t time_ns = 0;
+    };
+    std::deque<ClosedRing> rings_to_bury_;
+    std::uint64_t last_survey_ns_ = 0;
+    bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };
 

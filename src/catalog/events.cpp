@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tables only. An event of another family is one more Event row at the end, with its own lists above it.
+// Tables only: kernel AIO here, io_uring in events_uring.cpp.
 #include "catalog/events.hpp"
+
+#include "catalog/events_uring.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace inflight::catalog {
 namespace {
@@ -569,17 +572,23 @@ constexpr Event event_table[] = {
 }  // namespace
 
 std::span<const Event> events() {
-    return event_table;
+    static const auto all = [] {
+        std::vector<Event> table{std::begin(event_table), std::end(event_table)};
+        table.insert(table.end(), uring_events().begin(), uring_events().end());
+        std::ranges::sort(table, {}, &Event::number_x86_64);
+        return table;
+    }();
+    return all;
 }
 
 const Event* find_event(std::string_view name) {
-    const auto* found = std::ranges::find(event_table, name, &Event::name);
-    return found == std::end(event_table) ? nullptr : found;
+    const auto found = std::ranges::find(events(), name, &Event::name);
+    return found == events().end() ? nullptr : &*found;
 }
 
 const Event* find_event(unsigned number_x86_64) {
-    const auto* found = std::ranges::find(event_table, number_x86_64, &Event::number_x86_64);
-    return found == std::end(event_table) ? nullptr : found;
+    const auto found = std::ranges::find(events(), number_x86_64, &Event::number_x86_64);
+    return found == events().end() ? nullptr : &*found;
 }
 
 std::span<const TagInfo> tags() {

@@ -8,7 +8,7 @@
 // with one kind of markup, Markdown's `code`; plain_text() of page.hpp takes it off. Names, types, targets and intros
 // hold none.
 //
-// Kernel facts are those of Linux 6.1 to 6.18; their source is fs/aio.c unless another file is named.
+// Kernel facts are those of Linux 6.1 to 6.18; their source is fs/aio.c and io_uring/ unless another file is named.
 #ifndef INFLIGHT_CATALOG_EVENTS_HPP
 #define INFLIGHT_CATALOG_EVENTS_HPP
 
@@ -90,6 +90,7 @@ struct Event {
 };
 
 inline constexpr std::string_view family_aio = "aio";
+inline constexpr std::string_view family_uring = "uring";
 
 // In the order of their x86-64 numbers.
 std::span<const Event> events();

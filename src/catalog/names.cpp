@@ -2,12 +2,14 @@
 #include "catalog/names.hpp"
 
 #include "catalog/events.hpp"
+#include "catalog/uring.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <vector>
 
 namespace inflight::catalog {
 namespace {
@@ -38,12 +40,28 @@ constexpr Name aio_opcode_table[] = {
     {0, "pread"}, {1, "pwrite"}, {2, "fsync"}, {3, "fdsync"}, {5, "poll"}, {6, "noop"}, {7, "preadv"}, {8, "pwritev"},
 };
 
+NameTable aio_opcodes() {
+    return aio_opcode_table;
+}
+
+NameTable uring_opcodes() {
+    static const auto names = [] {
+        std::vector<Name> all;
+        for (const UringOp& op : uring_ops()) {
+            all.push_back({.value = op.opcode, .name = op.name});
+        }
+        return all;
+    }();
+    return names;
+}
+
 struct OpcodeTable {
     std::string_view family;
-    NameTable names;
+    NameTable (*names)();
 };
 constexpr OpcodeTable opcode_tables[] = {
-    {family_aio, aio_opcode_table},
+    {family_aio, aio_opcodes},
+    {family_uring, uring_opcodes},
 };
 
 // include/linux/errno.h: never returned to user space, hence unknown to the C library.
@@ -130,7 +148,7 @@ std::string flag_names(NameTable table, std::uint64_t flags) {
     std::string text;
     std::uint64_t unknown = flags;
     for (const Name& flag : table) {
-        if ((flags & flag.value) != 0) {
+        if (flag.value != 0 && (unknown & flag.value) == flag.value) {
             fmt::format_to(std::back_inserter(text), "{}{}", text.empty() ? "" : "|", flag.name);
             unknown &= ~flag.value;
         }
@@ -143,7 +161,7 @@ std::string flag_names(NameTable table, std::uint64_t flags) {
 
 NameTable opcodes(std::string_view family) {
     const auto* found = std::ranges::find(opcode_tables, family, &OpcodeTable::family);
-    return found == std::end(opcode_tables) ? NameTable{} : found->names;
+    return found == std::end(opcode_tables) ? NameTable{} : found->names();
 }
 
 std::string opcode_name(std::string_view family, unsigned opcode) {

@@ -23,7 +23,8 @@ NameTable rw_flags();     // RWF_*, iocb.aio_rw_flags
 NameTable iocb_flags();   // IOCB_FLAG_*, iocb.aio_flags
 NameTable poll_events();  // POLL*, iocb.aio_buf and io_event.res of a poll
 
-// "RWF_DSYNC|RWF_APPEND|0x4000"; "0" when no bit is set.
+// "RWF_DSYNC|RWF_APPEND|0x4000"; "0" when no bit is set. A name may stand for several bits: of names that share bits
+// the first one in the table gets them.
 std::string flag_names(NameTable table, std::uint64_t flags);
 
 // The opcodes of a family of events; empty for a family that is not known.

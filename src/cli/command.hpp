@@ -43,6 +43,7 @@ struct Example {
 [[nodiscard]] std::string examples_footer(const std::vector<Example>& examples);
 
 std::unique_ptr<Command> make_trace();
+std::unique_ptr<Command> make_check();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_events();
 std::unique_ptr<Command> make_completion(const CLI::App& root);

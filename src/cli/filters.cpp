@@ -27,8 +27,25 @@ namespace fs = std::filesystem;
 namespace {
 
 // The order of enum ifl_syscall.
-constexpr std::array<std::string_view, IFL_SYSCALL_COUNT> event_names{"io_setup",  "io_destroy",   "io_submit",
-                                                                      "io_cancel", "io_getevents", "io_pgetevents"};
+constexpr std::array event_names =
+    std::to_array<std::string_view>({"io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents",
+                                     "io_pgetevents", "io_uring_setup", "io_uring_enter", "io_uring_register"});
+static_assert(event_names.size() == IFL_SYSCALL_COUNT);
+
+constexpr std::array families{model::Family::aio, model::Family::uring};
+
+std::string operation_list(model::Family family) {
+    std::string text;
+    for (const auto& opcode : catalog::opcodes(name(family))) {
+        text.append(text.empty() ? "" : ", ").append(opcode.name);
+    }
+    return text;
+}
+
+std::optional<model::Family> family_by_name(std::string_view text) {
+    const auto* const found = std::ranges::find(families, text, [](model::Family family) { return name(family); });
+    return found == families.end() ? std::nullopt : std::optional(*found);
+}
 
 struct ProcessLine {
     std::uint32_t pid = 0;
@@ -185,6 +202,23 @@ Result<void> filter_by_pids(const FilterOptions& options, probe::Options& probes
     return {};
 }
 
+// A name that both families have, as fsync, means both.
+Result<void> add_operations(const std::string& operation, model::SelectionOptions& selection) {
+    bool found = false;
+    for (const auto family : families) {
+        if (const auto opcode = catalog::opcode_by_name(name(family), operation)) {
+            selection.operations.push_back({.family = family, .opcode = static_cast<std::uint16_t>(*opcode)});
+            found = true;
+        }
+    }
+    if (!found) {
+        return failure("--op " + operation, "there is no such operation",
+                       "kernel AIO has " + operation_list(model::Family::aio) +
+                           "; io_uring's are named as its opcodes: read, writev, poll_add, async_cancel, ...");
+    }
+    return {};
+}
+
 }  // namespace
 
 CLI::Validator as_duration_ns() {
@@ -243,7 +277,13 @@ void declare_filters(CLI::App& app, FilterOptions& options) {
         ->type_name("NAME")
         ->delimiter(',')
         ->allow_extra_args(false);
-    app.add_option("--op", options.operations, "Only requests of this operation: pread, pwrite, poll, ...")
+    app.add_option("--family", options.families, "Only this family: aio (kernel AIO) or uring (io_uring)")
+        ->group(group)
+        ->type_name("FAMILY")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app.add_option("--op", options.operations,
+                   "Only requests of this operation: pread, poll, ...; read, poll_add, openat, ... of io_uring")
         ->group(group)
         ->type_name("OP")
         ->delimiter(',')
@@ -322,12 +362,17 @@ Result<void> apply_filters(const FilterOptions& options, probe::Options& probes)
 
 Result<model::SelectionOptions> selection_from(const FilterOptions& options) {
     model::SelectionOptions selection;
-    for (const auto& name : options.operations) {
-        const auto opcode = catalog::opcode_by_name("aio", name);
-        if (!opcode) {
-            return failure("--op " + name, "there is no such operation", "see `inflight events io_submit`");
+    for (const auto& name : options.families) {
+        const auto family = family_by_name(name);
+        if (!family) {
+            return failure("--family " + name, "there is no such family", "choose aio or uring");
         }
-        selection.opcodes.push_back(static_cast<std::uint16_t>(*opcode));
+        selection.families.push_back(*family);
+    }
+    for (const auto& name : options.operations) {
+        if (auto added = add_operations(name, selection); !added) {
+            return std::unexpected(added.error());
+        }
     }
     for (const auto& name : options.outcomes) {
         const auto outcome = model::outcome_by_name(name);

@@ -22,6 +22,7 @@ struct FilterOptions {
     std::string cgroup;
     std::string container;
     std::vector<std::string> events;
+    std::vector<std::string> families;
     std::vector<std::string> operations;
     std::vector<std::string> outcomes;
     std::uint64_t min_latency_ns = 0;
@@ -42,7 +43,7 @@ void declare_hooks(CLI::App& app, HookOptions& options);
 [[nodiscard]] Result<void> apply_filters(const FilterOptions& options, probe::Options& probes);
 [[nodiscard]] Result<void> apply_hooks(const HookOptions& options, probe::Options& probes);
 
-// What is left for the model: operation, outcome, latency.
+// What is left for the model: family, operation, outcome, latency.
 [[nodiscard]] Result<model::SelectionOptions> selection_from(const FilterOptions& options);
 
 // Bit per ifl_syscall of the named events; all for none.

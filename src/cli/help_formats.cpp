@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The manual page and the shell completion, from the same declarations as --help.
+#include "catalog/events.hpp"
+#include "catalog/names.hpp"
 #include "cli/command.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <set>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
 namespace inflight::cli {
 
@@ -111,6 +118,14 @@ std::string bash_completion(const CLI::App& root) {
         cases += fmt::format("        {}) words=\"{}\" ;;\n", app->get_name(),
                              flags.substr(std::min<std::size_t>(1, flags.size())));
     }
+    std::vector<std::string_view> events;
+    std::ranges::transform(catalog::events(), std::back_inserter(events), &catalog::Event::name);
+    std::set<std::string_view> operations;
+    for (const auto family : {catalog::family_aio, catalog::family_uring}) {
+        for (const auto& opcode : catalog::opcodes(family)) {
+            operations.insert(opcode.name);
+        }
+    }
     return fmt::format(R"(# bash completion for inflight; made by `inflight completion bash`
 _inflight() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} words="" i
@@ -125,8 +140,9 @@ _inflight() {{
         --hooks) words="fentry kprobe tracepoint" ;;
         -o|--format) words="text json tracee" ;;
         --outcome) words="completed failed cancelled abandoned in-flight" ;;
-        --event|events) words="io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents" ;;
-        --op) words="pread pwrite fsync fdsync poll preadv pwritev" ;;
+        --event|events) words="{}" ;;
+        --op) words="{}" ;;
+        --family) words="aio uring" ;;
         -p|--pid) words=$(cd /proc && echo [0-9]*) ;;
         --uid) COMPREPLY=($(compgen -u -- "$current")); return ;;
         --output|--cgroup|--all) COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -140,7 +156,7 @@ _inflight() {{
 }}
 complete -F _inflight inflight
 )",
-                       cases, names);
+                       fmt::join(events, " "), fmt::join(operations, " "), cases, names);
 }
 
 // Prints one text made from the declarations of all commands.

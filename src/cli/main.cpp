@@ -34,6 +34,7 @@ void print_error(const std::string& message) {
 std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
     std::vector<std::unique_ptr<Command>> commands;
     commands.push_back(make_trace());
+    commands.push_back(make_check());
     commands.push_back(make_doctor());
     commands.push_back(make_events());
     commands.push_back(make_completion(root));

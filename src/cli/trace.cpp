@@ -1,77 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "capture/live_source.hpp"
-#include "cli/child.hpp"
 #include "cli/command.hpp"
-#include "cli/filters.hpp"
-#include "cli/session.hpp"
+#include "cli/thresholds.hpp"
+#include "cli/tracing.hpp"
+#include "model/conflicts.hpp"
+#include "model/findings.hpp"
 #include "model/statistics.hpp"
-#include "view/view.hpp"
-
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdlib>
 
 namespace inflight::cli {
 
 namespace {
 
 struct TraceOptions {
-    FilterOptions filters;
-    HookOptions hooks;
+    TracingOptions tracing;
+    model::FindingOptions findings;
     std::string format = "text";
-    std::string output;
     bool events = false;
-    std::uint64_t duration_ns = 0;
-    std::uint64_t slow_submit_ns = 10'000'000;
-    std::uint64_t blocked_ns = 100'000'000;
-    std::vector<std::string> command;
+    bool check = false;
 };
 
 constexpr std::array<std::string_view, 3> formats{"text", "json", "tracee"};
-
-std::size_t terminal_columns() {
-    winsize size{};
-    constexpr std::size_t fallback = 120;
-    constexpr std::size_t least = 80;
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-        return fallback;
-    }
-    return std::max<std::size_t>(size.ws_col, least);
-}
-
-std::unique_ptr<view::View> make_view(const TraceOptions& options, Output& output) {
-    if (options.format == "json") {
-        return view::make_json_view(output);
-    }
-    if (options.format == "tracee") {
-        return view::make_tracee_view(output);
-    }
-    const bool terminal = options.output.empty() && ::isatty(STDOUT_FILENO) != 0;
-    const bool color = terminal && std::getenv("NO_COLOR") == nullptr;
-    return view::make_text_view(output, {.color = color, .columns = terminal ? terminal_columns() : 120});
-}
-
-Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
-    if (path.empty()) {
-        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
-    }
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return failure("open " + path, describe_errno(errno), "choose another file with --output");
-    }
-    return std::make_unique<FdOutput>(std::move(fd), path);
-}
-
-int exit_status_of(int wait_status) {
-    constexpr int signal_base = 128;
-    return WIFSIGNALED(wait_status) ? signal_base + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
 
 class Trace final : public Command {
 public:
@@ -79,8 +28,7 @@ public:
     int run() override;
 
 private:
-    [[nodiscard]] Result<probe::Options> probe_options(const std::optional<Child>& child) const;
-    Result<int> trace();
+    [[nodiscard]] Result<std::uint32_t> events_shown() const;
 
     TraceOptions options_;
 };
@@ -91,22 +39,10 @@ CLI::App* Trace::declare(CLI::App& root) {
         ->check(CLI::IsMember(std::vector<std::string>(formats.begin(), formats.end())).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
-    app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "Show the system calls too");
-    app->add_option("--duration", options_.duration_ns, "End after this long")
-        ->transform(as_duration_ns())
-        ->type_name("TIME");
-    app->add_option("--slow-submit", options_.slow_submit_ns, "An io_submit this long is a finding (10ms)")
-        ->transform(as_duration_ns())
-        ->type_name("TIME");
-    app->add_option("--blocked", options_.blocked_ns, "Show a call that has not returned after this long (100ms)")
-        ->transform(as_duration_ns())
-        ->type_name("TIME");
-    declare_filters(*app, options_.filters);
-    declare_hooks(*app, options_.hooks);
-    app->add_option("command", options_.command, "Run this, trace it and its children, and exit with its status")
-        ->type_name("COMMAND")
-        ->option_text("-- COMMAND...");
+    app->add_flag("--check", options_.check, "Look for requests that corrupt each other too, as `inflight check`");
+    declare_thresholds(*app, options_.findings);
+    declare_tracing(*app, options_.tracing);
     app->footer(examples_footer({
         {"inflight trace -- fio job.fio", "run fio and show each of its requests"},
         {"inflight trace -p 1234 --min-latency 10ms", "slow requests of a running database"},
@@ -117,119 +53,52 @@ CLI::App* Trace::declare(CLI::App& root) {
     return app;
 }
 
-Result<probe::Options> Trace::probe_options(const std::optional<Child>& child) const {
-    probe::Options probes;
-    if (auto applied = apply_hooks(options_.hooks, probes); !applied) {
-        return std::unexpected(applied.error());
-    }
-    if (auto applied = apply_filters(options_.filters, probes); !applied) {
-        return std::unexpected(applied.error());
-    }
-    ifl_config& config = probes.config;
-    if (child) {
-        config.by_pid = 1;
-        config.follow_children = 1;
-        probes.pids.push_back(static_cast<std::uint32_t>(child->pid()));
-    }
-    if (options_.events || options_.format == "tracee" || !options_.filters.events.empty()) {
-        const auto mask = event_mask(options_.filters.events);
-        if (!mask) {
-            return std::unexpected(mask.error());
-        }
-        config.calls_wanted = *mask;
-        // tracee has the calls' own arguments only
-        config.iocbs_wanted = options_.format != "tracee" ? 1 : 0;
-    }
-    config.slow_submit_ns = options_.slow_submit_ns;
-    return probes;
+Result<std::uint32_t> Trace::events_shown() const {
+    const auto& names = options_.tracing.filters.events;
+    const bool wanted = options_.events || options_.format == "tracee" || !names.empty();
+    return wanted ? event_mask(names) : Result<std::uint32_t>(0);
 }
 
-Result<int> Trace::trace() {
-    const auto selection = selection_from(options_.filters);
+int Trace::run() {
+    const auto selection = selection_from(options_.tracing.filters);
     if (!selection) {
         print_error(selection.error().message());
         return exit_usage;
     }
-    if (!options_.command.empty() && options_.command.front().empty()) {
-        print_error("the command's name is empty");
+    const auto shown = events_shown();
+    if (!shown) {
+        print_error(shown.error().message());
         return exit_usage;
     }
-    auto signals = Signals::block();
-    std::optional<Child> child;
-    if (!options_.command.empty()) {
-        auto prepared = Child::prepare(options_.command);
-        if (!prepared) {
-            return std::unexpected(prepared.error());
-        }
-        child.emplace(std::move(*prepared));
+    // tracee has the calls' own arguments only
+    Wishes wishes{.calls = *shown, .iocbs = *shown != 0 && options_.format != "tracee", .iovecs = options_.check};
+    if (options_.check) {
+        wishes.calls |= model::calls_for_conflicts;
     }
-    const auto probe_settings = probe_options(child);
-    if (!probe_settings) {
-        print_error(probe_settings.error().message());
-        return exit_usage;
+    const auto begun = Tracing::begin(options_.tracing, wishes);
+    if (!begun) {
+        return begun.error();
     }
-    auto probes = probe::Probes::attach(*probe_settings);
-    if (!probes) {
-        return std::unexpected(probes.error());
-    }
-    auto source = capture::LiveSource::open(std::move(*probes), {.blocked_ns = options_.blocked_ns});
-    if (!source) {
-        return std::unexpected(source.error());
-    }
-    auto output = open_output(options_.output);
-    if (!output) {
-        return std::unexpected(output.error());
-    }
-    const auto view = make_view(options_, **output);
+    Tracing& tracing = **begun;
+    const auto view = make_view(options_.format, options_.tracing, tracing.output());
     model::Statistics statistics(*view);
     model::Selection select(*selection, statistics);
-    const auto& report = (*source)->report();
-    model::Tracker tracker({.events_wanted = probe_settings->config.calls_wanted,
-                            .slow_submit_ns = options_.slow_submit_ns,
-                            .blocked_ns = options_.blocked_ns,
-                            .aio_max_nr = report.kernel.aio_max_nr},
-                           select);
-    const auto info = trace_info(report, options_.command);
-    view->begin(info);
-    if (child) {
-        if (auto released = child->release(); !released) {
-            print_error(released.error().message());
-            return child->exec_errno() == ENOENT ? exit_not_found : exit_not_executable;
-        }
-    }
-
-    Session session({.source = **source,
-                     .tracker = tracker,
-                     .output = **output,
-                     .signals = signals,
-                     .child = child ? &*child : nullptr,
-                     .duration_ns = options_.duration_ns});
-    const auto ended = session.run();
+    model::Findings findings(options_.findings, select);
+    model::ConflictOptions conflict_options;
+    conflict_options.events_shown = *shown;
+    model::Conflicts conflicts(conflict_options, findings);
+    model::Sink& first = options_.check ? static_cast<model::Sink&>(conflicts) : findings;
+    model::Tracker tracker(tracing.tracker_options(), first);
+    view->begin(tracing.info());
+    const auto ended = tracing.run(tracker);
     if (!ended) {
-        return std::unexpected(ended.error());
+        return ended.error();
     }
-    auto summary = statistics.summary(info.start_ns, capture::monotonic_ns());
-    summary.losses = (*source)->losses();
-    summary.losses.completions_unseen = tracker.completions_unseen();
-    summary.losses.submissions_unseen = tracker.submissions_unseen();
-    summary.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
-    summary.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
-    summary.ended_by = ended->reason;
+    findings.finish(ended->time_ns);
+    auto summary = statistics.summary(tracing.info().start_ns, ended->time_ns);
+    tracing.complete(summary, tracker, *ended);
     view->end(summary);
-    (*output)->flush();
-    if ((*output)->error()) {
-        return std::unexpected(*(*output)->error());
-    }
-    return ended->child_status ? exit_status_of(*ended->child_status) : exit_ok;
-}
-
-int Trace::run() {
-    const auto status = trace();
-    if (!status) {
-        print_error(status.error().message());
-        return exit_failed;
-    }
-    return *status;
+    return tracing.finish(*ended);
 }
 
 }  // namespace

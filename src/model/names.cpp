@@ -9,14 +9,18 @@ namespace inflight::model {
 namespace {
 
 // In the order of their enums.
-constexpr std::string_view family_names[] = {"aio"};
+constexpr std::string_view family_names[] = {"aio", "uring"};
 constexpr std::string_view tier_names[] = {"none", "fentry", "kprobe", "tracepoint"};
 constexpr std::string_view outcome_names[] = {"in-flight", "completed", "failed", "cancelled", "abandoned"};
-constexpr std::string_view verdict_names[] = {"cancelled",       "completed-first", "already-cancelled",
-                                              "not-cancellable", "unknown-request", "bad-context",
-                                              "bad-key",         "bad-pointer"};
+constexpr std::string_view verdict_names[] = {
+    "cancelled",   "completed-first", "already-cancelled", "not-cancellable", "unknown-request",
+    "bad-context", "bad-key",         "bad-pointer",       "running",         "bad-argument"};
 constexpr std::string_view severity_names[] = {"info", "warn", "critical"};
-constexpr std::string_view change_names[] = {"created", "found", "destroyed", "at-end"};
+constexpr std::string_view change_names[] = {"created", "found", "destroyed", "at-end", "observed"};
+constexpr std::string_view cause_names[] = {"none",         "cancel",    "link-failed", "link-timeout",
+                                            "target-ended", "task-exit", "ring-closed", "unknown"};
+constexpr std::string_view way_names[] = {"io_cancel",   "async-cancel",   "sync-cancel",
+                                          "poll-remove", "timeout-remove", "link-timeout"};
 
 static_assert(std::size(outcome_names) == outcome_count && std::size(verdict_names) == verdict_count);
 
@@ -50,6 +54,14 @@ std::string_view name(Severity severity) {
 
 std::string_view name(ContextChange change) {
     return lookup(change_names, change);
+}
+
+std::string_view name(EndCause cause) {
+    return lookup(cause_names, cause);
+}
+
+std::string_view name(CancelWay way) {
+    return lookup(way_names, way);
 }
 
 std::optional<Outcome> outcome_by_name(std::string_view name) {

@@ -14,6 +14,10 @@ public:
     virtual void on_event(const Event& event) = 0;
     virtual void on_context(const Context& context) = 0;
     virtual void on_finding(const Finding& finding) = 0;
+    // Of AIO there is none: an iocb has one event, and that is part of its request.
+    virtual void on_completion(const Completion& /*completion*/) {}
+    // For checks; no view shows it.
+    virtual void on_unmap(const Unmap& /*unmap*/) {}
 };
 
 }  // namespace inflight::model

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/statistics.hpp"
 
-#include "catalog/names.hpp"
+#include "catalog/uring.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,25 @@ namespace {
 constexpr std::array<std::uint16_t, 4> transfers{0, 1, 7, 8};
 
 bool moves_bytes(const Request& request) {
-    return request.opcode && std::ranges::find(transfers, *request.opcode) != transfers.end();
+    if (!request.opcode) {
+        return false;
+    }
+    if (request.family == Family::uring) {
+        const auto* op = catalog::uring_op(*request.opcode);
+        return op != nullptr && op->transfers_bytes;
+    }
+    return std::ranges::find(transfers, *request.opcode) != transfers.end();
+}
+
+// A request with several CQEs has moved what they say together.
+std::uint64_t bytes_moved(const Request& request) {
+    if (!moves_bytes(request)) {
+        return 0;
+    }
+    if (request.uring != nullptr && request.uring->cqe_count != 0) {
+        return request.uring->cqe_bytes;
+    }
+    return request.complete_ns && request.result > 0 ? static_cast<std::uint64_t>(request.result) : 0;
 }
 
 }  // namespace
@@ -23,16 +41,14 @@ void Statistics::on_request(const Request& request) {
     const auto outcome = static_cast<std::size_t>(request.outcome);
     totals_.requests++;
     totals_.outcomes.at(outcome)++;
-    auto& stats = operations_[{request.pid, request.comm, request.opcode ? int{*request.opcode} : -1}];
+    auto& stats = operations_[{request.pid, request.comm, request.family, request.opcode ? int{*request.opcode} : -1}];
     stats.pid = request.pid;
     stats.comm = request.comm;
     stats.family = request.family;
     stats.opcode = request.opcode;
     stats.requests++;
     stats.outcomes.at(outcome)++;
-    if (request.complete_ns && request.result > 0 && moves_bytes(request)) {
-        stats.bytes += static_cast<std::uint64_t>(request.result);
-    }
+    stats.bytes += bytes_moved(request);
     if (const auto latency = request.latency_ns()) {
         stats.latency.add(*latency);
     }
@@ -54,12 +70,19 @@ void Statistics::on_event(const Event& event) {
 
 void Statistics::on_context(const Context& context) {
     contexts_[context.context_id] = context;
-    next_.on_context(context);
+    if (context.change != ContextChange::observed) {
+        next_.on_context(context);
+    }
 }
 
 void Statistics::on_finding(const Finding& finding) {
     totals_.findings++;
     next_.on_finding(finding);
+}
+
+void Statistics::on_completion(const Completion& completion) {
+    totals_.completions++;
+    next_.on_completion(completion);
 }
 
 Summary Statistics::summary(std::uint64_t start_ns, std::uint64_t end_ns) const {

@@ -9,7 +9,8 @@
 
 namespace inflight::model {
 
-// Counts what passes on its way to `next`. Not thread-safe.
+// Counts what passes on its way to `next`, which does not get looks at a context in between (ContextChange::observed).
+// Not thread-safe.
 class Statistics final : public Sink {
 public:
     explicit Statistics(Sink& next) : next_(next) {}
@@ -19,12 +20,13 @@ public:
     void on_event(const Event& event) override;
     void on_context(const Context& context) override;
     void on_finding(const Finding& finding) override;
+    void on_completion(const Completion& completion) override;
 
     // All so far. Losses, the kernel's own counters and the reason of the end are the caller's to fill in.
     [[nodiscard]] Summary summary(std::uint64_t start_ns, std::uint64_t end_ns) const;
 
 private:
-    using Key = std::tuple<std::uint32_t, std::string, int>;  // pid, comm, opcode or -1
+    using Key = std::tuple<std::uint32_t, std::string, Family, int>;  // pid, comm, family, opcode or -1
 
     Sink& next_;
     Summary totals_;

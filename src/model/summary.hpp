@@ -14,7 +14,7 @@
 namespace inflight::model {
 
 inline constexpr std::size_t outcome_count = 5;
-inline constexpr std::size_t verdict_count = 8;
+inline constexpr std::size_t verdict_count = 10;
 
 // Latencies in nanoseconds, counted in buckets whose width is 1/64 of their value at most; `max` is exact.
 class LatencyHistogram {
@@ -50,6 +50,7 @@ struct Summary {
     std::uint64_t cancels = 0;
     std::uint64_t events = 0;
     std::uint64_t findings = 0;
+    std::uint64_t completions = 0;  // CQEs of requests that went on; the last one is part of its request
     std::array<std::uint64_t, outcome_count> outcomes{};
     std::array<std::uint64_t, verdict_count> verdicts{};
     std::vector<OperationStats> operations;  // most requests first

@@ -27,6 +27,21 @@ std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
     return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
 }
 
+// The x86-64 numbers of the calls that take memory away.
+constexpr std::pair<std::uint32_t, std::string_view> unmapping_calls[] = {{9, "mmap"}, {11, "munmap"}, {25, "mremap"}};
+
+Unmap unmap_from(const ifl_unmap& record) {
+    const auto* const call =
+        std::ranges::find(unmapping_calls, record.syscall_number, &std::pair<std::uint32_t, std::string_view>::first);
+    return {.time_ns = record.header.time_ns,
+            .pid = record.pid,
+            .tid = record.tid,
+            .comm = comm_of(record.comm),
+            .call = call == std::end(unmapping_calls) ? "" : std::string(call->second),
+            .address = record.address,
+            .length_bytes = record.length};
+}
+
 }  // namespace
 
 Tracker::Tracker(TrackerOptions options, Sink& sink) : options_(options), sink_(sink) {}
@@ -65,26 +80,51 @@ void Tracker::on_record(const ifl_header& record) {
             if (const auto* file = as<ifl_file>(record)) {
                 // A file that is used again after it was forgotten here is shown without its name, never with
                 // another's.
-                if (files_.size() >= files_limit) {
-                    files_.clear();
+                if (names_.files.size() >= files_limit) {
+                    names_.files.clear();
                 }
-                files_[file->file_id] = std::make_shared<const File>(file_from(*file));
+                names_.files[file->file_id] = std::make_shared<const File>(file_from(*file));
             }
             break;
         case IFL_CGROUP:
             if (const auto* cgroup = as<ifl_cgroup>(record)) {
-                cgroups_[cgroup->cgroup_id] = cgroup_path_from(*cgroup);
+                names_.cgroups[cgroup->cgroup_id] = cgroup_path_from(*cgroup);
             }
             break;
         case IFL_PROCESS_EXIT:
             if (const auto* exit = as<ifl_process_exit>(record)) {
                 on_process_exit(*exit);
+                uring_.on_process_exit(*exit);
             }
             break;
         case IFL_SNAPSHOT:
             if (const auto* snapshot = as<ifl_snapshot>(record)) {
                 on_snapshot(*snapshot);
+                uring_.on_snapshot(*snapshot);
             }
+            break;
+        case IFL_UNMAP:
+            if (const auto* unmap = as<ifl_unmap>(record)) {
+                sink_.on_unmap(unmap_from(*unmap));
+            }
+            break;
+        case IFL_URING_REQUEST:
+            if (const auto* request = as<ifl_uring_request>(record)) {
+                uring_.on_request(*request);
+            }
+            break;
+        case IFL_URING_CQE:
+            if (const auto* cqe = as<ifl_uring_cqe>(record)) {
+                uring_.on_cqe(*cqe);
+            }
+            break;
+        case IFL_RING:
+            if (const auto* ring = as<ifl_ring>(record)) {
+                uring_.on_ring(*ring);
+            }
+            break;
+        case IFL_DETAIL:
+            uring_.on_detail(record);
             break;
         default:
             break;
@@ -117,9 +157,7 @@ Request Tracker::request_from(const ifl_request& record) const {
     // A completed struct aio_kiocb has it, whatever could be read before.
     request.user_data_known =
         request.origin != Origin::unknown || (record.complete_ns != 0 && (record.flags & IFL_REQ_END_UNSEEN) == 0);
-    if (const auto file = files_.find(record.file_id); file != files_.end()) {
-        request.file = file->second;
-    }
+    request.file = names_.file(record.file_id);
     request.pid = record.pid;
     request.tid = record.tid;
     request.uid = record.uid;
@@ -290,6 +328,7 @@ void Tracker::advance(std::uint64_t now_ns) {
     }
     std::erase_if(partial_, [this](const auto& entry) { return entry.second.time_ns + linger_ns < now_ns_; });
     retire_contexts(now_ns_);
+    uring_.advance(now_ns_);
 }
 
 void Tracker::retire_contexts(std::uint64_t now_ns) {
@@ -322,6 +361,7 @@ void Tracker::finish(std::uint64_t end_ns) {
             hand_out(*tracked);
         }
     }
+    uring_.finish(end_ns);
 }
 
 }  // namespace inflight::model

@@ -2,7 +2,9 @@
 // From records to requests, cancels, contexts and findings. No I/O, no clock: time is what the records say.
 #pragma once
 
+#include "model/known_names.hpp"
 #include "model/sink.hpp"
+#include "model/uring_tracker.hpp"
 #include "model/verdicts.hpp"
 
 #include <cstdint>
@@ -43,17 +45,20 @@ public:
     void advance(std::uint64_t now_ns);
 
     // True when a cancel can only be explained by what is in flight now: the source should take a snapshot.
-    [[nodiscard]] bool wants_snapshot() const { return !pending_.empty(); }
+    [[nodiscard]] bool wants_snapshot() const { return !pending_.empty() || uring_.wants_snapshot(); }
 
     // The end of the trace, after the final snapshot: everything that is left is handed out.
     void finish(std::uint64_t end_ns);
 
     // What the model itself knows to be missing; the counters of the kernel side are the source's.
-    [[nodiscard]] std::uint64_t completions_unseen() const { return completions_unseen_; }
-    [[nodiscard]] std::uint64_t submissions_unseen() const { return submissions_unseen_; }
+    [[nodiscard]] std::uint64_t completions_unseen() const { return completions_unseen_ + uring_.completions_unseen(); }
+    [[nodiscard]] std::uint64_t submissions_unseen() const { return submissions_unseen_ + uring_.submissions_unseen(); }
 
     // Tells that records were lost, so that no verdict claims more than it can.
-    void note_losses() { losses_ = true; }
+    void note_losses() {
+        losses_ = true;
+        uring_.note_losses();
+    }
 
 private:
     using RequestPtr = std::shared_ptr<Request>;
@@ -141,8 +146,8 @@ private:
 
     TrackerOptions options_;
     Sink& sink_;
-    std::unordered_map<std::uint64_t, FilePtr> files_;
-    std::unordered_map<std::uint64_t, std::string> cgroups_;
+    KnownNames names_;
+    UringTracker uring_{options_, names_, sink_};
     std::unordered_map<std::uint64_t, std::unique_ptr<ContextState>> contexts_;
     std::deque<std::pair<std::uint64_t, std::uint64_t>> gone_order_;  // time, context id
     struct Grave {

@@ -40,6 +40,10 @@ constexpr std::uint64_t iocbs_limit = 1U << 16U;
 
 constexpr std::uint16_t poll_opcode = 5;  // IOCB_CMD_POLL
 
+bool is_uring(const ifl_call& call) {
+    return call.syscall >= IFL_IO_URING_SETUP && call.syscall <= IFL_IO_URING_REGISTER;
+}
+
 bool accepted(const ifl_call& call) {
     return call.ret == -EINPROGRESS || call.ret == 0;
 }
@@ -87,7 +91,9 @@ void Tracker::on_iocbs(const ifl_iocbs& record) {
 }
 
 void Tracker::on_call(const ifl_call& record) {
-    if (record.syscall == IFL_IO_SUBMIT) {
+    // An io_uring_enter that also waits for completions is meant to take long.
+    const bool only_submits = record.syscall == IFL_IO_URING_ENTER && record.args[1] != 0 && record.args[2] == 0;
+    if (record.syscall == IFL_IO_SUBMIT || only_submits) {
         check_submit(record);
     }
     if (record.syscall == IFL_IO_SETUP) {
@@ -104,16 +110,25 @@ void Tracker::on_call(const ifl_call& record) {
             pending_by_iocb_.emplace(record.args[1], std::prev(pending_.end()));
         }
     }
+    if (is_uring(record)) {
+        uring_.on_call(record);
+    }
     if ((options_.events_wanted & (1U << record.syscall)) != 0) {
         emit_event(record);
+    } else if (is_uring(record)) {
+        (void)uring_.take_details(record);
     }
 }
 
 void Tracker::emit_event(const ifl_call& record) {
     Event event;
     event.call = record;
+    if (is_uring(record)) {
+        event.family = Family::uring;
+        event.details = uring_.take_details(record);
+    }
     event.tier = static_cast<Tier>(record.header.tier);
-    if (const auto path = cgroups_.find(record.task.cgroup_id); path != cgroups_.end()) {
+    if (const auto path = names_.cgroups.find(record.task.cgroup_id); path != names_.cgroups.end()) {
         event.cgroup_path = path->second;
         event.container_id = container_id_in(path->second);
     }
@@ -133,9 +148,7 @@ void Tracker::emit_event(const ifl_call& record) {
                                   .bytes = {},
                                   .file = {}};
             std::copy(std::begin(iocb.bytes), std::end(iocb.bytes), argument.bytes.begin());
-            if (const auto file = files_.find(iocb.file_id); file != files_.end()) {
-                argument.file = file->second;
-            }
+            argument.file = names_.file(iocb.file_id);
             event.iocbs.push_back(std::move(argument));
         }
         event.returned = std::move(found->second.returned);
@@ -161,6 +174,16 @@ void Tracker::check_submit(const ifl_call& record) {
     }
     Finding finding = finding_of(record);
     finding.code = "slow-submit";
+    if (is_uring(record)) {
+        finding.message =
+            fmt::format("io_uring_enter {} for {} while it submitted {} requests and waited for none",
+                        in_progress ? "has been blocking" : "blocked", format_duration(took_ns), record.args[1]);
+        finding.advice =
+            "submission is meant not to wait: look for buffered I/O that no page cache has, operations that cannot be "
+            "tried without blocking, a full request queue of the device; IOSQE_ASYNC hands such requests to a worker";
+        sink_.on_finding(finding);
+        return;
+    }
     finding.message = in_progress
                           ? fmt::format("io_submit of {} requests has been blocking for {} ({} accepted so far)",
                                         record.args[1], format_duration(took_ns), record.accepted)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "contract/records.h"
+#include "model/uring.hpp"
 
 #include <array>
 #include <cstdint>
@@ -17,7 +18,7 @@
 
 namespace inflight::model {
 
-enum class Family : std::uint8_t { aio };
+enum class Family : std::uint8_t { aio, uring };
 
 enum class Tier : std::uint8_t { none, fentry, kprobe, tracepoint };
 
@@ -32,6 +33,8 @@ enum class Verdict : std::uint8_t {
     bad_context,
     bad_key,
     bad_pointer,
+    running,       // io_uring: an io-wq worker was executing it; the reason says what became of it
+    bad_argument,  // io_uring
 };
 
 enum class Severity : std::uint8_t { info, warn, critical };
@@ -68,11 +71,11 @@ struct Request {
     Tier tier = Tier::none;
     Outcome outcome = Outcome::in_flight;
 
-    std::uint64_t kernel_address = 0;  // struct aio_kiocb
+    std::uint64_t kernel_address = 0;  // struct aio_kiocb or struct io_kiocb
     std::uint64_t context_id = 0;      // inflight's number of the context
-    std::uint64_t ctx_id = 0;          // what the program knows it by
-    std::uint64_t address = 0;         // the iocb, in the program's memory
-    std::uint64_t call_id = 0;         // the io_submit that brought it, 0 not known
+    std::uint64_t ctx_id = 0;          // what the program knows it by; of a ring its descriptor
+    std::uint64_t address = 0;         // the iocb, in the program's memory; 0 for io_uring
+    std::uint64_t call_id = 0;         // the io_submit or io_uring_enter that brought it, 0 not known
 
     std::optional<std::uint16_t> opcode;
     Origin origin = Origin::unknown;  // of the next eight
@@ -112,6 +115,8 @@ struct Request {
     bool context_dead = false;     // its context was being destroyed when it completed
     bool poll_cancelled = false;   // poll_iocb.cancelled was set when it completed
 
+    std::shared_ptr<const UringPart> uring;  // not null for Family::uring
+
     [[nodiscard]] std::optional<std::uint64_t> latency_ns() const {
         if (!submit_ns || !complete_ns || *complete_ns < *submit_ns) {
             return std::nullopt;
@@ -126,6 +131,7 @@ struct Request {
 
 struct Cancel {
     Family family = Family::aio;
+    CancelWay way = CancelWay::io_cancel;
     Tier tier = Tier::none;
     std::uint64_t call_id = 0;
     std::uint64_t start_ns = 0;
@@ -145,6 +151,8 @@ struct Cancel {
     bool certain = true;                               // false: the reason says what may not have been seen
     std::optional<Request> target;                     // as far as known when the verdict fell
     std::optional<std::uint64_t> completed_before_ns;  // completed-first: that long before the call
+    CancelKey key;                                     // io_uring
+    std::vector<Request> more_targets;                 // io_uring, of a cancel that took several: the others
 };
 
 struct IocbArgument {
@@ -167,9 +175,22 @@ struct Event {
     bool in_progress = false;            // has not returned yet: call.header.time_ns is when we looked
     bool exit_missed = false;
     bool decoded = true;
+    std::vector<Detail> details;  // io_uring: what the arguments point at
 };
 
-enum class ContextChange : std::uint8_t { created, found, destroyed, at_end };
+// One CQE of a request that goes on, as it comes: multishot, zero-copy notification, message from another ring.
+struct Completion {
+    Tier tier = Tier::none;
+    std::uint64_t context_id = 0;
+    std::uint64_t user_data = 0;
+    Cqe cqe;
+    std::uint32_t pid = 0;  // the ring's owner
+    std::string comm;
+    std::shared_ptr<const Request> request;  // that it belongs to, null: not known
+};
+
+// `observed`: a look at a ring in between, for who counts; views do not get it.
+enum class ContextChange : std::uint8_t { created, found, destroyed, at_end, observed };
 [[nodiscard]] std::string_view name(ContextChange change);
 
 struct Context {
@@ -190,6 +211,18 @@ struct Context {
     std::uint64_t completed = 0;
     std::uint32_t capacity = 0;      // requests that it really accepts
     std::uint32_t max_requests = 0;  // what it takes of aio-max-nr
+    std::optional<RingPart> ring;    // of Family::uring; ctx_id is its descriptor
+};
+
+// A call that takes memory away from a process, as it begins; only where it was asked for.
+struct Unmap {
+    std::uint64_t time_ns = 0;
+    std::uint32_t pid = 0;
+    std::uint32_t tid = 0;
+    std::string comm;
+    std::string call;  // "munmap", "mmap", "mremap"
+    std::uint64_t address = 0;
+    std::uint64_t length_bytes = 0;
 };
 
 struct Finding {
@@ -199,8 +232,9 @@ struct Finding {
     std::uint32_t pid = 0;
     std::uint32_t tid = 0;
     std::string comm;
-    std::string message;  // what, with its evidence, in a sentence
-    std::string advice;   // what to do
+    std::string message;           // what, with its evidence, in a sentence
+    std::string advice;            // what to do
+    std::vector<Request> stories;  // the requests that it is about, where it is about some
 };
 
 // Records of one kind: delivered + lost = generated.

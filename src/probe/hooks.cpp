@@ -25,6 +25,11 @@ constexpr std::array specs{
     HookSpec{"do_io_cancel", HookKind::call, "__x64_sys_io_cancel", IFL_IO_CANCEL, "cancel attempts", true},
     HookSpec{"io_getevents", HookKind::call, "__x64_sys_io_getevents", IFL_IO_GETEVENTS, "events reaped", true},
     HookSpec{"io_pgetevents", HookKind::call, "__x64_sys_io_pgetevents", IFL_IO_PGETEVENTS, "events reaped", true},
+    HookSpec{"io_uring_setup", HookKind::call, "__x64_sys_io_uring_setup", IFL_IO_URING_SETUP, "rings made", true},
+    HookSpec{"io_uring_enter", HookKind::call, "__x64_sys_io_uring_enter", IFL_IO_URING_ENTER,
+             "submissions that block, and the event where it is asked for", true},
+    HookSpec{"io_uring_register", HookKind::call, "__x64_sys_io_uring_register", IFL_IO_URING_REGISTER,
+             "what is registered, and synchronous cancels", true},
     HookSpec{"io_submit_one", HookKind::request, "io_submit_one", std::nullopt, "requests accepted or refused", true},
     HookSpec{"aio_prep_rw", HookKind::request, "aio_prep_rw", std::nullopt, "reads and writes, the kernel's iocb",
              false},
@@ -34,6 +39,18 @@ constexpr std::array specs{
     HookSpec{"sched_process_fork", HookKind::process, "", std::nullopt, "children, where the filter follows them",
              false},
     HookSpec{"iter/task", HookKind::process, "", std::nullopt, "contexts and polls that were there before", false},
+    HookSpec{"io_uring_complete", HookKind::uring, "io_uring_complete", std::nullopt, "io_uring requests that end",
+             false},
+    HookSpec{"io_uring_submit", HookKind::uring, "io_uring_submit_req", std::nullopt,
+             "io_uring requests that are submitted", false},
+    HookSpec{"io_uring_steps", HookKind::uring, "io_uring_poll_arm", std::nullopt,
+             "polls armed, work handed to io-wq, links, drains", false},
+    HookSpec{"io_uring_create", HookKind::uring, "io_uring_create", std::nullopt, "rings made", false},
+    HookSpec{"io_wq_submit_work", HookKind::extra, "io_wq_submit_work", std::nullopt,
+             "which io-wq worker runs a request, and from when", false},
+    HookSpec{"io_ring_ctx_wait_and_kill", HookKind::extra, "io_ring_ctx_wait_and_kill", std::nullopt,
+             "the moment a ring is closed", false},
+    HookSpec{"iter/task_file", HookKind::uring, "io_uring_create", std::nullopt, "rings that were there before", false},
 };
 
 constexpr std::array preference{Tier::fentry, Tier::kprobe, Tier::tracepoint};
@@ -45,6 +62,10 @@ constexpr std::string_view syscall_tracepoint_loss =
     "sys_enter and sys_exit slow every system call of the machine by 0.1 to 0.2 µs";
 constexpr std::string_view kretprobe_loss =
     "a return is missed when more threads are in the call than the kernel has probe instances";
+
+constexpr std::string_view extra_loss =
+    "without it the io-wq worker of a request is known only where the request also completed in it, and a ring's end "
+    "is noticed up to 50 ms late";
 
 std::optional<std::string> refused(std::string_view hook, Tier tier, const std::vector<Refusal>& refusals) {
     for (const auto& refusal : refusals) {
@@ -65,7 +86,8 @@ struct Choosing {
 HookChoice choose(const HookSpec& spec, std::span<const Tier> tiers, const Choosing& how) {
     HookChoice choice{.spec = &spec, .tier = Tier::none, .refused = {}, .lost = {}};
     for (const Tier tier : tiers) {
-        if (how.forced && tier != *how.forced && spec.kind != HookKind::process) {
+        const bool own_tracepoint = spec.kind == HookKind::process || spec.kind == HookKind::uring;
+        if (how.forced && tier != *how.forced && !own_tracepoint) {
             continue;
         }
         auto reason = refused(spec.name, tier, how.refusals);
@@ -117,7 +139,7 @@ std::string Plan::tiers() const {
     std::vector<std::string_view> used;
     for (const Tier tier : preference) {
         const auto uses = [tier](const HookChoice& hook) {
-            return hook.tier == tier && hook.spec->kind != HookKind::process;
+            return hook.tier == tier && (hook.spec->kind == HookKind::call || hook.spec->kind == HookKind::request);
         };
         if (std::ranges::any_of(hooks, uses)) {
             used.push_back(name(tier));
@@ -142,6 +164,12 @@ Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& 
                 choice.lost = syscall_tracepoint_loss;
             } else if (choice.tier == Tier::kprobe) {
                 choice.lost = kretprobe_loss;
+            }
+            plan.hooks.push_back(std::move(choice));
+        } else if (spec.kind == HookKind::extra) {
+            auto choice = choose(spec, functions_only, how);
+            if (choice.tier == Tier::none) {
+                choice.lost = extra_loss;
             }
             plan.hooks.push_back(std::move(choice));
         } else if (spec.kind == HookKind::request) {
@@ -184,7 +212,8 @@ Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& 
             request.lost = slab_loss;
         }
     }
-    plan.hooks.insert(plan.hooks.begin() + 6, std::make_move_iterator(requests.begin()),
+    const auto calls = std::ranges::count(specs, HookKind::call, &HookSpec::kind);
+    plan.hooks.insert(plan.hooks.begin() + calls, std::make_move_iterator(requests.begin()),
                       std::make_move_iterator(requests.end()));
     return plan;
 }

@@ -29,6 +29,8 @@ enum class HookKind : std::uint8_t {
     call,     // a system call: its entry and return
     request,  // a function of fs/aio.c; all of them or, instead, the slab tracepoints
     process,  // a tracepoint or iterator of its own, in every tier
+    extra,    // a function that shows what no tracepoint does: fentry, kprobe or not at all
+    uring,    // the same, for io_uring: absent where the kernel has no io_uring
 };
 
 // A system call function and the ABI it serves.
@@ -42,7 +44,7 @@ struct CallFunction {
 struct HookSpec {
     std::string_view name;  // "io_cancel": what doctor prints and --without-hook takes
     HookKind kind;
-    std::string_view function;  // the kernel function, of the native ABI
+    std::string_view function;  // the kernel function, of the native ABI; of `uring` a tracepoint that must exist
     std::optional<ifl_syscall> syscall;
     std::string_view purpose;
     bool returns;  // needs the function's return too

@@ -128,6 +128,19 @@ bool KernelTypes::has_function(std::string_view name) const {
     return btf_ != nullptr && btf__find_by_name_kind(btf_, std::string(name).c_str(), BTF_KIND_FUNC) > 0;
 }
 
+std::optional<unsigned> KernelTypes::tracepoint_arguments(std::string_view name) const {
+    // typedef void (*btf_trace_NAME)(void *, the arguments...), include/trace/bpf_probe.h
+    const int id = btf_ == nullptr
+                       ? -1
+                       : btf__find_by_name_kind(btf_, ("btf_trace_" + std::string(name)).c_str(), BTF_KIND_TYPEDEF);
+    if (id <= 0) {
+        return std::nullopt;
+    }
+    const btf_type* pointer = btf__type_by_id(btf_, btf__type_by_id(btf_, static_cast<__u32>(id))->type);
+    const btf_type* function = btf__type_by_id(btf_, pointer->type);
+    return btf_is_func_proto(function) ? std::optional<unsigned>(btf_vlen(function) - 1U) : std::nullopt;
+}
+
 std::uint64_t read_proc_number(const std::string& path) {
     std::ifstream file(path);
     std::uint64_t number = 0;

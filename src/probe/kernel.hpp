@@ -45,6 +45,8 @@ public:
 
     [[nodiscard]] static Result<KernelTypes> load();
     [[nodiscard]] bool has_function(std::string_view name) const;
+    // Of tracepoint `name` the number of arguments, nullopt if the kernel has no such tracepoint.
+    [[nodiscard]] std::optional<unsigned> tracepoint_arguments(std::string_view name) const;
 
 private:
     btf* btf_ = nullptr;

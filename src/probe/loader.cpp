@@ -2,6 +2,7 @@
 #include "probe/loader.hpp"
 
 #include "contract/tables.h"
+#include "probe/programs.hpp"
 #include "probe/trial.hpp"
 
 #include <bpf/bpf.h>
@@ -35,9 +36,6 @@ struct LinkDeleter {
     void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
 using Link = std::unique_ptr<bpf_link, LinkDeleter>;
-
-constexpr unsigned cookie_abi_shift = 8;  // as in bpf/aio_kprobe.bpf.c
-constexpr std::array<const char*, 3> free_programs{"tracepoint_free_1", "tracepoint_free_2", "tracepoint_free_3"};
 
 // What libbpf had to say last; shown only when loading fails.
 std::string& libbpf_messages() {
@@ -81,75 +79,6 @@ std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus) {
     return std::bit_floor(std::clamp(256 * mib / cpus, mib, 16 * mib));
 }
 
-// What to attach for one choice: program, function, and for kprobes the cookie.
-struct Attachment {
-    std::string program;
-    std::string function;
-    bool returns = false;
-    std::uint64_t cookie = 0;
-};
-
-std::vector<Attachment> attachments(const HookChoice& choice, const KernelTypes& types, const Symbols& symbols) {
-    std::vector<Attachment> list;
-    const auto& spec = *choice.spec;
-    const auto add = [&](std::string_view function, std::uint64_t cookie) {
-        const bool call = spec.kind == HookKind::call;
-        if (choice.tier == Tier::fentry) {
-            list.push_back({fmt::format("fentry_{}", function), std::string(function), false, 0});
-            if (spec.returns) {
-                list.push_back({fmt::format("fexit_{}", function), std::string(function), true, 0});
-            }
-        } else {
-            const std::string_view suffix = call ? "call" : function;
-            list.push_back({fmt::format("kprobe_{}", suffix), std::string(function), false, cookie});
-            if (spec.returns) {
-                list.push_back({fmt::format("kretprobe_{}", suffix), std::string(function), true, cookie});
-            }
-        }
-    };
-    if (choice.tier != Tier::fentry && choice.tier != Tier::kprobe) {
-        return list;
-    }
-    if (spec.kind == HookKind::request) {
-        add(spec.function, 0);
-        return list;
-    }
-    for (const auto& function : call_functions()) {
-        const bool there =
-            choice.tier == Tier::fentry ? types.has_function(function.function) : symbols.contains(function.function);
-        if (function.syscall == *spec.syscall && there) {
-            add(function.function, static_cast<std::uint64_t>(function.syscall) |
-                                       static_cast<std::uint64_t>(function.abi) << cookie_abi_shift);
-        }
-    }
-    return list;
-}
-
-// Programs that need no function of their own.
-std::vector<std::string> tracepoint_programs(const Plan& plan, bool follow) {
-    std::vector<std::string> programs;
-    if (plan.calls_by_tracepoint != 0) {
-        programs.insert(programs.end(), {"tracepoint_sys_enter", "tracepoint_sys_exit"});
-    }
-    if (plan.requests_by_tracepoint) {
-        programs.emplace_back("tracepoint_alloc");
-        programs.insert(programs.end(), free_programs.begin(), free_programs.end());
-    }
-    for (const auto& hook : plan.hooks) {
-        if (hook.spec->kind != HookKind::process || hook.tier == Tier::none) {
-            continue;
-        }
-        if (hook.spec->name == "sched_process_exit") {
-            programs.emplace_back("process_exit");
-        } else if (hook.spec->name == "sched_process_fork" && follow) {
-            programs.emplace_back("process_fork");
-        } else if (hook.spec->name == "iter/task") {
-            programs.emplace_back("process_iterator");
-        }
-    }
-    return programs;
-}
-
 std::vector<Refusal> parse_without(const std::vector<std::string>& without) {
     std::vector<Refusal> refusals;
     for (const auto& text : without) {
@@ -184,6 +113,22 @@ std::uint64_t recursion_misses(const bpf_program* program) {
     return info.recursion_misses;
 }
 
+Result<void> run_iterator(const Link& link) {
+    const UniqueFd run(bpf_iter_create(bpf_link__fd(link.get())));
+    if (!run.valid()) {
+        return failure("look up the contexts that exist", describe_errno(errno));
+    }
+    std::array<char, 256> nothing{};
+    ssize_t got = 0;
+    do {
+        got = ::read(run.get(), nothing.data(), nothing.size());
+    } while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
+    if (got < 0) {
+        return failure("look up the contexts that exist", describe_errno(errno));
+    }
+    return {};
+}
+
 }  // namespace
 
 struct Probes::State {
@@ -191,12 +136,14 @@ struct Probes::State {
     std::vector<Link> links;
     std::vector<const bpf_program*> attached;
     Link iterator;
+    Link ring_iterator;
+    bpf_program* surveyor = nullptr;  // null: no io_uring
     std::vector<UniqueFd> rings;
     Report report;
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
     // The hook that could not be attached, if any.
-    std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, bool follow);
+    std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, const ifl_config& config);
     Result<void> make_rings();
     [[nodiscard]] bpf_program* program(const std::string& program_name) const {
         return bpf_object__find_program_by_name(skeleton->obj, program_name.c_str());
@@ -235,6 +182,8 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
         config.submit_one_start = range.start;
         config.submit_one_end = range.end;
     }
+    // (ctx, req, user_data, res, cflags, extra1, extra2), since 6.13 (ctx, req, cqe)
+    config.cqe_by_pointer = types.tracepoint_arguments("io_uring_complete").value_or(0) == 3 ? 1 : 0;
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
     config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;
 
@@ -250,7 +199,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
             bpf_program__set_autoload(program(attachment.program), true);
         }
     }
-    for (const auto& name : tracepoint_programs(plan, config.follow_children != 0)) {
+    for (const auto& name : tracepoint_programs(plan, types, config)) {
         bpf_program__set_autoload(program(name), true);
     }
     libbpf_messages().clear();
@@ -269,7 +218,8 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     return {};
 }
 
-std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Symbols& symbols, bool follow) {
+std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Symbols& symbols,
+                                             const ifl_config& config) {
     const auto keep = [this](bpf_program* attached_program, bpf_link* link) {
         if (link == nullptr) {
             return false;
@@ -279,21 +229,24 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
         return true;
     };
     // Ends before beginnings: what begins is then sure to be seen ending.
-    for (const auto& name : tracepoint_programs(report.plan, follow)) {
+    for (const auto& name : tracepoint_programs(report.plan, types, config)) {
         bpf_program* tracepoint = program(name);
-        if (name == "process_iterator") {
-            iterator.reset(bpf_program__attach_iter(tracepoint, nullptr));
-            if (!iterator) {
-                return Refusal{"iter/task", Tier::tracepoint, describe_errno(errno)};
-            }
-        } else if (!keep(tracepoint, bpf_program__attach(tracepoint))) {
-            const int error = errno;
-            const std::string_view hook = name == "process_exit"               ? "sched_process_exit"
-                                          : name == "process_fork"             ? "sched_process_fork"
-                                          : name.starts_with("tracepoint_sys") ? "*"
-                                                                               : "io_submit_one";
-            return Refusal{std::string(hook), Tier::tracepoint, fmt::format("{}: {}", name, describe_errno(error))};
+        if (name == "uring_survey") {
+            surveyor = tracepoint;
+            continue;
         }
+        if (name == "process_iterator" || name == "uring_iterator") {
+            Link& link = name == "process_iterator" ? iterator : ring_iterator;
+            link.reset(bpf_program__attach_iter(tracepoint, nullptr));
+            if (link) {
+                continue;
+            }
+        } else if (keep(tracepoint, bpf_program__attach(tracepoint))) {
+            continue;
+        }
+        const int error = errno;
+        return Refusal{std::string(hook_of_program(name)), Tier::tracepoint,
+                       fmt::format("{}: {}", name, describe_errno(error))};
     }
     for (const auto& hook : report.plan.hooks | std::views::reverse) {
         auto list = attachments(hook, types, symbols);
@@ -360,6 +313,9 @@ Result<Probes> Probes::attach(const Options& options) {
         if (tier == Tier::fentry && !types->has_function(function)) {
             return fmt::format("the kernel's BTF has no function {}", function);
         }
+        if (tier == Tier::tracepoint && function.starts_with("io_uring_") && !has_tracepoint(*types, function)) {
+            return fmt::format("the kernel has no tracepoint {}", function);
+        }
         if (tier == Tier::kprobe && !symbols->contains(function)) {
             return fmt::format("the kernel has no function {}", function);
         }
@@ -382,7 +338,7 @@ Result<Probes> Probes::attach(const Options& options) {
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {
             return std::unexpected(loaded.error());
         }
-        auto refusal = state->attach(*types, *symbols, options.config.follow_children != 0);
+        auto refusal = state->attach(*types, *symbols, options.config);
         if (refusal) {
             refusals.push_back(std::move(*refusal));
             continue;
@@ -390,6 +346,11 @@ Result<Probes> Probes::attach(const Options& options) {
         Probes probes(std::move(state));
         if (auto walked = probes.iterate(); !walked) {
             return std::unexpected(walked.error());
+        }
+        if (probes.state_->ring_iterator) {
+            if (auto walked = run_iterator(probes.state_->ring_iterator); !walked) {
+                return std::unexpected(walked.error());
+            }
         }
         return probes;
     }
@@ -422,6 +383,12 @@ int Probes::contexts_fd() const {
 int Probes::calls_fd() const {
     return bpf_map__fd(state_->skeleton->maps.calls);
 }
+int Probes::uring_requests_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.uring_requests);
+}
+int Probes::rings_of_uring_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.uring_rings);
+}
 int Probes::pids_fd() const {
     return bpf_map__fd(state_->skeleton->maps.pids);
 }
@@ -432,22 +399,24 @@ void Probes::detach() {
 
 Result<std::uint32_t> Probes::iterate() {
     const std::uint32_t pass = ++state_->skeleton->bss->iterator_pass;
-    if (!state_->iterator) {
-        return pass;
-    }
-    const UniqueFd run(bpf_iter_create(bpf_link__fd(state_->iterator.get())));
-    if (!run.valid()) {
-        return failure("look up the contexts that exist", describe_errno(errno));
-    }
-    std::array<char, 256> nothing{};
-    ssize_t got = 0;
-    do {
-        got = ::read(run.get(), nothing.data(), nothing.size());
-    } while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
-    if (got < 0) {
-        return failure("look up the contexts that exist", describe_errno(errno));
+    if (state_->iterator) {
+        if (auto run = run_iterator(state_->iterator); !run) {
+            return std::unexpected(run.error());
+        }
     }
     return pass;
+}
+
+Result<void> Probes::survey() {
+    if (state_->surveyor == nullptr) {
+        return {};
+    }
+    state_->skeleton->bss->survey_number++;
+    LIBBPF_OPTS(bpf_test_run_opts, options);
+    if (const int error = bpf_prog_test_run_opts(bpf_program__fd(state_->surveyor), &options); error != 0) {
+        return failure("look at the rings", describe_errno(-error));
+    }
+    return {};
 }
 
 std::uint64_t Probes::programs_skipped() const {
@@ -456,8 +425,7 @@ std::uint64_t Probes::programs_skipped() const {
         // What one of the twins skips another one sees; what all miss shows when the memory or the event comes back.
         // Allocations are skipped in interrupts only, and io_submit_one never runs there.
         const std::string_view name = bpf_program__name(program);
-        const bool harmless =
-            name == "tracepoint_alloc" || std::ranges::find(free_programs, name) != free_programs.end();
+        const bool harmless = name == "tracepoint_alloc" || has_twins(name);
         skipped += harmless ? 0 : recursion_misses(program);
     }
     return skipped;

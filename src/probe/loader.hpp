@@ -54,6 +54,8 @@ public:
     [[nodiscard]] int contexts_fd() const;
     [[nodiscard]] int calls_fd() const;
     [[nodiscard]] int pids_fd() const;
+    [[nodiscard]] int uring_requests_fd() const;
+    [[nodiscard]] int rings_of_uring_fd() const;
 
     // Stops the hooks; the tables and rings stay readable.
     void detach();
@@ -61,6 +63,10 @@ public:
     // Walks the processes' contexts once more and returns the number of the pass: of the requests that an iterator
     // found, those with an older number have ended unseen.
     [[nodiscard]] Result<std::uint32_t> iterate();
+
+    // Looks at every ring: writes a record of how it stands, finds those that were closed and requests that ended
+    // without an event. Works after detach() too.
+    [[nodiscard]] Result<void> survey();
 
     // Times that the kernel skipped one of the programs because it would have interrupted itself. Programs that stand
     // three times at one tracepoint, so that another sees what one skips, are not counted.

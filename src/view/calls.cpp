@@ -1,37 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/calls.hpp"
 
+#include "catalog/uring.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <iterator>
 
 namespace inflight::view {
 namespace {
 
-struct Operation {
-    std::uint16_t opcode;
-    LengthUnit length;
-    bool transfers;
-};
-
-constexpr Operation operations[] = {
-    {IOCB_CMD_PREAD, LengthUnit::bytes, true},       {IOCB_CMD_PWRITE, LengthUnit::bytes, true},
-    {IOCB_CMD_FSYNC, LengthUnit::none, false},       {IOCB_CMD_FDSYNC, LengthUnit::none, false},
-    {IOCB_CMD_POLL, LengthUnit::poll_events, false}, {IOCB_CMD_PREADV, LengthUnit::iovecs, true},
-    {IOCB_CMD_PWRITEV, LengthUnit::iovecs, true},
-};
-
-const Operation* find_operation(std::optional<std::uint16_t> opcode) {
-    const auto* found =
-        std::ranges::find_if(operations, [&](const Operation& operation) { return opcode == operation.opcode; });
-    return found == std::end(operations) ? nullptr : found;
-}
-
 // By enum ifl_syscall.
-constexpr std::string_view syscall_names[] = {"io_setup",  "io_destroy",   "io_submit",
-                                              "io_cancel", "io_getevents", "io_pgetevents"};
+constexpr std::string_view syscall_names[] = {"io_setup",       "io_destroy",     "io_submit",
+                                              "io_cancel",      "io_getevents",   "io_pgetevents",
+                                              "io_uring_setup", "io_uring_enter", "io_uring_register"};
 static_assert(std::size(syscall_names) == IFL_SYSCALL_COUNT);
 
 // By enum ifl_abi. That of the 32-bit time is the same to a reader: what differs is decoded already.
@@ -50,27 +35,33 @@ constexpr DecodedName decoded_names[] = {
     {"iocb.aio_key", Decoded::aio_key, &ifl_call::key_state},
 };
 
+constexpr std::size_t register_opcode_index = 1;
+constexpr std::size_t register_count_index = 3;
+
+std::vector<catalog::Field> decode_register(const ifl_call& call, std::string_view bytes) {
+    return catalog::register_fields(static_cast<std::uint32_t>(unsigned_argument(call, register_opcode_index)), bytes,
+                                    static_cast<std::uint32_t>(unsigned_argument(call, register_count_index)));
+}
+
+// Names and types are those of the catalogue's `decoded` rows.
+struct PointedStructure {
+    ifl_detail_kind kind;
+    std::string_view name;
+    std::string_view c_type;
+    std::vector<catalog::Field> (*decode)(const ifl_call& call, std::string_view bytes);
+};
+constexpr PointedStructure pointed_structures[] = {
+    {IFL_DETAIL_PARAMS, "*params", "struct io_uring_params",
+     [](const ifl_call&, std::string_view bytes) { return catalog::uring_params_fields(bytes); }},
+    {IFL_DETAIL_GETEVENTS, "*argp", "struct io_uring_getevents_arg",
+     [](const ifl_call&, std::string_view bytes) { return catalog::getevents_arg_fields(bytes); }},
+    {IFL_DETAIL_REGISTER, "*arg", "void", decode_register},
+    {IFL_DETAIL_SYNC_CANCEL, "*arg", "struct io_uring_sync_cancel_reg", decode_register},
+};
+
 constexpr std::int64_t max_errno = 4095;  // MAX_ERRNO of include/linux/err.h
 
 }  // namespace
-
-LengthUnit length_unit(std::optional<std::uint16_t> opcode) {
-    const Operation* operation = find_operation(opcode);
-    return operation == nullptr ? LengthUnit::none : operation->length;
-}
-
-bool transfers_bytes(std::optional<std::uint16_t> opcode) {
-    const Operation* operation = find_operation(opcode);
-    return operation != nullptr && operation->transfers;
-}
-
-bool has_result(const model::Request& request) {
-    return request.result_known && (request.complete_ns.has_value() || request.reap_ns.has_value());
-}
-
-int result_error(const model::Request& request) {
-    return has_result(request) ? error_of(request.result) : 0;
-}
 
 int error_of(std::int64_t result) {
     return result < 0 && result >= -max_errno ? static_cast<int>(-result) : 0;
@@ -91,13 +82,16 @@ const catalog::Event* event_of(const ifl_call& call) {
 }
 
 std::string event_name(const ifl_call& call) {
-    const catalog::Event* event = event_of(call);
-    return event != nullptr ? std::string(event->name) : fmt::format("syscall {}", call.syscall);
+    return call.syscall < std::size(syscall_names) ? std::string(syscall_names[call.syscall])
+                                                   : fmt::format("syscall {}", call.syscall);
 }
 
 ValueKind value_kind(std::string_view c_type) {
     if (c_type.ends_with('*') || c_type == "aio_context_t") {
         return ValueKind::address;
+    }
+    if (c_type == "size_t") {
+        return ValueKind::size;
     }
     return c_type == "long" ? ValueKind::signed_number : ValueKind::unsigned_number;
 }
@@ -114,6 +108,20 @@ std::uint64_t unsigned_argument(const ifl_call& call, std::size_t index) {
     return call.args[index] & 0xffffffffU;  // the kernel takes the low half of the register
 }
 
+std::uint64_t size_argument(const ifl_call& call, std::size_t index) {
+    return address_argument(call, index);
+}
+
+std::optional<std::string> named_argument(const ifl_call& call, std::string_view name, std::size_t index) {
+    if (call.syscall == IFL_IO_URING_ENTER && name == "flags") {
+        return catalog::flag_names(catalog::uring_enter_flags(), unsigned_argument(call, index));
+    }
+    if (call.syscall == IFL_IO_URING_REGISTER && name == "opcode") {
+        return catalog::register_op_name(static_cast<std::uint32_t>(unsigned_argument(call, index)));
+    }
+    return std::nullopt;
+}
+
 std::string_view abi_name(const ifl_call& call) {
     return call.abi < std::size(abi_names) ? abi_names[call.abi] : "unknown";
 }
@@ -128,6 +136,27 @@ std::optional<Decoded> decoded_value(const ifl_call& call, std::string_view name
         return std::nullopt;
     }
     return found->kind;
+}
+
+std::vector<Structure> structures_of(const model::Event& event) {
+    std::vector<Structure> found;
+    for (const model::Detail& detail : event.details) {
+        const auto* const pointed = std::ranges::find(pointed_structures, detail.kind, &PointedStructure::kind);
+        if (pointed == std::end(pointed_structures)) {
+            continue;
+        }
+        Structure structure{.name = std::string(pointed->name),
+                            .c_type = std::string(pointed->c_type),
+                            .readable = detail.readable,
+                            .truncated = detail.truncated,
+                            .kernel = detail.kernel,
+                            .fields = {}};
+        if (detail.readable) {
+            structure.fields = pointed->decode(event.call, detail.bytes);
+        }
+        found.push_back(std::move(structure));
+    }
+    return found;
 }
 
 struct iocb decode_iocb(const model::IocbArgument& argument) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One JSON object per line; docs/trace.schema.json says what each field means. null is "not known", which 0 never is.
 #include "catalog/names.hpp"
+#include "catalog/uring.hpp"
 #include "view/calls.hpp"
 #include "view/json_line.hpp"
+#include "view/sqe.hpp"
 
 namespace inflight::view {
 namespace {
@@ -44,21 +46,38 @@ void write_flags(JsonLine& line, std::string_view name, bool known, catalog::Nam
     known ? line.string(catalog::flag_names(table, flags)) : line.null();
 }
 
-void write_iocb(JsonLine& line, const model::Request& request) {
-    const bool known = request.origin != Origin::unknown;
-    line.signed_if("fd", known && request.fd >= 0, request.fd);
+// The I/O class: of an iocb where a flag says so, of an SQE where it is set and the field has no other meaning.
+bool has_ioprio(const model::Request& request) {
+    if (request.family == model::Family::aio) {
+        return request.origin != Origin::unknown && (request.aio_flags & IOCB_FLAG_IOPRIO) != 0;
+    }
+    const catalog::UringOp* operation = uring_operation(request);
+    return sqe_of(request) && operation != nullptr && operation->ioprio_flags.empty() && request.ioprio != 0;
+}
+
+bool has_rw_flags(const model::Request& request) {
+    if (request.family == model::Family::aio) {
+        return request.origin != Origin::unknown;
+    }
+    const catalog::UringOp* operation = uring_operation(request);
+    return sqe_of(request) && operation != nullptr && operation->flags_name == "rw_flags";
+}
+
+void write_asked(JsonLine& line, const model::Request& request) {
+    const Asked asked = asked_for(request);
+    const bool aio = request.family == model::Family::aio;
+    line.signed_if("fd", asked.fd.has_value(), asked.fd.value_or(0));
     write_file(line, request);
-    line.signed_if("offset", known, request.offset);
-    line.number_if("length", known, request.length);
-    line.hex_if("buffer", known, request.buffer);
-    write_flags(line, "poll_events", known && length_unit(request.opcode) == LengthUnit::poll_events,
-                catalog::poll_events(), request.buffer);
+    line.signed_if("offset", asked.offset.has_value(), asked.offset.value_or(0));
+    line.number_if("length", asked.length);
+    line.hex_if("buffer", asked.buffer.has_value(), asked.buffer.value_or(0));
+    write_flags(line, "poll_events", asked.poll_events.has_value(), catalog::poll_events(),
+                asked.poll_events.value_or(0));
     line.hex_if("user_data", request.user_data_known, request.user_data);
-    write_flags(line, "rw_flags", known, catalog::rw_flags(), request.rw_flags);
+    write_flags(line, "rw_flags", has_rw_flags(request), catalog::rw_flags(), request.rw_flags);
     line.key("ioprio");
-    known && (request.aio_flags & IOCB_FLAG_IOPRIO) != 0 ? line.string(catalog::ioprio_name(request.ioprio))
-                                                         : line.null();
-    line.number_if("resfd", known && (request.aio_flags & IOCB_FLAG_RESFD) != 0, request.resfd);
+    has_ioprio(request) ? line.string(catalog::ioprio_name(request.ioprio)) : line.null();
+    line.number_if("resfd", aio && asked.known && (request.aio_flags & IOCB_FLAG_RESFD) != 0, request.resfd);
     line.string_if("origin", origin_names[static_cast<std::size_t>(request.origin)]);
 }
 
@@ -82,13 +101,12 @@ void write_completer(JsonLine& line, const model::Request& request) {
     line.end_object();
 }
 
-void write_request(JsonLine& line, const model::Request& request, std::uint64_t start_ns) {
-    line.begin();
+void write_request_fields(JsonLine& line, const model::Request& request, std::uint64_t start_ns) {
     line.string("type", "request");
     line.number("time_ns", known_time(request, start_ns));
     line.string("family", model::name(request.family));
     line.string("tier", model::name(request.tier));
-    line.hex_if("context", request.ctx_id != 0, request.ctx_id);
+    line.hex_if("context", request.family == model::Family::aio && request.ctx_id != 0, request.ctx_id);
     line.hex_if("context_id", request.context_id != 0, request.context_id);
     line.hex_if("address", request.address != 0, request.address);
     line.hex_if("kernel_address", request.kernel_address != 0, request.kernel_address);
@@ -99,7 +117,7 @@ void write_request(JsonLine& line, const model::Request& request, std::uint64_t 
     line.number_if("cgroup_id", request.cgroup_id != 0, request.cgroup_id);
     line.boolean("compat", request.compat);
     write_operation(line, request);
-    write_iocb(line, request);
+    write_asked(line, request);
     write_times(line, request);
     line.signed_if("result", has_result(request), request.result);
     write_error(line, result_error(request));
@@ -109,26 +127,38 @@ void write_request(JsonLine& line, const model::Request& request, std::uint64_t 
     line.boolean("synchronous", request.synchronous);
     line.boolean("completion_seen", request.completion_seen);
     write_completer(line, request);
+    write_uring(line, request);
+}
+
+void write_request(JsonLine& line, const model::Request& request, std::uint64_t start_ns) {
+    line.begin();
+    write_request_fields(line, request, start_ns);
     line.end();
 }
 
-void write_target(JsonLine& line, const std::optional<model::Request>& target) {
-    line.key("target");
-    if (!target) {
-        line.null();
-        return;
-    }
-    const bool known = target->origin != Origin::unknown;
+void write_target(JsonLine& line, const model::Request& target) {
+    const Asked asked = asked_for(target);
     line.begin_object();
-    line.hex_if("address", target->address != 0, target->address);
-    write_operation(line, *target);
-    line.signed_if("fd", known && target->fd >= 0, target->fd);
-    line.string_if("file", target->file ? std::string_view(target->file->name) : std::string_view());
-    line.hex_if("user_data", target->user_data_known, target->user_data);
-    line.number_if("submit_ns", target->submit_ns);
-    line.number_if("complete_ns", target->complete_ns);
-    line.string("outcome", model::name(target->outcome));
+    line.hex_if("address", target.address != 0, target.address);
+    write_operation(line, target);
+    line.signed_if("fd", asked.fd.has_value(), asked.fd.value_or(0));
+    line.string_if("file", target.file ? std::string_view(target.file->name) : std::string_view());
+    line.hex_if("user_data", target.user_data_known, target.user_data);
+    line.number_if("submit_ns", target.submit_ns);
+    line.number_if("complete_ns", target.complete_ns);
+    line.string("outcome", model::name(target.outcome));
     line.end_object();
+}
+
+void write_targets(JsonLine& line, const model::Cancel& cancel) {
+    line.key("target");
+    cancel.target ? write_target(line, *cancel.target) : line.null();
+    line.key("more_targets");
+    line.begin_array();
+    for (const model::Request& target : cancel.more_targets) {
+        write_target(line, target);
+    }
+    line.end_array();
 }
 
 void write_cancel(JsonLine& line, const model::Cancel& cancel) {
@@ -143,17 +173,19 @@ void write_cancel(JsonLine& line, const model::Cancel& cancel) {
     line.number_if("uid", cancel.pid != 0, cancel.uid);
     line.string_if("comm", cancel.comm);
     line.number_if("cgroup_id", cancel.cgroup_id != 0, cancel.cgroup_id);
-    line.hex("context", cancel.ctx_id);
+    const bool aio = cancel.way == model::CancelWay::io_cancel;
+    line.hex_if("context", aio, cancel.ctx_id);
     line.hex_if("context_id", cancel.context_id != 0, cancel.context_id);
-    line.hex("address", cancel.address);
-    line.hex("result_address", cancel.result_address);
+    line.hex_if("address", aio, cancel.address);
+    line.hex_if("result_address", aio, cancel.result_address);
+    write_cancel_key(line, cancel);
     line.signed_number("ret", cancel.ret);
     write_error(line, error_of(cancel.ret));
     line.string("verdict", model::name(cancel.verdict));
     line.string("reason", cancel.reason);
     line.boolean("certain", cancel.certain);
     line.number_if("completed_before_ns", cancel.completed_before_ns);
-    write_target(line, cancel.target);
+    write_targets(line, cancel);
     line.end();
 }
 
@@ -167,6 +199,7 @@ public:
     }
     void on_request(const model::Request& request) override { write_request(line_, request, start_ns_); }
     void on_cancel(const model::Cancel& cancel) override { write_cancel(line_, cancel); }
+    void on_completion(const model::Completion& completion) override { write_completion(line_, completion); }
     void on_event(const model::Event& event) override { write_event(line_, event); }
     void on_context(const model::Context& context) override { write_context(line_, context); }
     void on_finding(const model::Finding& finding) override { write_finding(line_, finding); }
@@ -181,6 +214,17 @@ private:
 };
 
 }  // namespace
+
+void write_stories(JsonLine& line, const model::Finding& finding) {
+    line.key("requests");
+    line.begin_array();
+    for (const model::Request& story : finding.stories) {
+        line.begin_object();
+        write_request_fields(line, story, finding.time_ns);
+        line.end_object();
+    }
+    line.end_array();
+}
 
 std::unique_ptr<View> make_json_view(Output& output) {
     return std::make_unique<JsonView>(output);

@@ -35,12 +35,19 @@ void end_argument(JsonLine& line, std::uint8_t tags) {
 }
 
 void write_value(JsonLine& line, const ifl_call& call, const catalog::Argument& argument, std::size_t index) {
+    if (const auto names = named_argument(call, argument.name, index)) {
+        line.string(*names);
+        return;
+    }
     switch (value_kind(argument.c_type)) {
         case ValueKind::address:
             line.hex(address_argument(call, index));
             return;
         case ValueKind::signed_number:
             line.signed_number(signed_argument(call, index));
+            return;
+        case ValueKind::size:
+            line.number(size_argument(call, index));
             return;
         case ValueKind::unsigned_number:
             line.number(unsigned_argument(call, index));
@@ -122,6 +129,45 @@ void write_lists(JsonLine& line, const model::Event& event) {
     }
 }
 
+void write_field(JsonLine& line, const catalog::Field& field) {
+    line.key(field.name);
+    switch (field.kind) {
+        case catalog::FieldKind::unsigned_number:
+            line.number(field.value);
+            return;
+        case catalog::FieldKind::signed_number:
+            line.signed_number(static_cast<std::int64_t>(field.value));
+            return;
+        case catalog::FieldKind::address:
+            line.hex(field.value);
+            return;
+        case catalog::FieldKind::flags:
+        case catalog::FieldKind::name:
+            line.string(field.text);
+            return;
+    }
+}
+
+// What could not be read is null, what was read in part has "truncated".
+void write_structures(JsonLine& line, const model::Event& event) {
+    for (const Structure& structure : structures_of(event)) {
+        begin_argument(line, structure.name, structure.c_type);
+        if (structure.readable) {
+            line.begin_object();
+            for (const catalog::Field& field : structure.fields) {
+                write_field(line, field);
+            }
+            if (structure.truncated) {
+                line.boolean("truncated", true);
+            }
+            line.end_object();
+        } else {
+            line.null();
+        }
+        end_argument(line, structure.kernel ? +catalog::Tag::K : list_tags);
+    }
+}
+
 void write_arguments(JsonLine& line, const model::Event& event) {
     line.key("args");
     line.begin_array();
@@ -140,6 +186,7 @@ void write_arguments(JsonLine& line, const model::Event& event) {
             }
         }
         write_lists(line, event);
+        write_structures(line, event);
     }
     line.end_array();
 }

@@ -115,8 +115,15 @@ private:
 void write_trace(JsonLine& line, const TraceInfo& info);
 void write_context(JsonLine& line, const model::Context& context);
 void write_finding(JsonLine& line, const model::Finding& finding);
+void write_stories(JsonLine& line, const model::Finding& finding);
 void write_losses(JsonLine& line, const model::Losses& losses);
 void write_summary(JsonLine& line, const model::Summary& summary);
+
+// json_uring.cpp; the first a whole line, the others keys of a line
+void write_completion(JsonLine& line, const model::Completion& completion);
+void write_uring(JsonLine& line, const model::Request& request);
+void write_cancel_key(JsonLine& line, const model::Cancel& cancel);
+void write_ring(JsonLine& line, const std::optional<model::RingPart>& known_ring);
 
 // json_event.cpp
 void write_event(JsonLine& line, const model::Event& event);

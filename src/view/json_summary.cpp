@@ -46,7 +46,9 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     line.number("time_ns", context.time_ns);
     line.string("change", model::name(context.change));
     line.string("family", model::name(context.family));
-    line.hex("context", context.ctx_id);
+    // A ring has a descriptor instead, and no limit of requests.
+    const bool aio = context.family == model::Family::aio;
+    line.hex_if("context", aio, context.ctx_id);
     line.hex_if("context_id", context.context_id != 0, context.context_id);
     line.number_if("pid", context.pid != 0, context.pid);
     line.number_if("uid", context.pid != 0, context.uid);
@@ -58,8 +60,9 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     line.number("in_flight_max", context.in_flight_max);
     line.number("submitted", context.submitted);
     line.number("completed", context.completed);
-    line.number("capacity", context.capacity);
-    line.number("max_requests", context.max_requests);
+    line.number_if("capacity", aio, context.capacity);
+    line.number_if("max_requests", aio, context.max_requests);
+    write_ring(line, context.ring);
 }
 
 void write_operation(JsonLine& line, const model::OperationStats& stats) {
@@ -116,6 +119,7 @@ void write_finding(JsonLine& line, const model::Finding& finding) {
     line.string_if("comm", finding.comm);
     line.string("message", finding.message);
     line.string("advice", finding.advice);
+    write_stories(line, finding);
     line.end();
 }
 
@@ -156,6 +160,7 @@ void write_summary(JsonLine& line, const model::Summary& summary) {
     line.number("end_ns", summary.end_ns);
     line.string_if("ended_by", summary.ended_by);
     line.number("requests", summary.requests);
+    line.number("completions", summary.completions);
     line.number("cancels", summary.cancels);
     line.number("events", summary.events);
     line.number("findings", summary.findings);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One line per request, for people:
 //
-//       TIME     PID  COMM            OP             OFFSET   LENGTH  LATENCY  RESULT              FD FILE
-//  +0.104087    4242  postgres        pread           8 KiB  4.0 KiB  87.1 µs  completed 4.0 KiB    7
-//  …/base/16384/16397
+//       TIME     PID  COMM            OP                  OFFSET   LENGTH  LATENCY  RESULT              FD FILE
+//  +0.104087    4242  postgres        pread                8 KiB  4.0 KiB  87.1 µs  completed 4.0 KiB    7
+//  …se/16384/16397
 //
+// Below the line of an io_uring request stands what was unusual about its way, if anything was.
 // Requests that are still in flight come at the end, when it is known how long they have been waiting: "≥2.50 s". An
 // upper bound is "≤12.3 µs". What is not known is "-".
 #include "base/units.hpp"
@@ -22,33 +23,6 @@ namespace inflight::view {
 namespace {
 
 constexpr Tone severity_tones[] = {Tone::cyan, Tone::yellow, Tone::red};
-
-// "poll POLLIN on fd 7 pipe:[123], user_data 0x1, submitted +0.100000"
-std::string target_text(const model::Request& target, const TextFrame& frame) {
-    const bool known = target.origin != model::Origin::unknown;
-    std::string text = target.opcode ? operation_name(target.family, target.opcode) : "an operation that is not known";
-    if (known) {
-        const LengthUnit unit = length_unit(target.opcode);
-        if (unit == LengthUnit::poll_events) {
-            text += " " + catalog::flag_names(catalog::poll_events(), target.buffer);
-        } else if (unit == LengthUnit::bytes && target.offset >= 0) {
-            text += fmt::format(" {} at {}", format_bytes(target.length),
-                                format_bytes_exact(static_cast<std::uint64_t>(target.offset)));
-        }
-        text += fmt::format(" on fd {}", target.fd);
-    }
-    if (target.file) {
-        text += fmt::format("{}{}", known ? " " : " on ", file_text(target.file));
-    }
-    if (target.user_data_known) {
-        text += fmt::format(", user_data {:#x}", target.user_data);
-    }
-    text += target.submit_ns ? ", submitted " + time_text(target.submit_ns, frame)
-            : target.existed ? ", submitted before the trace"
-                             : "";
-    return text + ", " + outcome_text(target) +
-           (target.complete_ns ? " " + time_text(target.complete_ns, frame) : std::string());
-}
 
 class TextView final : public View {
 public:
@@ -73,26 +47,11 @@ public:
         put_request(request, 0);
     }
 
-    void on_cancel(const model::Cancel& cancel) override {
-        const int error = error_of(cancel.ret);
-        const bool success = cancel.verdict == model::Verdict::cancelled;
-        std::string text = lead(cancel.end_ns, cancel.pid, cancel.comm, frame_);
-        text += fmt::format("{} iocb {} ctx {:#x} {} → {}{}", paint("io_cancel", Tone::bold, frame_),
-                            cancel.address == 0 ? "NULL" : fmt::format("{:#x}", cancel.address), cancel.ctx_id,
-                            error != 0 ? catalog::errno_name(error) : fmt::to_string(cancel.ret),
-                            cancel.certain ? "" : "probably ",
-                            paint(model::name(cancel.verdict), success ? Tone::green : Tone::yellow, frame_));
-        if (!cancel.reason.empty()) {
-            text += "\n" + detail(printable(cancel.reason), lead_columns, frame_);
-        }
-        if (cancel.target) {
-            std::string target = "target: " + target_text(*cancel.target, frame_);
-            if (cancel.completed_before_ns) {
-                target += ", " + format_duration(*cancel.completed_before_ns) + " before the call";
-            }
-            text += "\n" + detail(target, lead_columns, frame_);
-        }
-        put(text);
+    void on_cancel(const model::Cancel& cancel) override { put(cancel_text(cancel, frame_)); }
+
+    void on_completion(const model::Completion& completion) override {
+        put_titles();
+        put(completion_line(completion, frame_));
     }
 
     void on_event(const model::Event& event) override { put(event_text(event, frame_)); }
@@ -108,6 +67,9 @@ public:
         }
         put(lead(finding.time_ns, finding.pid, finding.comm, frame_) + paint(label, tone, frame_) + " " +
             wrap(message, frame_.options.columns, lead_columns + display_width(label) + 1, lead_columns));
+        for (const model::Request& story : finding.stories) {
+            put(detail("request: " + target_text(story, frame_), lead_columns, frame_));
+        }
     }
 
     void end(const model::Summary& summary) override {
@@ -122,11 +84,18 @@ public:
 
 private:
     void put_request(const model::Request& request, std::uint64_t end_ns) {
+        put_titles();
+        put(request_line(request, end_ns, frame_));
+        if (const std::string notes = uring_notes(request); !notes.empty()) {
+            put(detail(notes, lead_columns, frame_));
+        }
+    }
+
+    void put_titles() {
         if (!titles_printed_) {
             titles_printed_ = true;
             put(request_titles(), Tone::bold);
         }
-        put(request_line(request, end_ns, frame_));
     }
 
     void put(std::string_view text, Tone tone = Tone::plain) {

@@ -2,6 +2,7 @@
 #include "base/units.hpp"
 #include "catalog/names.hpp"
 #include "view/calls.hpp"
+#include "view/escape.hpp"
 #include "view/text_parts.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +18,9 @@ std::string address_text(std::uint64_t address) {
 }
 
 std::string argument_value(const ifl_call& call, const catalog::Argument& argument, std::size_t index) {
+    if (const auto names = named_argument(call, argument.name, index)) {
+        return *names;
+    }
     switch (value_kind(argument.c_type)) {
         case ValueKind::address:
             // A context is a number to the caller: 0 is a wrong one, not an absent one.
@@ -24,10 +28,14 @@ std::string argument_value(const ifl_call& call, const catalog::Argument& argume
                                                   : fmt::format("{:#x}", address_argument(call, index));
         case ValueKind::signed_number:
             return fmt::to_string(signed_argument(call, index));
+        case ValueKind::size:
+            return fmt::to_string(size_argument(call, index));
         case ValueKind::unsigned_number:
             break;
     }
-    return fmt::to_string(unsigned_argument(call, index));
+    const std::uint64_t number = unsigned_argument(call, index);
+    // The kernel takes a descriptor unsigned, but -1 is what was passed.
+    return argument.name == "fd" ? fmt::to_string(static_cast<std::int32_t>(number)) : fmt::to_string(number);
 }
 
 std::string decoded_text(const ifl_call& call, Decoded kind) {
@@ -75,7 +83,7 @@ std::string length_text(LengthUnit unit, const struct iocb& block) {
                                address_text(block.aio_buf));
         case LengthUnit::iovecs:
             return fmt::format(" {} iov at {}, iovec {}", block.aio_nbytes, place, address_text(block.aio_buf));
-        case LengthUnit::none:
+        default:
             break;
     }
     return {};
@@ -92,7 +100,7 @@ std::string iocb_text(const model::Event& event, const model::IocbArgument& argu
     if (argument.file) {
         text += " " + file_text(argument.file);
     }
-    text += length_text(length_unit(block.aio_lio_opcode), block);
+    text += length_text(length_unit(event.family, block.aio_lio_opcode), block);
     text += fmt::format(", data {:#x}", block.aio_data);
     if (block.aio_rw_flags != 0) {
         text += ", " + catalog::flag_names(catalog::rw_flags(), static_cast<std::uint32_t>(block.aio_rw_flags));
@@ -111,6 +119,39 @@ std::string returned_text(std::size_t index, const ifl_io_event& returned) {
     return fmt::format("[{}] iocb {} res {}{}, data {:#x}", index, address_text(returned.obj),
                        error != 0 ? catalog::errno_name(error) : fmt::to_string(returned.res),
                        returned.res2 != 0 ? fmt::format(", res2 {}", returned.res2) : "", returned.data);
+}
+
+std::string field_value(const catalog::Field& field) {
+    switch (field.kind) {
+        case catalog::FieldKind::unsigned_number:
+            return fmt::to_string(field.value);
+        case catalog::FieldKind::signed_number:
+            return fmt::to_string(static_cast<std::int64_t>(field.value));
+        case catalog::FieldKind::address:
+            return address_text(field.value);
+        case catalog::FieldKind::flags:
+        case catalog::FieldKind::name:
+            break;
+    }
+    return printable(field.text);
+}
+
+// "*params: sq_entries 8, cq_entries 16, flags IORING_SETUP_SQPOLL". Where the rings' parts lie in the mapping is left
+// to the JSON view.
+std::string structure_text(const Structure& structure) {
+    std::string text = structure.name + ":";
+    if (!structure.readable) {
+        return text + " (cannot be read)";
+    }
+    bool first = true;
+    for (const catalog::Field& field : structure.fields) {
+        if (field.name.starts_with("sq_off.") || field.name.starts_with("cq_off.")) {
+            continue;
+        }
+        text += fmt::format("{} {} {}", first ? "" : ",", field.name, field_value(field));
+        first = false;
+    }
+    return text + (first ? " -" : "") + (structure.truncated ? ", …" : "");
 }
 
 }  // namespace
@@ -149,6 +190,9 @@ std::string event_text(const model::Event& event, const TextFrame& frame) {
     }
     for (std::size_t index = 0; index < event.returned.size(); ++index) {
         text += next_line + returned_text(index, event.returned[index]);
+    }
+    for (const Structure& structure : structures_of(event)) {
+        text += next_line + structure_text(structure);
     }
     if (call.entries_skipped != 0) {
         text += next_line + fmt::format("{} more not read", call.entries_skipped);

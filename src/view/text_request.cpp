@@ -4,6 +4,7 @@
 #include "view/calls.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
+#include "view/sqe.hpp"
 #include "view/text_parts.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +19,8 @@ namespace {
 constexpr std::size_t time_columns = 10;
 constexpr std::size_t pid_columns = 7;
 constexpr std::size_t comm_columns = 15;
-constexpr std::size_t operation_columns = 7;
+// Fits link_timeout; the few longer names move their own line.
+constexpr std::size_t operation_columns = 12;
 constexpr std::size_t offset_columns = 13;
 constexpr std::size_t length_columns = 8;
 constexpr std::size_t events_columns = offset_columns + 1 + length_columns;
@@ -39,20 +41,61 @@ std::string poll_names(std::uint64_t mask) {
     return catalog::flag_names(catalog::poll_events(), mask);
 }
 
-bool is_short(const model::Request& request) {
-    return length_unit(request.opcode) == LengthUnit::bytes && request.origin != model::Origin::unknown &&
-           static_cast<std::uint64_t>(request.result) < request.length;
+std::string length_cell(const model::Request& request, const Asked& asked, LengthUnit unit) {
+    switch (unit) {
+        case LengthUnit::timeout:
+            if (const auto time_ns = timeout_ns(request)) {
+                return format_duration(*time_ns);
+            }
+            // One that only takes a timeout away has no time of its own.
+            return request.opcode == IORING_OP_TIMEOUT_REMOVE ? std::string() : std::string(unknown);
+        case LengthUnit::bytes:
+        case LengthUnit::iovecs:
+        case LengthUnit::entries:
+            if (asked.length) {
+                return unit == LengthUnit::bytes    ? format_bytes(*asked.length)
+                       : unit == LengthUnit::iovecs ? fmt::format("{} iov", *asked.length)
+                                                    : format_count(*asked.length);
+            }
+            return asked.known && request.family == model::Family::uring ? std::string() : std::string(unknown);
+        case LengthUnit::none:
+            return request.opcode ? std::string() : std::string(unknown);
+        case LengthUnit::poll_events:
+            break;
+    }
+    return std::string(unknown);
+}
+
+// What a read or write wanted, if less of it is worth a mark: a socket gives what it has.
+std::optional<std::uint64_t> wanted_bytes(const model::Request& request) {
+    if (request.family == model::Family::uring) {
+        const catalog::UringOp* operation = uring_operation(request);
+        const bool whole = operation != nullptr && (operation->off == catalog::SqeField::offset_bytes ||
+                                                    operation->memory == catalog::MemoryUse::reads);
+        if (!whole || (request.uring && request.uring->multishot)) {
+            return std::nullopt;
+        }
+    }
+    switch (length_unit(request.family, request.opcode)) {
+        case LengthUnit::bytes:
+            return asked_for(request).length;
+        case LengthUnit::iovecs:
+            return vector_bytes(request);
+        default:
+            return std::nullopt;
+    }
 }
 
 std::string transferred_text(const model::Request& request) {
     const auto bytes = static_cast<std::uint64_t>(request.result);
-    if (!is_short(request)) {
+    const auto wanted_total = wanted_bytes(request);
+    if (!wanted_total || bytes >= *wanted_total) {
         return format_bytes(bytes);
     }
     const std::string got = format_bytes(bytes);
-    const std::string wanted = format_bytes(request.length);
+    const std::string wanted = format_bytes(*wanted_total);
     // 4095 of 4096 bytes would round to "4.0 KiB of 4.0 KiB"
-    return got == wanted ? fmt::format("{} of {} B", bytes, request.length) : fmt::format("{} of {}", got, wanted);
+    return got == wanted ? fmt::format("{} of {} B", bytes, *wanted_total) : fmt::format("{} of {}", got, wanted);
 }
 
 // What there is to say about the result beside the outcome; may be empty.
@@ -63,34 +106,51 @@ std::string result_text(const model::Request& request) {
     if (const int error = result_error(request); error != 0) {
         return catalog::errno_name(error);
     }
-    if (transfers_bytes(request.opcode)) {
+    if (transfers_bytes(request.family, request.opcode)) {
         return transferred_text(request);
     }
-    if (length_unit(request.opcode) == LengthUnit::poll_events) {
+    if (length_unit(request.family, request.opcode) == LengthUnit::poll_events) {
         return request.result == 0 ? "" : poll_names(static_cast<std::uint64_t>(request.result));
+    }
+    switch (new_file(request)) {
+        case NewFile::descriptor:
+            return fmt::format("fd {}", request.result);
+        case NewFile::fixed:
+            return fmt::format("fd f{}", request.result);
+        case NewFile::none:
+            break;
     }
     // An fsync has nothing but 0; an operation that is not known may have a number that means something.
     return request.result == 0 ? "" : fmt::to_string(request.result);
 }
 
-// The two columns OFFSET and LENGTH.
+std::string position_text(std::int64_t offset, model::Family family) {
+    if (offset >= 0) {
+        return format_bytes_exact(static_cast<std::uint64_t>(offset));
+    }
+    return family == model::Family::uring && offset == -1 ? "current" : fmt::to_string(offset);
+}
+
+std::string offset_cell(const model::Request& request, const Asked& asked, LengthUnit unit) {
+    const catalog::UringOp* operation = uring_operation(request);
+    const bool has_none = operation != nullptr ? operation->off != catalog::SqeField::offset_bytes
+                                               : unit == LengthUnit::none && request.opcode;
+    if (has_none || (operation != nullptr && asked.known && !asked.offset)) {
+        return {};
+    }
+    return asked.offset && unit != LengthUnit::poll_events ? position_text(*asked.offset, request.family)
+                                                           : std::string(unknown);
+}
+
+// The two columns OFFSET and LENGTH. Empty where the operation has none, "-" where it is not known.
 std::string extent_cells(const model::Request& request) {
-    const LengthUnit unit = length_unit(request.opcode);
-    const bool known = request.origin != model::Origin::unknown;
-    if (known && unit == LengthUnit::poll_events) {
-        return pad(keep_head(poll_names(request.buffer), events_columns), events_columns, Align::right);
+    const LengthUnit unit = length_unit(request.family, request.opcode);
+    const Asked asked = asked_for(request);
+    if (asked.poll_events) {
+        return pad(keep_head(poll_names(*asked.poll_events), events_columns), events_columns, Align::right);
     }
-    std::string offset(unknown);
-    std::string length(unknown);
-    if (known && (unit == LengthUnit::bytes || unit == LengthUnit::iovecs)) {
-        offset = request.offset < 0 ? fmt::to_string(request.offset)
-                                    : format_bytes_exact(static_cast<std::uint64_t>(request.offset));
-        length = unit == LengthUnit::bytes ? format_bytes(request.length) : fmt::format("{} iov", request.length);
-    } else if (unit == LengthUnit::none && request.opcode) {
-        offset.clear();
-        length.clear();
-    }
-    return pad(offset, offset_columns, Align::right) + " " + pad(length, length_columns, Align::right);
+    return pad(offset_cell(request, asked, unit), offset_columns, Align::right) + " " +
+           pad(length_cell(request, asked, unit), length_columns, Align::right);
 }
 
 std::string latency_text(const model::Request& request, std::uint64_t end_ns, const TextFrame& frame) {
@@ -146,6 +206,10 @@ std::string operation_name(model::Family family, std::optional<std::uint16_t> op
     return opcode ? catalog::opcode_name(model::name(family), *opcode) : std::string(unknown);
 }
 
+std::string fd_text(const Asked& asked) {
+    return asked.fd ? fmt::format("{}{}", asked.fixed_file ? "f" : "", *asked.fd) : std::string(unknown);
+}
+
 std::string file_text(const model::FilePtr& file) {
     if (!file || file->name.empty()) {
         return std::string(unknown);
@@ -167,7 +231,7 @@ std::string request_titles() {
 }
 
 std::string request_line(const model::Request& request, std::uint64_t end_ns, const TextFrame& frame) {
-    const bool known = request.origin != model::Origin::unknown;
+    const Asked asked = asked_for(request);
     const auto time_ns = request.complete_ns ? request.complete_ns
                          : request.reap_ns   ? request.reap_ns
                                              : request.submit_ns;
@@ -176,8 +240,7 @@ std::string request_line(const model::Request& request, std::uint64_t end_ns, co
         fmt::format("{} {} {}  ", pad(operation_name(request.family, request.opcode), operation_columns, Align::left),
                     extent_cells(request), pad(latency_text(request, end_ns, frame), latency_columns, Align::right));
     const std::string result = pad(keep_head(outcome_text(request), result_columns_max), result_columns, Align::left);
-    const std::string fd =
-        pad(known && request.fd >= 0 ? fmt::to_string(request.fd) : std::string(unknown), fd_columns, Align::right);
+    const std::string fd = pad(fd_text(asked), fd_columns, Align::right);
 
     // Widths are those of the plain texts: an escape sequence has none.
     TextFrame plain = frame;
@@ -188,12 +251,40 @@ std::string request_line(const model::Request& request, std::uint64_t end_ns, co
     if (used > frame.options.columns) {
         return keep_head(plain_line, frame.options.columns);
     }
-    const std::string file = keep_tail(file_text(request.file), frame.options.columns - used);
+    const std::string file = keep_tail(subject_text(request), frame.options.columns - used);
     if (!frame.options.color) {
         return plain_line + file;
     }
     return fmt::format("{}{}{} {} {}", lead(time_ns, request.pid, request.comm, frame), middle,
                        paint(result, tone_of(request.outcome), frame), fd, file);
+}
+
+std::string completion_line(const model::Completion& completion, const TextFrame& frame) {
+    const model::Cqe& cqe = completion.cqe;
+    const model::Request* request = completion.request.get();
+    const auto opcode = request == nullptr ? std::nullopt : request->opcode;
+    std::string result;
+    if (const int error = error_of(cqe.result); error != 0) {
+        result = catalog::errno_name(error);
+    } else if (transfers_bytes(model::Family::uring, opcode)) {
+        result = format_bytes(static_cast<std::uint64_t>(cqe.result));
+    } else if (length_unit(model::Family::uring, opcode) == LengthUnit::poll_events) {
+        result = poll_names(static_cast<std::uint32_t>(cqe.result));
+    } else {
+        result = fmt::to_string(cqe.result);
+    }
+    std::string notes = fmt::format("user_data {:#x}", completion.user_data);
+    if (cqe.flags != 0) {
+        notes = catalog::cqe_flag_names(cqe.flags) + ", " + notes;
+    }
+    if (cqe.dropped) {
+        notes += ", dropped: the program never sees it";
+    } else if (cqe.overflowed) {
+        notes += ", overflowed";
+    }
+    const std::string cell = pad(keep_head("CQE " + result, result_columns_max), result_columns, Align::left);
+    return fmt::format("{}{} {} {}", lead(cqe.time_ns, completion.pid, completion.comm, frame),
+                       pad(operation_name(model::Family::uring, opcode), operation_columns, Align::left), cell, notes);
 }
 
 }  // namespace inflight::view

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/units.hpp"
+#include "catalog/names.hpp"
+#include "catalog/uring.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
 #include "view/text_parts.hpp"
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <map>
 #include <span>
+#include <vector>
 
 namespace inflight::view {
 namespace {
@@ -17,6 +20,7 @@ namespace {
 constexpr std::size_t max_rows = 24;
 constexpr std::size_t table_indent = 2;
 constexpr std::size_t total_indent = 10;
+constexpr std::size_t ring_notes_indent = 8;
 
 struct UnseenCount {
     std::uint64_t model::Losses::* count;
@@ -77,21 +81,30 @@ void append_omitted(std::string& out, std::size_t rows, std::string_view what) {
     }
 }
 
-void append_operations(std::string& out, const model::Summary& summary, const TextFrame& frame) {
-    if (summary.operations.empty()) {
+// A table for each family: the same number, and often the same name, are different operations.
+void append_operations(std::string& out, const model::Summary& summary, model::Family family, std::string_view title,
+                       const TextFrame& frame) {
+    std::vector<const model::OperationStats*> operations;
+    for (const model::OperationStats& stats : summary.operations) {
+        if (stats.family == family) {
+            operations.push_back(&stats);
+        }
+    }
+    if (operations.empty()) {
         return;
     }
     Table table({{"PID", Align::right},
                  {"COMM", Align::left},
-                 {"OP", Align::left},
+                 {std::string(title), Align::left},
                  {"COUNT", Align::right},
                  {"BYTES", Align::right},
                  {"P50", Align::right},
                  {"P99", Align::right},
                  {"MAX", Align::right},
                  {"OUTCOMES", Align::left}});
-    const std::size_t rows = std::min(summary.operations.size(), max_rows);
-    for (const model::OperationStats& stats : std::span(summary.operations).first(rows)) {
+    const std::size_t rows = std::min(operations.size(), max_rows);
+    for (const model::OperationStats* each : std::span(operations).first(rows)) {
+        const model::OperationStats& stats = *each;
         const auto quantile = [&](double q) {
             return stats.latency.count() == 0 ? std::string(unknown) : format_duration(stats.latency.quantile_ns(q));
         };
@@ -101,7 +114,7 @@ void append_operations(std::string& out, const model::Summary& summary, const Te
     }
     out += "\n";
     append_table(out, table, frame);
-    append_omitted(out, summary.operations.size(), "processes and operations");
+    append_omitted(out, operations.size(), "processes and operations");
 }
 
 std::string context_state(const model::Context& context) {
@@ -111,8 +124,19 @@ std::string context_state(const model::Context& context) {
     return context.created_ns ? "created" : "found";
 }
 
+std::vector<const model::Context*> contexts_of(const model::Summary& summary, model::Family family) {
+    std::vector<const model::Context*> found;
+    for (const model::Context& context : summary.contexts) {
+        if (context.family == family) {
+            found.push_back(&context);
+        }
+    }
+    return found;
+}
+
 void append_contexts(std::string& out, const model::Summary& summary, const TextFrame& frame) {
-    if (summary.contexts.empty()) {
+    const std::vector<const model::Context*> contexts = contexts_of(summary, model::Family::aio);
+    if (contexts.empty()) {
         return;
     }
     Table table({{"PID", Align::right},
@@ -124,8 +148,9 @@ void append_contexts(std::string& out, const model::Summary& summary, const Text
                  {"MOST", Align::right},
                  {"CAPACITY", Align::right},
                  {"OF AIO-MAX-NR", Align::right}});
-    const std::size_t rows = std::min(summary.contexts.size(), max_rows);
-    for (const model::Context& context : std::span(summary.contexts).first(rows)) {
+    const std::size_t rows = std::min(contexts.size(), max_rows);
+    for (const model::Context* each : std::span(contexts).first(rows)) {
+        const model::Context& context = *each;
         const std::string share = summary.aio_max_nr == 0
                                       ? format_count(context.max_requests)
                                       : fmt::format("{} = {:>6}", format_count(context.max_requests),
@@ -136,7 +161,73 @@ void append_contexts(std::string& out, const model::Summary& summary, const Text
     }
     out += "\n";
     append_table(out, table, frame);
-    append_omitted(out, summary.contexts.size(), "contexts");
+    append_omitted(out, contexts.size(), "contexts");
+}
+
+// What a ring has besides numbers: "SQPOLL|CQSIZE, SQ thread 4250, 3 CQEs dropped".
+std::string ring_notes(const model::RingPart& ring) {
+    std::string notes;
+    const auto add = [&notes](std::string_view note) { notes.append(notes.empty() ? "" : ", ").append(note); };
+    if (ring.setup_flags != 0) {
+        add(short_names(catalog::flag_names(catalog::uring_setup_flags(), ring.setup_flags), "IORING_SETUP_"));
+    }
+    if (ring.sq_thread_tid != 0) {
+        add(fmt::format("SQ thread {}", ring.sq_thread_tid));
+    }
+    if (ring.cq_overflow != 0) {
+        add(fmt::format("{} CQEs dropped", format_count(ring.cq_overflow)));
+    }
+    if (ring.sq_dropped != 0) {
+        add(fmt::format("{} SQEs dropped", format_count(ring.sq_dropped)));
+    }
+    if (ring.owner_guessed) {
+        add("owner guessed from its first use");
+    }
+    return notes;
+}
+
+void append_rings(std::string& out, const model::Summary& summary, const TextFrame& frame) {
+    const std::vector<const model::Context*> contexts = contexts_of(summary, model::Family::uring);
+    if (contexts.empty()) {
+        return;
+    }
+    Table table({{"PID", Align::right},
+                 {"COMM", Align::left},
+                 {"RING", Align::left},
+                 {"STATE", Align::left},
+                 {"SQ/CQ", Align::right},
+                 {"REQUESTS", Align::right},
+                 {"IN FLIGHT", Align::right},
+                 {"MOST", Align::right},
+                 {"FILES", Align::right},
+                 {"BUFS", Align::right},
+                 {"WORKERS", Align::right},
+                 {"OVERFLOW", Align::right}});
+    const std::size_t rows = std::min(contexts.size(), max_rows);
+    std::vector<std::string> notes;
+    for (const model::Context* context : std::span(contexts).first(rows)) {
+        const model::RingPart ring = context->ring.value_or(model::RingPart{});
+        const auto counted = [&ring](const std::string& text) { return ring.counted ? text : std::string(unknown); };
+        table.add({pid_text(context->pid), comm_text(context->comm),
+                   ring.fd >= 0 ? fmt::format("fd {}", ring.fd) : std::string(unknown), context_state(*context),
+                   ring.sq_entries != 0 ? fmt::format("{}/{}", ring.sq_entries, ring.cq_entries) : std::string(unknown),
+                   format_count(context->submitted), format_count(context->in_flight),
+                   format_count(context->in_flight_max), counted(format_count(ring.files)),
+                   counted(format_count(ring.buffers)),
+                   counted(fmt::format("{}+{}", ring.workers_bound_max, ring.workers_unbound_max)),
+                   context->ring ? format_count(ring.overflowed) : std::string(unknown)});
+        notes.push_back(ring_notes(ring));
+    }
+    out += "\n";
+    const std::vector<std::string> lines = table.lines();
+    out += fmt::format("\n{:{}}{}", "", table_indent, paint(lines.front(), Tone::bold, frame));
+    for (std::size_t row = 0; row < rows; ++row) {
+        out += fmt::format("\n{:{}}{}", "", table_indent, lines[row + 1]);
+        if (!notes[row].empty()) {
+            out += "\n" + detail(notes[row], ring_notes_indent, frame);
+        }
+    }
+    append_omitted(out, contexts.size(), "rings");
 }
 
 void append_total(std::string& out, std::string_view what, std::uint64_t count, std::string_view parts,
@@ -179,10 +270,15 @@ std::string summary_text(const model::Summary& summary, const TextFrame& frame) 
     if (!summary.ended_by.empty()) {
         out += ", ended by " + printable(summary.ended_by);
     }
-    append_operations(out, summary, frame);
+    append_operations(out, summary, model::Family::aio, "OP", frame);
+    append_operations(out, summary, model::Family::uring, "URING OP", frame);
     append_contexts(out, summary, frame);
+    append_rings(out, summary, frame);
     out += "\n";
     append_total(out, "requests", summary.requests, counts_text<model::Outcome>(summary.outcomes), frame);
+    if (summary.completions != 0) {
+        append_total(out, "more CQEs", summary.completions, "of requests that went on", frame);
+    }
     append_total(out, "cancels", summary.cancels, counts_text<model::Verdict>(summary.verdicts), frame);
     append_total(out, "findings", summary.findings, "", frame);
     if (summary.events != 0) {

@@ -20,7 +20,8 @@ struct TypeName {
     std::string_view c_type;
     std::string_view tracee_type;
 };
-constexpr TypeName type_names[] = {{"long", "int64"}, {"unsigned", "uint32"}, {"struct timespec*", "float64"}};
+constexpr TypeName type_names[] = {{"long", "int64"}, {"unsigned", "uint32"}, {"unsigned int", "uint32"},
+                                   {"u32", "uint32"}, {"size_t", "uint64"},   {"struct timespec*", "float64"}};
 
 // Addresses, io_context_t among them, are all of one type.
 std::string_view tracee_type(std::string_view c_type) {
@@ -41,6 +42,9 @@ void write_value(JsonLine& line, const ifl_call& call, const catalog::Argument& 
             return;
         case ValueKind::signed_number:
             line.signed_number(signed_argument(call, index));
+            return;
+        case ValueKind::size:
+            line.number(size_argument(call, index));
             return;
         case ValueKind::unsigned_number:
             line.number(unsigned_argument(call, index));

@@ -76,7 +76,7 @@ std::size_t column_of(std::string_view line, std::string_view part) {
 
 TEST(TextView, LinesFit) {
     for (const Scenario& scenario : scenarios()) {
-        if (scenario.name == "events") {
+        if (scenario.name.ends_with("events")) {
             continue;  // a call is one line, however many arguments it has
         }
         for (const std::string& line : lines_of(plain_text(scenario))) {

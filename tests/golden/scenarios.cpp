@@ -243,8 +243,17 @@ void feed_empty(view::View& view) {
 
 const std::vector<Scenario>& scenarios() {
     static const std::vector<Scenario> all = {
-        {"requests", feed_requests}, {"hostile", feed_hostile}, {"cancels", feed_cancels}, {"events", feed_events},
-        {"contexts", feed_contexts}, {"losses", feed_losses},   {"empty", feed_empty},
+        {"requests", feed_requests},
+        {"hostile", feed_hostile},
+        {"cancels", feed_cancels},
+        {"events", feed_events},
+        {"contexts", feed_contexts},
+        {"losses", feed_losses},
+        {"empty", feed_empty},
+        {"uring_requests", feed_uring_requests},
+        {"uring_rings", feed_uring_rings},
+        {"uring_cancels", feed_uring_cancels},
+        {"uring_events", feed_uring_events},
     };
     return all;
 }

@@ -20,4 +20,12 @@ struct Scenario {
 void feed_cancels(view::View& view);
 void feed_events(view::View& view);
 
+// scenarios_uring.cpp
+void feed_uring_requests(view::View& view);
+void feed_uring_rings(view::View& view);
+
+// scenarios_uring_calls.cpp
+void feed_uring_cancels(view::View& view);
+void feed_uring_events(view::View& view);
+
 }  // namespace inflight::golden

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <ranges>
@@ -51,7 +52,9 @@ bool holds(const Record& record, const Condition& condition) {
 }
 
 bool is_transfer(const Record& record) {
-    return record[Key::op].starts_with("pread") || record[Key::op].starts_with("pwrite");
+    static const std::set<std::string> transfers{"pread", "pwrite", "preadv",     "pwritev",     "read", "write",
+                                                 "readv", "writev", "read_fixed", "write_fixed", "send", "recv"};
+    return transfers.contains(record[Key::op]);
 }
 
 // The line's words after `expect TYPE`.
@@ -98,7 +101,8 @@ private:
             error_ = fmt::format("nobody knows the key '{}'", name);
             return;
         }
-        const bool address = *key == Key::address || *key == Key::user_data || *key == Key::context;
+        constexpr std::array addresses{Key::address, Key::user_data, Key::context, Key::key};
+        const bool address = std::ranges::find(addresses, *key) != addresses.end();
         conditions_.push_back({*key, address ? address_of(value) : value});
     }
 
@@ -182,7 +186,8 @@ private:
         for (const Record* record : by_kind_[kind]) {
             std::size_t alike = 0;
             for (const auto& condition : line.conditions()) {
-                const bool identity = condition.key == Key::user_data || condition.key == Key::address;
+                const bool identity =
+                    condition.key == Key::user_data || condition.key == Key::address || condition.key == Key::key;
                 alike += holds(*record, condition) ? (identity ? 3 : 1) : 0;
             }
             if (!all_hold(*record, line)) {

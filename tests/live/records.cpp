@@ -15,32 +15,16 @@ namespace inflight::live {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kind_names{"request", "cancel", "context", "event", "finding"};
-constexpr std::array<std::string_view, key_count> key_names{"op",
-                                                            "fd",
-                                                            "file",
-                                                            "address",
-                                                            "user_data",
-                                                            "offset",
-                                                            "length",
-                                                            "result",
-                                                            "error",
-                                                            "outcome",
-                                                            "reaped",
-                                                            "pid",
-                                                            "tid",
-                                                            "ret",
-                                                            "verdict",
-                                                            "target_op",
-                                                            "context",
-                                                            "in_flight_max",
-                                                            "capacity_at_least",
-                                                            "event",
-                                                            "abi",
-                                                            "code",
-                                                            "comm",
-                                                            "file_kind",
-                                                            "existed"};
+constexpr std::array<std::string_view, 6> kind_names{"request", "cancel", "completion", "context", "event", "finding"};
+// clang-format off: one to a line otherwise
+constexpr std::array<std::string_view, key_count> key_names{
+    "op", "fd", "file", "address", "user_data", "offset", "length", "result", "error", "outcome", "reaped", "pid",
+    "tid", "ret", "verdict", "target_op", "context", "in_flight_max", "capacity_at_least", "event", "abi", "code",
+    "family", "path", "path_origin", "new_path", "sockaddr", "peer", "xattr_name", "timeout_ns", "cqes", "cause",
+    "skipped", "multishot", "overflowed", "prep_failed", "punted", "armed", "deferred", "linked", "sqpoll", "notified",
+    "fixed",
+    "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed"};
+// clang-format on
 constexpr std::size_t faults_kept = 10;
 
 using rapidjson::Value;
@@ -80,6 +64,11 @@ bool is_true(const Value& object, const char* name) {
     return member != object.MemberEnd() && member->value.IsTrue();
 }
 
+const Value* object_of(const Value& object, const char* name) {
+    const auto member = object.FindMember(name);
+    return member != object.MemberEnd() && member->value.IsObject() ? &member->value : nullptr;
+}
+
 // Keys whose field has the same name.
 void take(Record& record, const Value& object, std::initializer_list<Key> keys) {
     for (const Key key : keys) {
@@ -87,11 +76,34 @@ void take(Record& record, const Value& object, std::initializer_list<Key> keys) 
     }
 }
 
+// A key that says whether a field has a value at all.
+std::string is_there(const Value& object, const char* name) {
+    return value_of(object, name).empty() ? "no" : "yes";
+}
+
+void take_uring(Record& record, const Value& uring) {
+    take(record, uring,
+         {Key::path, Key::path_origin, Key::new_path, Key::sockaddr, Key::peer, Key::xattr_name, Key::timeout_ns,
+          Key::cause, Key::multishot, Key::overflowed, Key::prep_failed});
+    record[Key::cqes] = value_of(uring, "cqe_count");
+    record[Key::skipped] = value_of(uring, "cqe_skipped");
+    record[Key::fixed] = value_of(uring, "fixed_file");
+    record[Key::punted] = is_there(uring, "punt_ns");
+    record[Key::armed] = is_there(uring, "arm_ns");
+    record[Key::deferred] = is_there(uring, "defer_ns");
+    record[Key::linked] = is_there(uring, "link_head");
+    record[Key::sqpoll] = is_there(uring, "sq_thread");
+    record[Key::notified] = is_there(uring, "notified_ns");
+}
+
 Record request_of(const Value& object) {
     Record record;
     take(record, object,
          {Key::op, Key::fd, Key::file, Key::address, Key::user_data, Key::offset, Key::length, Key::result, Key::error,
-          Key::outcome, Key::pid, Key::tid, Key::comm, Key::file_kind, Key::existed});
+          Key::outcome, Key::pid, Key::tid, Key::comm, Key::file_kind, Key::existed, Key::family});
+    if (const Value* uring = object_of(object, "uring"); uring != nullptr) {
+        take_uring(record, *uring);
+    }
     record[Key::reaped] = time_of(object, "reap_ns") != 0 ? "yes" : "no";
     record.at_ns = time_of(object, "submit_ns");
     if (record.at_ns == 0) {
@@ -102,17 +114,32 @@ Record request_of(const Value& object) {
 
 Record cancel_of(const Value& object) {
     Record record;
-    take(record, object, {Key::address, Key::ret, Key::error, Key::verdict, Key::pid, Key::tid, Key::comm});
-    const auto target = object.FindMember("target");
-    const bool known = target != object.MemberEnd() && target->value.IsObject();
-    record[Key::target_op] = known ? value_of(target->value, "op") : "none";
+    take(record, object,
+         {Key::address, Key::ret, Key::error, Key::verdict, Key::pid, Key::tid, Key::comm, Key::family, Key::way});
+    const Value* target = object_of(object, "target");
+    record[Key::target_op] = target != nullptr ? value_of(*target, "op") : "none";
+    if (const Value* key = object_of(object, "key"); key != nullptr) {
+        record[Key::key] = value_of(*key, "user_data");
+        record[Key::taken] = value_of(*key, "count");
+    }
     record.at_ns = time_of(object, "start_ns");
+    return record;
+}
+
+Record completion_of(const Value& object) {
+    Record record;
+    take(record, object, {Key::op, Key::user_data, Key::result, Key::error, Key::overflowed, Key::pid, Key::comm});
+    record.at_ns = time_of(object, "time_ns");
     return record;
 }
 
 Record context_of(const Value& object) {
     Record record;
-    take(record, object, {Key::context, Key::in_flight_max, Key::pid, Key::comm});
+    take(record, object, {Key::context, Key::in_flight_max, Key::pid, Key::comm, Key::family});
+    if (const Value* ring = object_of(object, "ring"); ring != nullptr) {
+        take(record, *ring, {Key::sq_entries, Key::cq_entries, Key::files, Key::buffers, Key::overflowed});
+        record[Key::setup] = value_of(*ring, "setup_flags");
+    }
     record[Key::capacity_at_least] = value_of(object, "capacity");
     record.at_ns = time_of(object, "created_ns");
     return record;
@@ -233,6 +260,8 @@ private:
             add(Kind::request, request_of(object));
         } else if (type == "cancel") {
             add(Kind::cancel, cancel_of(object));
+        } else if (type == "completion") {
+            add(Kind::completion, completion_of(object));
         } else if (type == "event" && !is_true(object, "in_progress")) {
             add(Kind::event, event_of(object));
         } else if (type == "finding") {

@@ -15,12 +15,12 @@
 
 namespace inflight::live {
 
-enum class Kind { request, cancel, context, event, finding };
+enum class Kind { request, cancel, completion, context, event, finding };
 
 std::optional<Kind> kind_of(std::string_view name);
 std::string_view name_of(Kind kind);
 
-// Keys of expectations, and after `code` some that only the tests themselves look at.
+// Keys of expectations, and after `buffers` some that only the tests themselves look at.
 enum class Key {
     op,
     fd,
@@ -44,6 +44,35 @@ enum class Key {
     event,
     abi,   // events
     code,  // findings
+    family,
+    path,
+    path_origin,
+    new_path,
+    sockaddr,
+    peer,
+    xattr_name,
+    timeout_ns,
+    cqes,
+    cause,
+    skipped,
+    multishot,
+    overflowed,  // of contexts a number
+    prep_failed,
+    punted,
+    armed,
+    deferred,
+    linked,
+    sqpoll,
+    notified,
+    fixed,  // requests of io_uring
+    way,
+    key,
+    taken,  // cancels of io_uring
+    sq_entries,
+    cq_entries,
+    setup,
+    files,
+    buffers,  // rings
     comm,
     file_kind,
     existed,

@@ -2,11 +2,11 @@
 /*
  * Runs workloads one after the other, so that one trace can be of them all:
  *
- *     live_runner STATUS OUTDIR SCRATCHDIR WORKLOAD[=ARGUMENT]...
+ *     live_runner STATUS OUTDIR SCRATCHDIR WORKLOAD[=ARGUMENT[,ARGUMENT]...]...
  *
- * Each gets SCRATCHDIR and ARGUMENT; what it prints goes to OUTDIR/NAME.expect and OUTDIR/NAME.err. OUTDIR/index gets a
- * line for each: its name, exit status (128 + N: killed by signal N), pid, and the CLOCK_MONOTONIC nanoseconds between
- * which it ran. Those times do not touch, so the time of a record tells whose it is. Exits with STATUS.
+ * Each gets SCRATCHDIR and its arguments; what it prints goes to OUTDIR/NAME.expect and OUTDIR/NAME.err. OUTDIR/index
+ * gets a line for each: its name, exit status (128 + N: killed by signal N), pid, and the CLOCK_MONOTONIC nanoseconds
+ * between which it ran. Those times do not touch, so the time of a record tells whose it is. Exits with STATUS.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAUSE_MS = 5, BROKEN = 126 };
+enum { PAUSE_MS = 5, BROKEN = 126, MOST_ARGUMENTS = 4 };
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -36,7 +36,8 @@ static void redirect(int fd, const char* path, int flags) {
     close(opened);
 }
 
-static void run(const char* program, char* argument, const char* out, const char* scratch) {
+static void run(char* program, char* list, const char* out, char* scratch) {
+    char* arguments[MOST_ARGUMENTS + 3] = {program, scratch};
     char stdout_path[PATH_MAX];
     char stderr_path[PATH_MAX];
     const char* name = basename(program);
@@ -45,14 +46,17 @@ static void run(const char* program, char* argument, const char* out, const char
     redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, stdout_path, O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, stderr_path, O_WRONLY | O_CREAT | O_TRUNC);
-    execl(program, program, scratch, argument, NULL);
+    for (int i = 0; list && i < MOST_ARGUMENTS; i++) {
+        arguments[i + 2] = strsep(&list, ",");
+    }
+    execv(program, arguments);
     perror(program);
     _exit(BROKEN);
 }
 
 int main(int argc, char** argv) {
     if (argc < 4) {
-        fprintf(stderr, "usage: %s STATUS OUTDIR SCRATCHDIR WORKLOAD[=ARGUMENT]...\n", argv[0]);
+        fprintf(stderr, "usage: %s STATUS OUTDIR SCRATCHDIR WORKLOAD[=ARGUMENT,...]...\n", argv[0]);
         return BROKEN;
     }
     char path[PATH_MAX];

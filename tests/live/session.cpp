@@ -24,7 +24,10 @@ std::string argument_of(const std::string& workload, bool quick) {
     if (workload == "spin") {
         return "=20";  // ms: it makes half a million requests in a second
     }
-    return quick && workload == "many_requests" ? "=5000" : "";
+    if (!quick) {
+        return "";
+    }
+    return workload == "many_requests" ? "=5000" : workload == "uring_random" ? "=1,4000" : "";
 }
 
 }  // namespace
@@ -40,7 +43,7 @@ Places Places::beside_this_program() {
 }
 
 std::vector<std::string> Places::session_workloads() const {
-    static const std::set<std::string> others{"existing", "in_flight_at_end"};
+    static const std::set<std::string> others{"existing", "in_flight_at_end", "uring_existing"};
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(workloads)) {
         const std::string name = entry.path().filename();
@@ -116,9 +119,8 @@ const WorkloadRun* Session::find(const std::string& workload) const {
 void Session::read_index(const std::filesystem::path& folder) {
     std::ifstream index(folder / "index");
     std::string name;
-    pid_t pid = 0;
     WorkloadRun run;
-    while (index >> name >> run.status >> pid >> run.start_ns >> run.end_ns) {
+    while (index >> name >> run.status >> run.pid >> run.start_ns >> run.end_ns) {
         run.printed = content_of(folder / (name + ".expect"));
         run.complained = content_of(folder / (name + ".err"));
         runs_[name] = run;
@@ -127,10 +129,17 @@ void Session::read_index(const std::filesystem::path& folder) {
 
 void Session::assign_records() {
     std::map<std::uint64_t, WorkloadRun*> by_start;
+    std::map<std::string, WorkloadRun*> by_pid;
     for (auto& [name, run] : runs_) {
         by_start[run.start_ns] = &run;
+        by_pid[run.pid] = &run;
     }
     for (const Record& record : trace_.records) {
+        // What is wrong with a ring can be said once it has ended, which may be noticed later.
+        if (const auto of = by_pid.find(record[Key::pid]); record.kind == Kind::finding && of != by_pid.end()) {
+            of->second->records.push_back(&record);
+            continue;
+        }
         const auto after = by_start.upper_bound(record.at_ns);
         WorkloadRun* const run = after == by_start.begin() ? nullptr : std::prev(after)->second;
         if (run != nullptr && record.at_ns <= run->end_ns) {

@@ -32,6 +32,7 @@ struct Places {
 // A workload that the session ran.
 struct WorkloadRun {
     int status = -1;
+    std::string pid;
     std::uint64_t start_ns = 0;
     std::uint64_t end_ns = 0;
     std::string printed;

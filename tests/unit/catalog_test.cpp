@@ -87,15 +87,18 @@ const Call calls[] = {
     {"io_submit", SYS_io_submit, 248, 0, {"ctx_id", "nr", "iocbpp"}},
     {"io_cancel", SYS_io_cancel, 249, 0, {"ctx_id", "iocb", "result"}},
     {"io_pgetevents", SYS_io_pgetevents, 385, 416, {"ctx_id", "min_nr", "nr", "events", "timeout", "usig"}},
+    {"io_uring_setup", SYS_io_uring_setup, 425, 0, {"entries", "params"}},
+    {"io_uring_enter", SYS_io_uring_enter, 426, 0, {"fd", "to_submit", "min_complete", "flags", "argp", "argsz"}},
+    {"io_uring_register", SYS_io_uring_register, 427, 0, {"fd", "opcode", "arg", "nr_args"}},
 };
 
-TEST(CatalogEvents, AreTheSixCallsOfKernelAio) {
+TEST(CatalogEvents, AreTheCallsOfKernelAioAndIoUring) {
     EXPECT_EQ(events().size(), std::size(calls));
     for (const Call& call : calls) {
         SCOPED_TRACE(call.name);
         const Event* event = find_event(call.name);
         ASSERT_NE(event, nullptr);
-        EXPECT_EQ(event->family, family_aio);
+        EXPECT_EQ(event->family, event->name.starts_with("io_uring") ? family_uring : family_aio);
         EXPECT_EQ(event->number_i386, call.i386);
         EXPECT_EQ(event->number_i386_time64, call.i386_time64);
 #ifdef __x86_64__

@@ -189,6 +189,35 @@ TEST(HookPlan, AProcessHookIsNotVital) {
     EXPECT_EQ(made.tiers(), "fentry");
 }
 
+// ---- io_uring: its own tracepoints in every tier, and what only functions show
+
+TEST(UringHooks, AreTracepointsInEveryTier) {
+    for (const Tier tier : {Tier::fentry, Tier::kprobe, Tier::tracepoint}) {
+        const Plan made = plan({}, everything_is_possible, tier);
+        expect_tiers(made, HookKind::uring, Tier::tracepoint);
+        EXPECT_EQ(made.tiers(), name(tier)) << "they are no sign of a worse tier";
+    }
+}
+
+TEST(UringHooks, AreNotVital) {
+    const Plan made = plan({}, lacks("io_uring_complete", {Tier::tracepoint}));
+    EXPECT_EQ(hook(made, "io_uring_complete").tier, Tier::none);
+    EXPECT_THAT(hook(made, "io_uring_complete").lost, HasSubstr("io_uring requests that end"));
+    EXPECT_TRUE(made.degraded());
+}
+
+TEST(UringHooks, ExtraFunctionsAreHadByFentryOrKprobeOrNotAtAll) {
+    EXPECT_EQ(hook(plan(), "io_wq_submit_work").tier, Tier::fentry);
+    const Plan by_kprobe = plan({refuse("*", Tier::fentry)});
+    EXPECT_EQ(hook(by_kprobe, "io_wq_submit_work").tier, Tier::kprobe);
+    EXPECT_THAT(hook(by_kprobe, "io_wq_submit_work").lost, IsEmpty());
+    const Plan neither = plan({}, lacks("io_wq_submit_work"));
+    EXPECT_EQ(hook(neither, "io_wq_submit_work").tier, Tier::none);
+    EXPECT_THAT(hook(neither, "io_wq_submit_work").lost, HasSubstr("worker"));
+    EXPECT_FALSE(neither.requests_by_tracepoint) << "the requests of kernel AIO do not depend on it";
+    EXPECT_EQ(hook(neither, "aio_complete").tier, Tier::fentry);
+}
+
 // ---- a tier that the user wants
 
 TEST(ForcedTier, IsTakenForAllCallsAndRequests) {

@@ -182,7 +182,7 @@ TEST(Counting, OfEverythingElse) {
     statistics.on_finding({});
     const Summary summary = statistics.summary(0, 1);
     EXPECT_EQ(summary.cancels, 3U);
-    EXPECT_THAT(summary.verdicts, ElementsAre(1, 0, 0, 0, 0, 0, 0, 2));
+    EXPECT_THAT(summary.verdicts, ElementsAre(1, 0, 0, 0, 0, 0, 0, 2, 0, 0));
     EXPECT_EQ(summary.events, 1U) << "a call that goes on is counted when it returns";
     EXPECT_EQ(summary.findings, 1U);
     EXPECT_THAT(seen.cancels, SizeIs(3));
@@ -228,7 +228,10 @@ TEST(Selecting, EverythingWithoutAFilter) {
 }
 
 TEST(Selecting, ByOperation) {
-    const SelectionOptions options{.opcodes = {IOCB_CMD_PREAD, IOCB_CMD_POLL}, .outcomes = {}, .min_latency_ns = 0};
+    const SelectionOptions options{.families = {},
+                                   .operations = {{Family::aio, IOCB_CMD_PREAD}, {Family::aio, IOCB_CMD_POLL}},
+                                   .outcomes = {},
+                                   .min_latency_ns = 0};
     EXPECT_EQ(selected(options, finished(IOCB_CMD_PREAD, 1, 1)), 1U);
     EXPECT_EQ(selected(options, finished(IOCB_CMD_POLL, 1, 1)), 1U);
     EXPECT_EQ(selected(options, finished(IOCB_CMD_PWRITE, 1, 1)), 0U);
@@ -239,7 +242,7 @@ TEST(Selecting, ByOperation) {
 
 TEST(Selecting, ByOutcome) {
     const SelectionOptions options{
-        .opcodes = {}, .outcomes = {Outcome::failed, Outcome::in_flight}, .min_latency_ns = 0};
+        .families = {}, .operations = {}, .outcomes = {Outcome::failed, Outcome::in_flight}, .min_latency_ns = 0};
     for (const auto outcome :
          {Outcome::in_flight, Outcome::completed, Outcome::failed, Outcome::cancelled, Outcome::abandoned}) {
         const bool wanted = outcome == Outcome::failed || outcome == Outcome::in_flight;
@@ -248,7 +251,7 @@ TEST(Selecting, ByOutcome) {
 }
 
 TEST(Selecting, ByLatency) {
-    const SelectionOptions options{.opcodes = {}, .outcomes = {}, .min_latency_ns = 100};
+    const SelectionOptions options{.families = {}, .operations = {}, .outcomes = {}, .min_latency_ns = 100};
     EXPECT_EQ(selected(options, finished(IOCB_CMD_PREAD, 100, 1)), 1U);
     EXPECT_EQ(selected(options, finished(IOCB_CMD_PREAD, 99, 1)), 0U);
     auto unknown = finished(IOCB_CMD_PREAD, 100, 1);
@@ -258,7 +261,11 @@ TEST(Selecting, ByLatency) {
 
 TEST(Selecting, OfCancelsByTheirTarget) {
     Recorder seen;
-    Selection selection({.opcodes = {IOCB_CMD_POLL}, .outcomes = {Outcome::failed}, .min_latency_ns = 1000}, seen);
+    Selection selection({.families = {},
+                         .operations = {{Family::aio, IOCB_CMD_POLL}},
+                         .outcomes = {Outcome::failed},
+                         .min_latency_ns = 1000},
+                        seen);
     Cancel attempt;
     selection.on_cancel(attempt);
     attempt.target = finished(IOCB_CMD_PREAD, 1, 1);
@@ -273,6 +280,123 @@ TEST(Selecting, OfCancelsByTheirTarget) {
     EXPECT_THAT(seen.events, SizeIs(1));
     EXPECT_THAT(seen.contexts, SizeIs(1));
     EXPECT_THAT(seen.findings, SizeIs(1));
+}
+
+TEST(Selecting, AnOperationIsThatOfItsFamily) {
+    auto of_a_ring = finished(IOCB_CMD_PREAD, 1, 1);
+    of_a_ring.family = Family::uring;
+    const SelectionOptions aio{
+        .families = {}, .operations = {{Family::aio, IOCB_CMD_PREAD}}, .outcomes = {}, .min_latency_ns = 0};
+    EXPECT_EQ(selected(aio, of_a_ring), 0U);
+    const SelectionOptions both{
+        .families = {}, .operations = {{Family::aio, 5}, {Family::uring, 0}}, .outcomes = {}, .min_latency_ns = 0};
+    EXPECT_EQ(selected(both, of_a_ring), 1U);
+    EXPECT_EQ(selected(both, finished(5, 1, 1)), 1U);
+    EXPECT_EQ(selected(both, finished(0, 1, 1)), 0U);
+}
+
+TEST(Selecting, ByFamily) {
+    Recorder seen;
+    Selection selection({.families = {Family::uring}, .operations = {}, .outcomes = {}, .min_latency_ns = 0}, seen);
+    Request request = finished(0, 1, 1);
+    Cancel cancel;
+    Event event;
+    Context context;
+    for (const auto family : {Family::aio, Family::uring}) {
+        request.family = cancel.family = event.family = context.family = family;
+        selection.on_request(request);
+        selection.on_cancel(cancel);
+        selection.on_event(event);
+        selection.on_context(context);
+    }
+    EXPECT_THAT(seen.requests, SizeIs(1));
+    EXPECT_THAT(seen.cancels, SizeIs(1));
+    EXPECT_THAT(seen.events, SizeIs(1));
+    EXPECT_THAT(seen.contexts, SizeIs(1));
+}
+
+struct Completions final : Recorder {
+    std::size_t count = 0;
+    void on_completion(const Completion& /*completion*/) override { count++; }
+};
+
+TEST(Selecting, CompletionsByTheirRequest) {
+    constexpr std::uint16_t recv = 27;
+    Completion unknown;
+    Completion known;
+    Request request = finished(recv, 1, 1);
+    request.family = Family::uring;
+    known.request = std::make_shared<Request>(request);
+    const auto passed = [&](const SelectionOptions& options) {
+        Completions seen;
+        Selection selection(options, seen);
+        selection.on_completion(unknown);
+        selection.on_completion(known);
+        return seen.count;
+    };
+    SelectionOptions options;
+    EXPECT_EQ(passed(options), 2U);
+    options.operations = {{Family::uring, recv}};
+    EXPECT_EQ(passed(options), 1U);
+    options.operations = {{Family::aio, recv}};
+    EXPECT_EQ(passed(options), 0U);
+    options.operations = {};
+    options.families = {Family::aio};
+    EXPECT_EQ(passed(options), 0U);
+}
+
+TEST(Selecting, ACancelPassesWithAnyOfItsTargets) {
+    Recorder seen;
+    Selection selection(
+        {.families = {}, .operations = {{Family::aio, IOCB_CMD_POLL}}, .outcomes = {}, .min_latency_ns = 0}, seen);
+    Cancel attempt;
+    attempt.target = finished(IOCB_CMD_PREAD, 1, 1);
+    attempt.more_targets = {finished(IOCB_CMD_PREAD, 1, 1), finished(IOCB_CMD_POLL, 1, 1)};
+    selection.on_cancel(attempt);
+    EXPECT_THAT(seen.cancels, SizeIs(1));
+}
+
+// ---- io_uring
+
+TEST(Counting, KeepsFamiliesApartAndSumsTheCqes) {
+    constexpr std::uint16_t recv = 27;
+    constexpr std::uint16_t nop = 0;
+    Completions seen;
+    Statistics statistics(seen);
+    statistics.on_request(finished(IOCB_CMD_PREAD, 1, 512));
+    auto request = finished(nop, 1, 512);
+    request.family = Family::uring;
+    statistics.on_request(request);
+    request.opcode = recv;
+    UringPart part;
+    part.cqe_count = 3;
+    part.cqe_bytes = 1536;
+    request.uring = std::make_shared<UringPart>(part);
+    statistics.on_request(request);
+    statistics.on_completion({});
+    statistics.on_completion({});
+    EXPECT_EQ(seen.count, 2U);
+    const Summary summary = statistics.summary(0, 1);
+    EXPECT_EQ(summary.completions, 2U);
+    ASSERT_THAT(summary.operations, SizeIs(3));
+    for (const OperationStats& stats : summary.operations) {
+        const std::uint64_t bytes = stats.family == Family::aio ? 512 : stats.opcode == recv ? 1536 : 0;
+        EXPECT_EQ(stats.bytes, bytes) << name(stats.family) << " " << *stats.opcode;
+    }
+}
+
+TEST(Counting, ALookAtARingIsKeptAndNotShown) {
+    Recorder seen;
+    Statistics statistics(seen);
+    Context ring;
+    ring.context_id = 7;
+    ring.change = ContextChange::observed;
+    ring.submitted = 3;
+    statistics.on_context(ring);
+    EXPECT_THAT(seen.contexts, IsEmpty());
+    const Summary summary = statistics.summary(0, 1);
+    ASSERT_THAT(summary.contexts, SizeIs(1));
+    EXPECT_EQ(summary.contexts[0].submitted, 3U);
 }
 
 // ---- losses

@@ -17,6 +17,7 @@ enum { RETURN_SLOTS = 1024, SCRATCH_FILES = 16 };
 struct shared {
     atomic_ulong user_data;
     atomic_ulong requests;
+    atomic_ulong cancels;              /* beside those of io_cancel */
     atomic_ulong calls[2][CALL_COUNT]; /* [i386] */
     struct {
         atomic_ulong key; /* 0: free */
@@ -25,8 +26,15 @@ struct shared {
 };
 
 static const char* const call_names[CALL_COUNT] = {
-    [IO_SETUP] = "io_setup",   [IO_DESTROY] = "io_destroy",     [IO_SUBMIT] = "io_submit",
-    [IO_CANCEL] = "io_cancel", [IO_GETEVENTS] = "io_getevents", [IO_PGETEVENTS] = "io_pgetevents",
+    [IO_SETUP] = "io_setup",
+    [IO_DESTROY] = "io_destroy",
+    [IO_SUBMIT] = "io_submit",
+    [IO_CANCEL] = "io_cancel",
+    [IO_GETEVENTS] = "io_getevents",
+    [IO_PGETEVENTS] = "io_pgetevents",
+    [IO_URING_SETUP] = "io_uring_setup",
+    [IO_URING_ENTER] = "io_uring_enter",
+    [IO_URING_REGISTER] = "io_uring_register",
 };
 
 static struct shared* shared;
@@ -62,7 +70,7 @@ void start(int argc, char** argv) {
 }
 
 void finish(void) {
-    unsigned long cancels = 0;
+    unsigned long cancels = shared->cancels;
     for (int i386 = 0; i386 < 2; i386++) {
         for (int call = 0; call < CALL_COUNT; call++) {
             if (shared->calls[i386][call]) {
@@ -156,7 +164,20 @@ void account(enum call call, long ret, bool i386) {
     }
 }
 
+void account_requests(unsigned long requests) {
+    shared->requests += requests;
+}
+
+void account_cancels(unsigned long cancels) {
+    shared->cancels += cancels;
+}
+
+uint64_t unique_user_data(void) {
+    return shared->user_data++;
+}
+
 void account_from_here(unsigned long requests) {
+    shared->cancels = 0;
     memset(shared->calls, 0, sizeof shared->calls);
     memset(shared->returns, 0, sizeof shared->returns);
     shared->requests = requests;
@@ -367,10 +388,15 @@ void expect_context(aio_context_t ctx, unsigned capacity_at_least, unsigned in_f
 
 /* ---- files and time ---- */
 
-int scratch_file(const char* name, int flags, size_t size) {
+const char* scratch_name(const char* name) {
     CHECK(scratch_count < SCRATCH_FILES, "too many scratch files");
     char* path = scratch_paths[scratch_count++];
     snprintf(path, sizeof scratch_paths[0], "%s/%s-%d-%s", scratch_dir, program_invocation_short_name, getpid(), name);
+    return path;
+}
+
+int scratch_file(const char* name, int flags, size_t size) {
+    const char* path = scratch_name(name);
     int fd = (int)OS(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
     static char block[1 << 16];
     memset(block, 'x', sizeof block);

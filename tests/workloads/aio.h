@@ -58,7 +58,18 @@ long os_result(long ret, const char* call);
  * The system calls. They return what the kernel returns: -errno where libc would set errno. Thread-safe, and they go on
  * counting in children after fork().
  */
-enum call { IO_SETUP, IO_DESTROY, IO_SUBMIT, IO_CANCEL, IO_GETEVENTS, IO_PGETEVENTS, CALL_COUNT };
+enum call {
+    IO_SETUP,
+    IO_DESTROY,
+    IO_SUBMIT,
+    IO_CANCEL,
+    IO_GETEVENTS,
+    IO_PGETEVENTS,
+    IO_URING_SETUP,
+    IO_URING_ENTER,
+    IO_URING_REGISTER,
+    CALL_COUNT
+};
 long io_setup(unsigned nr, aio_context_t* ctx);
 long io_destroy(aio_context_t ctx);
 long io_submit(aio_context_t ctx, long nr, struct iocb** iocbpp);
@@ -68,6 +79,11 @@ long io_pgetevents(aio_context_t ctx, long min_nr, long nr, struct io_event* eve
                    const sigset_t* sigmask);
 /* For system calls made by other means. */
 void account(enum call call, long ret, bool i386);
+/* What the return value of a call does not tell: SQEs that the kernel took, and cancels that are no io_cancel. */
+void account_requests(unsigned long requests);
+void account_cancels(unsigned long cancels);
+/* A user_data that nothing else of the program has, also in children. */
+uint64_t unique_user_data(void);
 /* Forgets the calls made so far; `requests` of them are still in flight and stay in the totals. */
 void account_from_here(unsigned long requests);
 
@@ -102,7 +118,9 @@ void cancel(aio_context_t ctx, struct iocb* iocb, int error, const char* verdict
 
 /* Files. */
 int scratch_file(const char* name, int flags, size_t size); /* filled with bytes; removed at the end */
-void* pages(size_t size);                                   /* zeroed, page-aligned */
+/* A name in the scratch folder, of which nothing is there yet; removed at the end if it is a file. */
+const char* scratch_name(const char* name);
+void* pages(size_t size); /* zeroed, page-aligned */
 int ready_eventfd(void);
 void make_ready(int fd);                       /* writes 8 bytes: an eventfd, a pipe */
 void fd_name(int fd, char* name, size_t size); /* as /proc/self/fd has it */

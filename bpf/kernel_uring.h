@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kernel.h for io_uring: the few fields in use, and what differs between kernels. Sources: include/linux/
+ * io_uring_types.h and io_uring/ of Linux 6.1 to 6.18.
+ */
+#ifndef INFLIGHT_BPF_KERNEL_URING_H
+#define INFLIGHT_BPF_KERNEL_URING_H
+
+#include "kernel.h"
+
+/* Of linux/io_uring.h: shared with user space, hence not relocated. */
+struct uring_sqe {
+	__u8 opcode;
+	__u8 flags;
+	__u16 ioprio;
+	__s32 fd;
+	__u64 off;
+	__u64 addr;
+	__u32 len;
+	__u32 op_flags;
+	__u64 user_data;
+	__u16 buf_index;
+	__u16 personality;
+	__u32 splice_fd_in;
+	__u64 addr3;
+	__u64 pad;
+};
+struct uring_cqe {
+	__u64 user_data;
+	__s32 res;
+	__u32 flags;
+	__u64 big[2];
+};
+
+enum {
+	OP_NOP = 0,
+	OP_READV = 1,
+	OP_WRITEV = 2,
+	OP_READ_FIXED = 4,
+	OP_WRITE_FIXED = 5,
+	OP_POLL_ADD = 6,
+	OP_SENDMSG = 9,
+	OP_RECVMSG = 10,
+	OP_TIMEOUT = 11,
+	OP_ACCEPT = 13,
+	OP_LINK_TIMEOUT = 15,
+	OP_CONNECT = 16,
+	OP_OPENAT = 18,
+	OP_CLOSE = 19,
+	OP_STATX = 21,
+	OP_READ = 22,
+	OP_WRITE = 23,
+	OP_SEND = 26,
+	OP_RECV = 27,
+	OP_OPENAT2 = 28,
+	OP_EPOLL_CTL = 29,
+	OP_RENAMEAT = 35,
+	OP_UNLINKAT = 36,
+	OP_MKDIRAT = 37,
+	OP_SYMLINKAT = 38,
+	OP_LINKAT = 39,
+	OP_FSETXATTR = 41,
+	OP_SETXATTR = 42,
+	OP_FGETXATTR = 43,
+	OP_GETXATTR = 44,
+	OP_SEND_ZC = 47,
+	OP_SENDMSG_ZC = 48,
+	OP_READ_MULTISHOT = 49,
+	OP_FUTEX_WAITV = 53,
+	OP_BIND = 56,
+	OP_RECV_ZC = 58,
+	OP_READV_FIXED = 60,
+	OP_WRITEV_FIXED = 61,
+};
+
+#define OP_BIT(op) (1ULL << (op))
+/* Their sqe.fd is no file that they work on. A new opcode that is not listed shows its fd's file. */
+#define OPS_WITHOUT_FILE                                                                                               \
+	(OP_BIT(OP_NOP) | OP_BIT(7) | OP_BIT(11) | OP_BIT(12) | OP_BIT(14) | OP_BIT(15) | OP_BIT(18) | OP_BIT(20) |    \
+	 OP_BIT(21) | OP_BIT(25) | OP_BIT(28) | OP_BIT(31) | OP_BIT(32) | OP_BIT(35) | OP_BIT(36) | OP_BIT(37) |       \
+	 OP_BIT(38) | OP_BIT(39) | OP_BIT(42) | OP_BIT(44) | OP_BIT(45) | OP_BIT(50) | OP_BIT(51) | OP_BIT(52) |       \
+	 OP_BIT(53) | OP_BIT(62))
+/* io_init_req() does not take over their sqe.fd, though they work on it in their own way. */
+#define OPS_WITH_OWN_FD (OP_BIT(OP_CLOSE) | OP_BIT(OP_EPOLL_CTL))
+#define OPS_OF_IO_RW                                                                                                   \
+	(OP_BIT(OP_READV) | OP_BIT(OP_WRITEV) | OP_BIT(OP_READ_FIXED) | OP_BIT(OP_WRITE_FIXED) | OP_BIT(OP_READ) |     \
+	 OP_BIT(OP_WRITE) | OP_BIT(OP_READ_MULTISHOT) | OP_BIT(OP_READV_FIXED) | OP_BIT(OP_WRITEV_FIXED))
+#define OPS_ZERO_COPY (OP_BIT(OP_SEND_ZC) | OP_BIT(OP_SENDMSG_ZC))
+
+#define RING_SETUP_SQPOLL (1u << 1)
+#define RING_SETUP_SQE128 (1u << 10)
+#define RING_SETUP_CQE32 (1u << 11)
+#define RING_SETUP_NO_SQARRAY (1u << 16)
+#define SQE_FIXED_FILE (1u << 0)
+#define SQE_CQE_SKIP (1u << 6)
+#define CQE_F_MORE (1u << 1)
+#define CQE_F_NOTIF (1u << 3)
+#define SQE_IOPRIO_MULTISHOT_ACCEPT (1u << 0)
+#define SQE_IOPRIO_MULTISHOT_RECV (1u << 1)
+#define SQE_LEN_POLL_MULTI (1u << 0)
+#define SQE_TIMEOUT_MULTISHOT (1u << 6)
+#define REGISTER_SYNC_CANCEL 24
+
+#define PERCPU_REF_DEAD 2 /* __PERCPU_REF_DEAD, include/linux/percpu-refcount.h */
+#define TASK_EXITING 0x00000004
+#define SIGNAL_GROUP_EXIT 0x00000004
+#define TASK_IO_WORKER 0x00000010 /* io-wq workers and SQ threads */
+#define TASK_KTHREAD 0x00200000
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define FILE_POINTER_MASK (~7ULL) /* the low bits of a fixed file's pointer are flags */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct percpu_ref {
+	unsigned long percpu_count_ptr;
+};
+struct io_uring {
+	__u32 head, tail;
+};
+struct io_rings {
+	struct io_uring sq, cq;
+	__u32 sq_dropped;
+	atomic_t sq_flags;
+	__u32 cq_overflow;
+};
+struct io_wq_work_node {
+	struct io_wq_work_node *next;
+};
+struct io_wq_work_list {
+	struct io_wq_work_node *first;
+};
+struct io_submit_link {
+	struct io_kiocb *head;
+};
+struct io_submit_state {
+	struct io_wq_work_node free_list;
+	struct io_submit_link link;
+	__u16 submit_nr;
+};
+struct io_sq_data {
+	struct task_struct *thread;
+};
+struct io_fixed_file {
+	unsigned long file_ptr;
+};
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+struct io_rsrc_data {
+	unsigned int nr;
+	struct io_rsrc_node **nodes;
+};
+/* Since 6.13 a table of nodes; before, one of tagged pointers (kernel commit 7029acd8a950) */
+struct io_file_table {
+	struct io_rsrc_data data;
+};
+struct io_file_table___pointers {
+	struct io_fixed_file *files;
+};
+struct io_ring_ctx {
+	unsigned int flags;
+	struct io_rings *rings;
+	struct percpu_ref refs;
+	__u32 *sq_array;
+	void *sq_sqes;
+	unsigned int cached_sq_head, sq_entries, cached_cq_tail, cq_entries;
+	struct io_file_table file_table;
+	struct io_rsrc_data buf_table;
+	struct io_submit_state submit_state;
+	struct io_sq_data *sq_data;
+	struct mm_struct *mm_account;
+	struct list_head tctx_list;
+};
+struct io_ring_ctx___counted {
+	unsigned int nr_user_files, nr_user_bufs;
+	struct io_wq_work_list locked_free_list;
+	struct io_file_table___pointers file_table;
+};
+struct io_wq_work {
+	struct io_wq_work_node list;
+};
+struct io_cqe {
+	__u64 user_data;
+	__s32 res;
+	int fd;
+};
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	unsigned int flags;
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+	struct io_wq_work_node comp_list;
+	void *async_data;
+	struct io_kiocb *link;
+	struct io_wq_work work;
+};
+
+/* What an operation keeps in io_kiocb.cmd. */
+struct io_rw {
+	struct kiocb kiocb;
+	__u64 addr;
+	__u32 len;
+};
+struct filename {
+	const char *name;
+};
+struct open_how {
+	__u64 flags, mode, resolve;
+};
+struct io_open {
+	struct filename *filename;
+	struct open_how how;
+};
+struct io_statx {
+	struct filename *filename;
+};
+struct io_unlink {
+	struct filename *filename;
+};
+struct io_mkdir {
+	struct filename *filename;
+};
+struct io_rename {
+	struct filename *oldpath, *newpath;
+};
+struct io_link {
+	struct filename *oldpath, *newpath;
+};
+struct xattr_name {
+	char name[256];
+};
+struct xattr_ctx {
+	struct xattr_name *kname;
+};
+/* Named so since 6.14 (kernel commit 5a6f52d20ce3) */
+struct kernel_xattr_ctx {
+	struct xattr_name *kname;
+};
+struct io_xattr {
+	struct xattr_ctx ctx;
+	struct filename *filename;
+};
+struct io_xattr___kernel_ctx {
+	struct kernel_xattr_ctx ctx;
+	struct filename *filename;
+};
+struct io_connect {
+	int addr_len;
+};
+struct io_bind {
+	int addr_len;
+};
+/* Gone since 6.10: there the address is copied when the SQE is read, before only when the request is punted. */
+struct io_async_connect {
+	char address;
+};
+struct __kernel_sockaddr_storage {
+	__u16 ss_family;
+};
+struct io_async_msghdr {
+	struct __kernel_sockaddr_storage addr;
+};
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+struct io_timeout_data {
+	struct timespec64 ts;
+};
+
+struct in6_addr {
+	__u32 words[4];
+};
+struct sock_common {
+	__be32 skc_daddr;
+	__be16 skc_dport;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+};
+struct sock {
+	struct sock_common __sk_common;
+};
+struct socket {
+	struct sock *sk;
+};
+
+/* io-wq: one table of workers per task, in 6.1 one per node (kernel commit dfd63baf892c moved it in 6.4) */
+struct io_wq_acct {
+	unsigned int nr_workers, max_workers;
+};
+struct io_wq {
+	struct io_wq_acct acct[2]; /* bound, unbound */
+};
+struct io_wqe_acct {
+	unsigned int nr_workers, max_workers;
+};
+struct io_wqe {
+	struct io_wqe_acct acct[2];
+};
+struct io_wq___nodes {
+	struct io_wqe *wqes[0];
+};
+struct io_uring_task {
+	struct io_wq *io_wq;
+	struct file *registered_rings[16];
+};
+struct io_tctx_node {
+	struct list_head ctx_node;
+	struct task_struct *task;
+};
+struct signal_struct___group {
+	unsigned int flags;
+};
+struct task_struct___uring {
+	unsigned int flags;
+	struct signal_struct___group *signal;
+	struct io_uring_task *io_uring;
+};
+struct file___private {
+	void *private_data;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+/* The file of a registered slot, NULL when it is empty. */
+static __always_inline struct file *fixed_file(struct io_ring_ctx *ctx, __u32 slot)
+{
+	unsigned long pointer = 0;
+
+	if (bpf_core_type_exists(struct io_fixed_file)) {
+		struct io_ring_ctx___counted *old = (void *)ctx;
+		struct io_fixed_file *files = BPF_CORE_READ(old, file_table.files);
+
+		if (files && slot < BPF_CORE_READ(old, nr_user_files))
+			bpf_probe_read_kernel(&pointer, sizeof(pointer), (void *)files + slot * sizeof(pointer));
+	} else {
+		struct io_rsrc_node **nodes = BPF_CORE_READ(ctx, file_table.data.nodes), *node = NULL;
+
+		if (nodes && slot < BPF_CORE_READ(ctx, file_table.data.nr))
+			bpf_probe_read_kernel(&node, sizeof(node), nodes + slot);
+		if (node)
+			pointer = BPF_CORE_READ(node, file_ptr);
+	}
+	return (struct file *)(pointer & FILE_POINTER_MASK);
+}
+
+static __always_inline __u32 registered_files(struct io_ring_ctx *ctx)
+{
+	if (bpf_core_field_exists(((struct io_ring_ctx___counted *)0)->nr_user_files))
+		return BPF_CORE_READ((struct io_ring_ctx___counted *)ctx, nr_user_files);
+	return BPF_CORE_READ(ctx, file_table.data.nr);
+}
+
+static __always_inline __u32 registered_buffers(struct io_ring_ctx *ctx)
+{
+	if (bpf_core_field_exists(((struct io_ring_ctx___counted *)0)->nr_user_bufs))
+		return BPF_CORE_READ((struct io_ring_ctx___counted *)ctx, nr_user_bufs);
+	return BPF_CORE_READ(ctx, buf_table.nr);
+}
+
+/* The fields of a CQE that io_uring_complete shows: in 6.1 and 6.12 as arguments, later behind a pointer. */
+static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer)
+{
+	if (by_pointer) {
+		bpf_probe_read_kernel(out, sizeof(*out), (void *)args[2]);
+		return;
+	}
+	out->user_data = args[2];
+	out->res = args[3];
+	out->flags = args[4];
+	out->big[0] = args[5];
+	out->big[1] = args[6];
+}
+
+struct worker_count {
+	__u32 now, limit;
+};
+
+/* Of one table of workers, `class` 0 bound, 1 unbound. False: the task has none. */
+static __always_inline bool read_workers(struct io_uring_task *tctx, __u32 class, struct worker_count *out)
+{
+	struct io_wq *wq = BPF_CORE_READ(tctx, io_wq);
+
+	if (!wq)
+		return false;
+	if (bpf_core_type_exists(struct io_wqe)) {
+		struct io_wqe *node = NULL;
+		void *acct;
+
+		/* Of the first node; machines with several have more, which are not counted. */
+		bpf_core_read(&node, sizeof(node), &((struct io_wq___nodes *)wq)->wqes[0]);
+		if (!node)
+			return false;
+		acct = (void *)node + bpf_core_field_offset(struct io_wqe, acct) +
+		       class * bpf_core_type_size(struct io_wqe_acct);
+		out->now = BPF_CORE_READ((struct io_wqe_acct *)acct, nr_workers);
+		out->limit = BPF_CORE_READ((struct io_wqe_acct *)acct, max_workers);
+	} else {
+		void *acct = (void *)wq + bpf_core_field_offset(struct io_wq, acct) +
+			     class * bpf_core_type_size(struct io_wq_acct);
+
+		out->now = BPF_CORE_READ((struct io_wq_acct *)acct, nr_workers);
+		out->limit = BPF_CORE_READ((struct io_wq_acct *)acct, max_workers);
+	}
+	return true;
+}
+
+#endif

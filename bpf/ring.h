@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Rings: from a descriptor to struct io_ring_ctx, and our own entry for it. */
+#ifndef INFLIGHT_BPF_RING_H
+#define INFLIGHT_BPF_RING_H
+
+#include "names.h"
+#include "kernel_uring.h"
+
+/* Those whose owner the filter does not let through are kept too: another task that is let through may use them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192); /* a survey walks all of it, full or not */
+	__type(key, __u64);	   /* struct io_ring_ctx * */
+	__type(value, struct ifl_ring_entry);
+} uring_rings __weak SEC(".maps");
+
+/* ring_entry is large: a zeroed one to start from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ifl_ring_entry);
+} blank_ring __weak SEC(".maps");
+
+static __always_inline struct ifl_ring_entry *ring_of(struct io_ring_ctx *ctx)
+{
+	__u64 key = (__u64)ctx;
+
+	return bpf_map_lookup_elem(&uring_rings, &key);
+}
+
+static __always_inline bool is_dying(struct io_ring_ctx *ctx)
+{
+	return BPF_CORE_READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
+}
+
+static __always_inline __u32 own_task_flags(void)
+{
+	struct task_struct___uring *task = (void *)bpf_get_current_task_btf();
+
+	return task->flags;
+}
+
+/* The whole process ends, of which the current task is a part: a SQ thread cancels before it is itself exiting. */
+static __always_inline bool own_process_exits(void)
+{
+	struct task_struct___uring *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+}
+
+/* As the ring stands now. */
+static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
+{
+	struct io_rings *rings = BPF_CORE_READ(ctx, rings);
+
+	record->sq_head = BPF_CORE_READ(ctx, cached_sq_head);
+	record->sq_tail = BPF_CORE_READ(rings, sq.tail);
+	record->cq_head = BPF_CORE_READ(rings, cq.head);
+	record->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
+	record->sq_dropped = BPF_CORE_READ(rings, sq_dropped);
+	record->cq_overflow = BPF_CORE_READ(rings, cq_overflow);
+	record->sq_flags = BPF_CORE_READ(rings, sq_flags.counter);
+	record->files = registered_files(ctx);
+	record->buffers = registered_buffers(ctx);
+	record->sq_thread = 0;
+	if (record->setup_flags & RING_SETUP_SQPOLL)
+		record->sq_thread = BPF_CORE_READ(ctx, sq_data, thread, pid);
+	record->flags |= IFL_RING_COUNTED;
+}
+
+struct worker_walk {
+	struct ifl_ring *record;
+	struct list_head *head, *at;
+};
+
+static long add_workers(__u32 index, struct worker_walk *walk)
+{
+	struct list_head *at = walk->at;
+	struct task_struct___uring *task;
+	struct io_uring_task *tctx;
+	struct io_tctx_node *node;
+	struct worker_count count = {};
+
+	if (!at || at == walk->head)
+		return 1;
+	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
+	walk->at = BPF_CORE_READ(at, next);
+	task = (void *)BPF_CORE_READ(node, task);
+	tctx = BPF_CORE_READ(task, io_uring);
+	if (!tctx)
+		return 0;
+	if (read_workers(tctx, 0, &count)) {
+		walk->record->workers_bound += count.now;
+		walk->record->workers_bound_limit = count.limit;
+	}
+	if (read_workers(tctx, 1, &count)) {
+		walk->record->workers_unbound += count.now;
+		walk->record->workers_unbound_limit = count.limit;
+	}
+	return 0;
+}
+
+#define MAX_RING_TASKS 64
+
+static __always_inline void count_workers(struct ifl_ring *record, struct io_ring_ctx *ctx)
+{
+	struct worker_walk walk = {.record = record};
+
+	record->workers_bound = 0;
+	record->workers_unbound = 0;
+	walk.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
+	walk.at = BPF_CORE_READ(ctx, tctx_list.next);
+	bpf_loop(MAX_RING_TASKS, add_workers, &walk, 0);
+}
+
+static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 state, __u64 time_ns)
+{
+	struct ifl_ring *record = reserve(IFL_RING, sizeof(*record), IFL_TIER_TRACEPOINT, time_ns);
+
+	if (!record)
+		return;
+	__builtin_memcpy(&record->ring, &entry->ring.ring, sizeof(*record) - sizeof(record->header));
+	record->state = state;
+	submit(record);
+}
+
+/* `owner` is the task that made the ring, or the best that is known. */
+static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
+						       __u8 state, __u64 time_ns)
+{
+	struct ifl_ring_entry *entry, *empty;
+	__u64 key = (__u64)ctx;
+	__u32 zero = 0;
+
+	entry = ring_of(ctx);
+	if (entry && !entry->closed) {
+		/* The memory of a ring whose end was not noticed yet is another's now. */
+		if (entry->wanted)
+			write_ring(entry, IFL_CONTEXT_DESTROYED, time_ns);
+	}
+	empty = bpf_map_lookup_elem(&blank_ring, &zero);
+	if (!empty || bpf_map_update_elem(&uring_rings, &key, empty, BPF_ANY)) {
+		COUNT(contexts_untracked);
+		return NULL;
+	}
+	entry = ring_of(ctx);
+	if (!entry)
+		return NULL;
+	entry->ring.ring = key;
+	entry->ring.context_id = next_id();
+	entry->ring.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
+	entry->ring.cgroup_id = cgroup_id_of(owner);
+	entry->ring.setup_flags = BPF_CORE_READ(ctx, flags);
+	entry->ring.sq_entries = BPF_CORE_READ(ctx, sq_entries);
+	entry->ring.cq_entries = BPF_CORE_READ(ctx, cq_entries);
+	entry->ring.fd = fd;
+	entry->ring.pid = BPF_CORE_READ(owner, tgid);
+	entry->ring.tid = BPF_CORE_READ(owner, pid);
+	entry->ring.uid = BPF_CORE_READ(owner, cred, uid.val);
+	BPF_CORE_READ_INTO(&entry->ring.comm, owner, group_leader, comm);
+	entry->mm_account = (__u64)BPF_CORE_READ(ctx, mm_account);
+	entry->wanted = wanted(owner);
+	count_ring(&entry->ring, ctx);
+	if (entry->wanted) {
+		note_cgroup(owner, entry->ring.cgroup_id, time_ns);
+		write_ring(entry, state, time_ns);
+	}
+	return entry;
+}
+
+/* The ring of a hook that has just one; unknown ones existed before the hooks. */
+static __always_inline struct ifl_ring_entry *ring_in_use(struct io_ring_ctx *ctx, __u64 time_ns)
+{
+	struct ifl_ring_entry *entry = ring_of(ctx);
+
+	if (entry)
+		return entry;
+	entry = new_ring(ctx, current_task(), -1, IFL_CONTEXT_FOUND, time_ns);
+	if (entry)
+		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
+	return entry;
+}
+
+/* An open file is a ring's by its name: the address of its operations is not in every kernel's symbol table. */
+static __always_inline struct io_ring_ctx *ring_of_file(struct file *file)
+{
+	static const char ring_name[] = "[io_uring]";
+	char name[sizeof(ring_name)] = {};
+
+	if (!file || BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
+		return NULL;
+	bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	for (__u32 i = 0; i < sizeof(ring_name); i++) {
+		if (name[i] != ring_name[i])
+			return NULL;
+	}
+	return BPF_CORE_READ((struct file___private *)file, private_data);
+}
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The life of an io_uring request: an entry of `uring_requests` from its submission to its end, then a record. Hooks
+ * stand at io_uring's own tracepoints, in every tier.
+ */
+#ifndef INFLIGHT_BPF_URING_H
+#define INFLIGHT_BPF_URING_H
+
+#include "detail.h"
+#include "ring.h"
+
+/* Made in full at load: memory that is asked for later may not be there in the middle of a burst. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072); /* 70 MB */
+	__type(key, __u64);	     /* struct io_kiocb * */
+	__type(value, struct ifl_uring_entry);
+} uring_requests __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ifl_uring_entry);
+} blank_uring __weak SEC(".maps");
+
+/* The files of this CPU's last submissions. Only the submission's hook uses it, and that does not interrupt itself. */
+#define CACHED_FILES 16
+struct cached_file {
+	__u64 file, dentry, inode, file_id;
+};
+struct file_cache {
+	struct cached_file files[CACHED_FILES];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct file_cache);
+} file_caches __weak SEC(".maps");
+
+static __always_inline struct ifl_uring_entry *entry_of(void *req)
+{
+	__u64 key = (__u64)req;
+
+	return bpf_map_lookup_elem(&uring_requests, &key);
+}
+
+static __always_inline struct ifl_uring_entry *open_entry_of(void *req)
+{
+	struct ifl_uring_entry *entry = req ? entry_of(req) : NULL;
+
+	return entry && entry->open == IFL_UENTRY_OPEN ? entry : NULL;
+}
+
+static __always_inline struct ifl_uring_entry *make_entry(void *req)
+{
+	struct ifl_uring_entry *entry = entry_of(req), *empty;
+	__u64 key = (__u64)req;
+	__u32 zero = 0;
+
+	if (entry)
+		return entry;
+	empty = bpf_map_lookup_elem(&blank_uring, &zero);
+	if (empty && bpf_map_update_elem(&uring_requests, &key, empty, BPF_NOEXIST))
+		COUNT(requests_untracked);
+	return entry_of(req);
+}
+
+static __always_inline void write_uring_request(const struct ifl_uring_request *request, __u8 state, __u64 time_ns)
+{
+	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, time_ns);
+
+	if (!record)
+		return;
+	__builtin_memcpy(&record->request_id, &request->request_id, sizeof(*record) - sizeof(record->header));
+	record->state = state;
+	submit(record);
+}
+
+static __always_inline void account_ring_end(struct ifl_ring_entry *ring)
+{
+	if (ring->ring.in_flight)
+		__sync_fetch_and_add(&ring->ring.in_flight, -1);
+	__sync_fetch_and_add(&ring->ring.completed, 1);
+}
+
+static __always_inline void account_unseen_end(const struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
+{
+	if (!ring || ring->ring.context_id != entry->request.context_id)
+		return;
+	if (ring->unseen_ends)
+		__sync_fetch_and_add(&ring->unseen_ends, -1);
+	else
+		account_ring_end(ring);
+}
+
+/* Its memory is free or another request's: it has ended and no event said how. */
+static __always_inline void end_unseen(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring, __u64 now)
+{
+	entry->request.complete_ns = now;
+	entry->request.flags |= IFL_UREQ_END_UNSEEN;
+	write_uring_request(&entry->request, IFL_UREQ_ENDED, now);
+	account_unseen_end(entry, ring);
+}
+
+/*
+ * The same for a survey, which has no right to the entry: another CPU may give the memory to a new request meanwhile.
+ * `seen` is the entry's state as it was judged.
+ */
+static __always_inline void end_unseen_if_still(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring, __u64 seen,
+						__u64 now)
+{
+	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, now);
+
+	if (!record)
+		return;
+	__builtin_memcpy(&record->request_id, &entry->request.request_id, sizeof(*record) - sizeof(record->header));
+	record->complete_ns = now;
+	record->flags |= IFL_UREQ_END_UNSEEN;
+	record->state = IFL_UREQ_ENDED;
+	if (__sync_val_compare_and_swap((__u64 *)&entry->open, seen, seen & ~0xffffffffULL) != seen) {
+		take_back(record, IFL_URING_REQUEST);
+		return;
+	}
+	submit(record);
+	account_unseen_end(entry, ring);
+}
+
+static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
+{
+	__u64 dentry, inode;
+	struct cached_file *cached;
+	struct file_cache *cache;
+	__u32 zero = 0, slot;
+
+	if (!file)
+		return 0;
+	cache = bpf_map_lookup_elem(&file_caches, &zero);
+	if (!cache)
+		return 0;
+	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	inode = (__u64)BPF_CORE_READ(file, f_inode);
+	slot = ((__u64)file >> 8 ^ (__u64)file >> 12) & (CACHED_FILES - 1);
+	cached = &cache->files[slot];
+	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode && cached->file_id)
+		return cached->file_id;
+	cached->file_id = 0;
+	cached->file = (__u64)file;
+	cached->dentry = dentry;
+	cached->inode = inode;
+	cached->file_id = file_id_of(file, now);
+	return cached->file_id;
+}
+
+/* The next four are for programs whose arguments have types (tp_btf): they read through pointers without a helper. */
+
+/* The SQE that was taken last, as it stands in the ring. */
+static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *ctx, __u32 setup_flags)
+{
+	__u32 index = (ctx->cached_sq_head - 1) & (ctx->sq_entries - 1);
+
+	if (!(setup_flags & RING_SETUP_NO_SQARRAY)) {
+		if (bpf_probe_read_kernel(&index, sizeof(index), ctx->sq_array + index))
+			return false;
+	}
+	if (setup_flags & RING_SETUP_SQE128)
+		index <<= 1;
+	return !bpf_probe_read_kernel(out, sizeof(*out), (void *)((__u64)ctx->sq_sqes + index * sizeof(*out)));
+}
+
+/* Has several CQEs, so that the model wants to know of it before it ends. */
+static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
+{
+	switch (sqe->opcode) {
+	case OP_ACCEPT: return sqe->ioprio & SQE_IOPRIO_MULTISHOT_ACCEPT;
+	case OP_RECV:
+	case OP_RECVMSG: return sqe->ioprio & SQE_IOPRIO_MULTISHOT_RECV;
+	case OP_POLL_ADD: return sqe->len & SQE_LEN_POLL_MULTI;
+	case OP_TIMEOUT: return sqe->op_flags & SQE_TIMEOUT_MULTISHOT;
+	case OP_SEND_ZC:
+	case OP_SENDMSG_ZC:
+	case OP_READ_MULTISHOT:
+	case OP_RECV_ZC: return true;
+	}
+	return false;
+}
+
+static __always_inline void take_submitter(struct ifl_uring_request *request, struct ifl_ring_entry *ring)
+{
+	if (ring->ring.setup_flags & RING_SETUP_SQPOLL) {
+		request->flags |= IFL_UREQ_SQPOLL;
+		request->sq_thread = (__u32)bpf_get_current_pid_tgid();
+		request->pid = ring->ring.pid;
+		request->uid = ring->ring.uid;
+		request->cgroup_id = ring->ring.cgroup_id;
+		__builtin_memcpy(request->comm, ring->ring.comm, sizeof(request->comm));
+	} else {
+		__u64 id = bpf_get_current_pid_tgid();
+
+		request->pid = id >> 32;
+		request->tid = (__u32)id;
+		request->uid = (__u32)bpf_get_current_uid_gid();
+		request->cgroup_id = bpf_get_current_cgroup_id();
+		bpf_get_current_comm(request->comm, sizeof(request->comm));
+	}
+}
+
+/* The kernel's own copy of what a read or write works on. */
+static __always_inline void take_rw(struct ifl_uring_request *request, struct io_kiocb *req)
+{
+	struct io_rw *rw = (void *)req;
+
+	/* A union of plain bytes to the verifier: read with a helper. */
+	request->k_offset = BPF_CORE_READ(rw, kiocb.ki_pos);
+	request->k_address = BPF_CORE_READ(rw, addr);
+	request->k_length = BPF_CORE_READ(rw, len);
+	request->flags |= IFL_UREQ_KERNEL_RW;
+}
+
+static __always_inline bool works_on_no_file(__u8 opcode)
+{
+	return opcode < 64 && OPS_WITHOUT_FILE & OP_BIT(opcode & 63);
+}
+
+static __always_inline bool has_fd_in_sqe_only(__u8 opcode)
+{
+	return opcode < 64 && (OPS_WITHOUT_FILE | OPS_WITH_OWN_FD) & OP_BIT(opcode & 63);
+}
+
+/* file_of_fd() of the current task. */
+static __always_inline struct file *own_file(__u32 fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = NULL;
+	struct fdtable *table;
+
+	table = task->files->fdt;
+	if (fd < table->max_fds)
+		bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+	return file;
+}
+
+static __always_inline void take_file(struct ifl_uring_entry *entry, struct io_ring_ctx *ctx, __u64 now)
+{
+	struct ifl_uring_request *request = &entry->request;
+	struct file *file;
+
+	entry->file = 0;
+	if (works_on_no_file(request->opcode) || request->fd < 0)
+		return;
+	/* A close of a registered slot has no descriptor. */
+	if (request->opcode == OP_CLOSE && ((struct uring_sqe *)request->sqe)->splice_fd_in)
+		return;
+	if (request->flags & IFL_UREQ_FIXED_FILE)
+		file = fixed_file(ctx, request->fd);
+	else
+		file = own_file(request->fd);
+	entry->file = (__u64)file;
+	request->file_id = cached_file_id(file, now);
+}
+
+static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
+				       struct io_ring_ctx *ctx, struct io_kiocb *req, __u64 now)
+{
+	struct ifl_uring_request *request = &entry->request;
+	__u32 sqe_flags = req->flags;
+
+	__builtin_memset(request, 0, __builtin_offsetof(struct ifl_uring_request, sqe));
+	request->request_id = next_id();
+	request->req = (__u64)req;
+	request->ring = (__u64)ctx;
+	request->context_id = ring->ring.context_id;
+	request->user_data = req->cqe.user_data;
+	request->fd = req->cqe.fd;
+	request->opcode = req->opcode;
+	request->sqe_flags = sqe_flags;
+	request->submit_ns = now;
+	request->batch = ctx->submit_state.submit_nr;
+	if (sqe_flags & SQE_FIXED_FILE)
+		request->flags |= IFL_UREQ_FIXED_FILE;
+	if (sqe_flags & SQE_CQE_SKIP)
+		ring->skipping = 1;
+	take_submitter(request, ring);
+}
+
+static __always_inline void account_ring_submission(struct ifl_ring_entry *ring)
+{
+	__u32 in_flight = __sync_fetch_and_add(&ring->ring.in_flight, 1) + 1;
+
+	__sync_fetch_and_add(&ring->ring.submitted, 1);
+	if (in_flight > ring->ring.in_flight_max)
+		ring->ring.in_flight_max = in_flight;
+}
+
+/* Where functions of the kernel can be hooked: a worker of io-wq takes the request that `work` is part of. */
+static __always_inline void note_worker(void *work)
+{
+	struct ifl_uring_entry *entry = open_entry_of(work - bpf_core_field_offset(struct io_kiocb, work));
+
+	if (!entry)
+		return;
+	entry->request.worker_tid = (__u32)bpf_get_current_pid_tgid();
+	if (!entry->request.worker_ns)
+		entry->request.worker_ns = bpf_ktime_get_ns();
+}
+
+/* The same: nobody has the ring open or mapped any more. */
+static __always_inline void note_ring_closed(struct io_ring_ctx *ctx)
+{
+	struct ifl_ring_entry *ring = ring_of(ctx);
+
+	if (!ring || ring->closed)
+		return;
+	ring->closed = 1;
+	ring->ring.flags |= IFL_RING_DYING;
+	count_ring(&ring->ring, ctx);
+	if (ring->wanted)
+		write_ring(ring, IFL_CONTEXT_DESTROYED, bpf_ktime_get_ns());
+}
+
+/* An entry for `req`, which begins now; NULL if nobody wants to see it. */
+static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kiocb *req, struct ifl_ring_entry *ring,
+								   __u64 now)
+{
+	bool by_thread = ring->ring.setup_flags & RING_SETUP_SQPOLL;
+	bool let_through = by_thread ? ring->wanted : wanted(current_task());
+	struct ifl_uring_entry *entry;
+
+	if (!let_through && !ring->wanted)
+		return NULL;
+	entry = make_entry(req);
+	if (!entry)
+		return NULL;
+	if (entry->open == IFL_UENTRY_OPEN)
+		end_unseen(entry, ring, now);
+	entry->on_free_list = 0;
+	entry->generation++;
+	entry->open = let_through ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED;
+	if (!let_through)
+		return NULL;
+	if (!ring->wanted) {
+		ring->wanted = 1;
+		write_ring(ring, IFL_CONTEXT_FOUND, now);
+	}
+	return entry;
+}
+
+#endif

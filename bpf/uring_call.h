@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The system calls of io_uring: which ring, and what the arguments point at. */
+#ifndef INFLIGHT_BPF_URING_CALL_H
+#define INFLIGHT_BPF_URING_CALL_H
+
+#include "detail.h"
+#include "ring.h"
+
+#define ENTER_GETEVENTS (1u << 0)
+#define ENTER_EXT_ARG (1u << 3)
+#define ENTER_REGISTERED_RING (1u << 4)
+#define REGISTER_USE_REGISTERED_RING (1u << 31)
+#define URING_PARAMS_BYTES 120
+#define REGISTERED_RINGS 16 /* IO_RINGFD_REG_MAX */
+
+static __always_inline bool is_uring_call(__u8 syscall)
+{
+	return syscall >= IFL_IO_URING_SETUP && syscall <= IFL_IO_URING_REGISTER;
+}
+
+/* Registering is rare and always told. An io_uring_enter only if asked for, or if it may block in its submissions. */
+static __always_inline bool uring_call_wanted(__u8 syscall, const __u64 args[6])
+{
+	if (syscall != IFL_IO_URING_ENTER)
+		return syscall == IFL_IO_URING_REGISTER || config.calls_wanted & (1u << syscall);
+	if (config.calls_wanted & (1u << IFL_IO_URING_ENTER))
+		return true;
+	return (__u32)args[1] && !(__u32)args[2];
+}
+
+static __always_inline struct file *registered_ring(struct task_struct *task, __u32 index)
+{
+	struct io_uring_task *tctx = BPF_CORE_READ((struct task_struct___uring *)task, io_uring);
+	struct file *file = NULL;
+
+	if (tctx && index < REGISTERED_RINGS)
+		bpf_core_read(&file, sizeof(file), &tctx->registered_rings[index]);
+	return file;
+}
+
+static __always_inline bool by_index(const struct ifl_call *call)
+{
+	if (call->syscall == IFL_IO_URING_ENTER)
+		return call->args[3] & ENTER_REGISTERED_RING;
+	return call->args[1] & REGISTER_USE_REGISTERED_RING;
+}
+
+/* How many bytes at `arg` belong to the operation: include/uapi/linux/io_uring.h, io_uring/register.c */
+static __always_inline __u32 register_bytes(__u32 op, __u32 count)
+{
+	if (count > 256)
+		count = 256;
+	switch (op) {
+	case 0:	 /* BUFFERS, struct iovec[] */
+	case 11: /* RESTRICTIONS */
+	case 20: /* RING_FDS */
+	case 21: /* UNREGISTER_RING_FDS */ return count * 16;
+	case 2: /* FILES, int[] */ return count * 4;
+	case 4: /* EVENTFD */
+	case 7: /* EVENTFD_ASYNC */ return 4;
+	case 6:	 /* FILES_UPDATE */
+	case 25: /* FILE_ALLOC_RANGE */
+	case 27: /* NAPI */
+	case 28: /* UNREGISTER_NAPI */
+	case 29: /* CLOCK */ return 16;
+	case 8: /* PROBE */ return 16 + count * 8;
+	case 13: /* FILES2 */
+	case 14: /* FILES_UPDATE2 */
+	case 15: /* BUFFERS2 */
+	case 16: /* BUFFERS_UPDATE */
+	case 30: /* CLONE_BUFFERS */ return 32;
+	case 17: /* IOWQ_AFF */ return count;
+	case 19: /* IOWQ_MAX_WORKERS */ return 8;
+	case 22: /* PBUF_RING */
+	case 23: /* UNREGISTER_PBUF_RING */
+	case 26: /* PBUF_STATUS */ return 40;
+	case 24: /* SYNC_CANCEL */
+	case 31: /* SEND_MSG_RING */ return 64;
+	case 33: /* RESIZE_RINGS */ return URING_PARAMS_BYTES;
+	case 34: /* MEM_REGION */ return 32;
+	}
+	return 0;
+}
+
+static __always_inline void add_call_detail(struct ifl_call *call, __u8 kind, __u64 address, __u32 count, __u32 total,
+					    __u64 now)
+{
+	struct detail detail = {.owner_id = call->call_id,
+				.address = address,
+				.time_ns = now,
+				.total = total,
+				.kind = kind,
+				.tier = call->header.tier};
+
+	if (!address || !count)
+		return;
+	call->records++;
+	if (!write_bytes(&detail, count))
+		call->records_lost++;
+}
+
+/* Its argument is read before the kernel acts on it, but for those that the kernel fills in. */
+static __always_inline void add_register_argument(struct ifl_call *call, __u64 now)
+{
+	__u32 op = (__u32)call->args[1] & ~REGISTER_USE_REGISTERED_RING;
+	__u32 count = register_bytes(op, call->args[3]);
+
+	if (op == REGISTER_SYNC_CANCEL)
+		add_call_detail(call, IFL_DETAIL_SYNC_CANCEL, call->args[2], count, count, now);
+	else
+		add_call_detail(call, IFL_DETAIL_REGISTER, call->args[2], count, count, now);
+}
+
+static __always_inline bool is_filled_in(__u64 op)
+{
+	op &= ~(__u64)REGISTER_USE_REGISTERED_RING;
+	return op == 8 || op == 19 || op == 20 || op == 26 || op == 28;
+}
+
+static __always_inline void note_ring(struct ifl_call *call, struct file *file)
+{
+	struct io_ring_ctx *ctx = ring_of_file(file);
+	struct ifl_ring_entry *ring = ctx ? ring_of(ctx) : NULL;
+
+	if (!ctx)
+		return;
+	call->kioctx = (__u64)ctx;
+	if (ring)
+		call->context_id = ring->ring.context_id;
+}
+
+static __always_inline void open_uring_call(struct ifl_call *call, struct task_struct *task, __u64 now)
+{
+	struct file *file;
+
+	call->ctx_id = call->args[0];
+	if (call->syscall == IFL_IO_URING_SETUP)
+		return;
+	file = by_index(call) ? registered_ring(task, call->args[0]) : file_of_fd(task, call->args[0]);
+	note_ring(call, file);
+	if (call->kioctx)
+		call->flags |= IFL_CALL_CTX_AT_ENTRY;
+	if (call->syscall == IFL_IO_URING_REGISTER) {
+		if (!is_filled_in((__u32)call->args[1]))
+			add_register_argument(call, now);
+	} else if (call->args[3] & ENTER_EXT_ARG && config.calls_wanted & (1u << IFL_IO_URING_ENTER)) {
+		add_call_detail(call, IFL_DETAIL_GETEVENTS, call->args[4], 24, 24, now);
+	}
+}
+
+/* The tables of a ring that lives shorter than a survey comes. */
+static __always_inline void note_registered(const struct ifl_call *call)
+{
+	struct io_ring_ctx *ctx = (struct io_ring_ctx *)call->kioctx;
+	struct ifl_ring_entry *ring = ctx ? ring_of(ctx) : NULL;
+
+	if (!ring)
+		return;
+	ring->ring.files = registered_files(ctx);
+	ring->ring.buffers = registered_buffers(ctx);
+}
+
+static __always_inline void close_uring_call(struct ifl_call *call, __s64 ret, __u64 now)
+{
+	if (call->syscall == IFL_IO_URING_REGISTER) {
+		if (is_filled_in((__u32)call->args[1]))
+			add_register_argument(call, now);
+		note_registered(call);
+		return;
+	}
+	add_call_detail(call, IFL_DETAIL_PARAMS, call->args[1], URING_PARAMS_BYTES, URING_PARAMS_BYTES, now);
+	if (ret >= 0) {
+		call->ctx_id = ret;
+		note_ring(call, file_of_fd(current_task(), ret));
+	}
+}
+
+#endif

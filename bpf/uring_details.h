@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the operations that matter to security work on: paths, addresses, times. The kernel's copy where it has one. */
+#ifndef INFLIGHT_BPF_URING_DETAILS_H
+#define INFLIGHT_BPF_URING_DETAILS_H
+
+#include "uring.h"
+
+#define IOVEC_BYTES 16
+#define FUTEX_WAITV_BYTES 24
+#define SOCKADDR_BYTES_MAX 128
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_MAX 46
+
+static __always_inline void note_detail(struct ifl_uring_request *request, bool written)
+{
+	request->details++;
+	if (!written)
+		request->flags |= IFL_UREQ_DETAILS_LOST;
+}
+
+static __always_inline void add_text(struct ifl_uring_request *request, struct detail *detail, __u8 kind,
+				     const void *address)
+{
+	if (!address)
+		return;
+	detail->kind = kind;
+	detail->address = (__u64)address;
+	note_detail(request, write_text(detail));
+}
+
+static __always_inline void add_bytes(struct ifl_uring_request *request, struct detail *detail, __u8 kind,
+				      const void *address, __u32 count)
+{
+	if (!address || !count)
+		return;
+	detail->kind = kind;
+	detail->address = (__u64)address;
+	note_detail(request, write_bytes(detail, count));
+}
+
+static __always_inline struct filename *first_path(struct io_kiocb *req, __u8 opcode)
+{
+	switch (opcode) {
+	case OP_OPENAT:
+	case OP_OPENAT2: return BPF_CORE_READ((struct io_open *)req, filename);
+	case OP_STATX: return BPF_CORE_READ((struct io_statx *)req, filename);
+	case OP_UNLINKAT: return BPF_CORE_READ((struct io_unlink *)req, filename);
+	case OP_MKDIRAT: return BPF_CORE_READ((struct io_mkdir *)req, filename);
+	case OP_RENAMEAT: return BPF_CORE_READ((struct io_rename *)req, oldpath);
+	case OP_SYMLINKAT:
+	case OP_LINKAT: return BPF_CORE_READ((struct io_link *)req, oldpath);
+	case OP_SETXATTR:
+	case OP_GETXATTR: return BPF_CORE_READ((struct io_xattr *)req, filename);
+	}
+	return NULL;
+}
+
+static __always_inline struct filename *second_path(struct io_kiocb *req, __u8 opcode)
+{
+	if (opcode == OP_RENAMEAT)
+		return BPF_CORE_READ((struct io_rename *)req, newpath);
+	if (opcode == OP_SYMLINKAT || opcode == OP_LINKAT)
+		return BPF_CORE_READ((struct io_link *)req, newpath);
+	return NULL;
+}
+
+static __always_inline void add_paths(struct ifl_uring_request *request, struct detail *detail, struct io_kiocb *req)
+{
+	struct filename *path = first_path(req, request->opcode);
+
+	if (path)
+		add_text(request, detail, IFL_DETAIL_PATH, BPF_CORE_READ(path, name));
+	path = second_path(req, request->opcode);
+	if (path)
+		add_text(request, detail, IFL_DETAIL_NEW_PATH, BPF_CORE_READ(path, name));
+}
+
+static __always_inline void add_xattr_name(struct ifl_uring_request *request, struct detail *detail,
+					   struct io_kiocb *req)
+{
+	struct xattr_name *name;
+
+	if (bpf_core_type_exists(struct kernel_xattr_ctx))
+		name = BPF_CORE_READ((struct io_xattr___kernel_ctx *)req, ctx.kname);
+	else
+		name = BPF_CORE_READ((struct io_xattr *)req, ctx.kname);
+	add_text(request, detail, IFL_DETAIL_XATTR_NAME, name);
+}
+
+/*
+ * Where in the request's own memory the address stands: in a struct io_async_msghdr, or (newer, seen in 6.18.44) alone.
+ * No type tells which. Alone it begins with its family; the other begins with a pointer, NULL or a multiple of 8.
+ */
+static __always_inline __u32 copied_address_offset(const void *copy)
+{
+	__u16 family = 0;
+
+	bpf_probe_read_kernel(&family, sizeof(family), copy);
+	return family && family < AF_MAX ? 0 : bpf_core_field_offset(struct io_async_msghdr, addr);
+}
+
+/* The address of connect and bind. */
+static __always_inline void add_address(struct ifl_uring_request *request, struct detail *detail, struct io_kiocb *req,
+					const struct uring_sqe *sqe)
+{
+	void *copy = BPF_CORE_READ(req, async_data);
+	__u32 count = (__u32)sqe->off;
+
+	if (count > SOCKADDR_BYTES_MAX)
+		count = SOCKADDR_BYTES_MAX;
+	detail->kernel = 0;
+	if (copy && !bpf_core_type_exists(struct io_async_connect)) {
+		copy += copied_address_offset(copy);
+		detail->kernel = 1;
+	} else {
+		copy = (void *)sqe->addr;
+	}
+	add_bytes(request, detail, IFL_DETAIL_ADDRESS, copy, count);
+}
+
+/* struct msghdr { void *msg_name; int msg_namelen; ... } */
+static __always_inline void add_message_address(struct ifl_uring_request *request, struct detail *detail,
+						const struct uring_sqe *sqe)
+{
+	struct {
+		__u64 name;
+		__u32 name_bytes;
+	} head = {};
+
+	if (bpf_probe_read_user(&head, 12, (void *)sqe->addr) || !head.name)
+		return;
+	if (head.name_bytes > SOCKADDR_BYTES_MAX)
+		head.name_bytes = SOCKADDR_BYTES_MAX;
+	add_bytes(request, detail, IFL_DETAIL_ADDRESS, (void *)head.name, head.name_bytes);
+}
+
+static __always_inline void add_vector(struct ifl_uring_request *request, struct detail *detail, __u8 kind,
+				       const struct uring_sqe *sqe, __u32 entry_bytes)
+{
+	__u32 most = SMALL_DETAIL / entry_bytes, count = sqe->len < most ? sqe->len : most;
+
+	detail->total = sqe->len;
+	add_bytes(request, detail, kind, (void *)sqe->addr, count * entry_bytes);
+	detail->total = 0;
+}
+
+static __always_inline void add_details(struct ifl_uring_request *request, struct io_kiocb *req,
+					const struct uring_sqe *sqe, __u64 now)
+{
+	struct detail detail = {.owner_id = request->request_id, .time_ns = now, .tier = IFL_TIER_TRACEPOINT};
+	void *timeout;
+
+	switch (request->opcode) {
+	case OP_OPENAT2:
+	case OP_OPENAT:
+	case OP_STATX:
+	case OP_UNLINKAT:
+	case OP_MKDIRAT:
+	case OP_RENAMEAT:
+	case OP_SYMLINKAT:
+	case OP_LINKAT:
+	case OP_SETXATTR:
+	case OP_GETXATTR:
+		detail.kernel = 1;
+		add_paths(request, &detail, req);
+		if (request->opcode == OP_OPENAT2)
+			add_bytes(request, &detail, IFL_DETAIL_OPEN_HOW,
+				  (void *)req + bpf_core_field_offset(struct io_open, how), 24);
+		if (request->opcode != OP_SETXATTR && request->opcode != OP_GETXATTR)
+			return;
+		add_xattr_name(request, &detail, req);
+		return;
+	case OP_FSETXATTR:
+	case OP_FGETXATTR:
+		detail.kernel = 1;
+		add_xattr_name(request, &detail, req);
+		return;
+	case OP_CONNECT:
+	case OP_BIND: add_address(request, &detail, req, sqe); return;
+	case OP_SEND:
+	case OP_SEND_ZC:
+		/* sqe.addr2 and sqe.addr_len: where to, for a socket that is not connected */
+		if (sqe->off)
+			add_bytes(request, &detail, IFL_DETAIL_ADDRESS, (void *)sqe->off,
+				  sqe->splice_fd_in & (SOCKADDR_BYTES_MAX - 1));
+		return;
+	case OP_SENDMSG:
+	case OP_SENDMSG_ZC: add_message_address(request, &detail, sqe); return;
+	case OP_TIMEOUT:
+	case OP_LINK_TIMEOUT:
+		timeout = BPF_CORE_READ(req, async_data);
+		if (!timeout)
+			return;
+		detail.kernel = 1;
+		add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
+			  timeout + bpf_core_field_offset(struct io_timeout_data, ts), 16);
+		return;
+	case OP_FUTEX_WAITV: add_vector(request, &detail, IFL_DETAIL_FUTEXES, sqe, FUTEX_WAITV_BYTES); return;
+	case OP_READV:
+	case OP_WRITEV:
+	case OP_READV_FIXED:
+	case OP_WRITEV_FIXED:
+		if (config.iovecs_wanted)
+			add_vector(request, &detail, IFL_DETAIL_IOVECS, sqe, IOVEC_BYTES);
+		return;
+	}
+}
+
+/* Who is at the other end of the socket that accept returned. */
+static __always_inline void add_peer(struct ifl_uring_request *request, __u64 now)
+{
+	struct detail detail = {.owner_id = request->request_id, .time_ns = now, .tier = IFL_TIER_TRACEPOINT};
+	struct {
+		__u16 family;
+		__be16 port;
+		__be32 address;
+		__u32 address6[4];
+		__u32 scope;
+	} peer = {};
+	struct socket *socket;
+	struct sock *sock;
+	struct file *file;
+	__u32 bytes = 16;
+
+	if (request->result < 0 || request->opcode != OP_ACCEPT ||
+	    (__u32)(bpf_get_current_pid_tgid() >> 32) != request->pid)
+		return;
+	file = file_of_fd(current_task(), request->result);
+	socket = BPF_CORE_READ((struct file___private *)file, private_data);
+	sock = BPF_CORE_READ(socket, sk);
+	if (!sock)
+		return;
+	peer.family = BPF_CORE_READ(sock, __sk_common.skc_family);
+	peer.port = BPF_CORE_READ(sock, __sk_common.skc_dport);
+	if (peer.family == AF_INET) {
+		peer.address = BPF_CORE_READ(sock, __sk_common.skc_daddr);
+	} else if (peer.family == AF_INET6) {
+		BPF_CORE_READ_INTO(&peer.address6, sock, __sk_common.skc_v6_daddr);
+		bytes = sizeof(peer);
+	} else {
+		return;
+	}
+	detail.kernel = 1;
+	add_bytes(request, &detail, IFL_DETAIL_PEER, &peer, bytes);
+}
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The records of io_uring. A ring is a context, an SQE a request; the header, the tasks and the rules are those of
+ * records.h.
+ */
+#ifndef INFLIGHT_CONTRACT_URING_H
+#define INFLIGHT_CONTRACT_URING_H
+
+#include "records.h"
+
+#define IFL_SQE_BYTES 64
+
+enum ifl_uring_request_state {
+	IFL_UREQ_IN_FLIGHT = 0, /* read from the table of requests in flight */
+	IFL_UREQ_ENDED = 1,
+	IFL_UREQ_ANNOUNCED = 2, /* was submitted just now and will have several CQEs */
+};
+
+/* ifl_uring_request.flags */
+enum {
+	IFL_UREQ_EXISTED = 1u << 0,	/* submitted before the hooks were attached: no SQE, no submit_ns */
+	IFL_UREQ_UNPAIRED = 1u << 1,	/* no submission was seen although its ring was watched */
+	IFL_UREQ_PREP_FAILED = 1u << 2, /* refused when its SQE was read: prep_error; it was never issued */
+	IFL_UREQ_END_UNSEEN = 1u << 3, /* no CQE event: complete_ns is when the end was noticed, result is void. That is
+					* how a success with IOSQE_CQE_SKIP_SUCCESS ends, or a CQE that overflowed */
+	IFL_UREQ_SYNC = 1u << 4,       /* completed inside the submission that brought it */
+	IFL_UREQ_RING_DYING = 1u << 5, /* its ring was being torn down when it completed */
+	IFL_UREQ_TASK_EXITING = 1u << 6, /* the completing task was exiting (PF_EXITING), or no task of the ring was */
+	IFL_UREQ_SQPOLL = 1u << 7,	 /* submitted by the SQ thread sq_thread: tid is void */
+	IFL_UREQ_LINK_FAILED = 1u << 8,	 /* io_uring_fail_link: an earlier request of its chain failed, see failed_by */
+	IFL_UREQ_SQE_UNREAD = 1u << 9,	 /* sqe is void */
+	IFL_UREQ_KERNEL_RW = 1u << 10,	 /* k_offset, k_address, k_length are the kernel's own (struct io_rw) */
+	IFL_UREQ_FIXED_FILE = 1u << 11,	 /* fd is an index of the ring's file table */
+	IFL_UREQ_BIG_CQE = 1u << 12,	 /* big_cqe holds the second half of a 32-byte CQE */
+	IFL_UREQ_BY_WORKER = 1u << 13,	 /* completed in an io-wq worker: completer_tid */
+	IFL_UREQ_DETAILS_LOST = 1u << 14, /* at least one of its details could not be written */
+};
+
+/*
+ * One io_uring request. Written once, at its end; or when it is announced; or read from the table. `request_id` is
+ * inflight's own number, never used twice in a run, 0: not known. user_data, opcode, fd, and what the flags say, are
+ * read from struct io_kiocb, the kernel's own. `sqe` is read from the ring's memory, which the program can write to.
+ */
+struct ifl_uring_request {
+	struct ifl_header header;
+	ifl_u64 request_id;
+	ifl_u64 req;  /* address of struct io_kiocb: the identity while it is in flight */
+	ifl_u64 ring; /* address of struct io_ring_ctx */
+	ifl_u64 context_id;
+	ifl_u64 user_data;
+	ifl_u64 submit_ns;    /* 0: not known */
+	ifl_u64 complete_ns;  /* 0: still in flight */
+	ifl_u64 defer_ns;     /* held back by IOSQE_IO_DRAIN; 0: never, also the next four */
+	ifl_u64 punt_ns;      /* handed to io-wq, the first time */
+	ifl_u64 worker_ns;    /* an io-wq worker began to work on it, the first time */
+	ifl_u64 arm_ns;	      /* poll armed, the first time */
+	ifl_u64 task_work_ns; /* task work queued, the last time */
+	ifl_u64 link_head;    /* request_id of the head of its chain; 0: none. The head itself has 0 */
+	ifl_u64 failed_by;    /* request_id of the request whose end broke the link; 0: not known */
+	ifl_u64 file_id;
+	ifl_u64 call_id; /* the io_uring_enter that brought it; 0: not known */
+	ifl_u64 cgroup_id;
+	ifl_u64 big_cqe[2];
+	ifl_s64 k_offset;
+	ifl_u64 k_address;
+	ifl_u32 k_length;
+	ifl_s32 result;
+	ifl_u32 cqe_flags;
+	ifl_u32 cq_tail; /* of the ring, once this CQE stood in it: it is reaped when the head has come there */
+	ifl_u32 cq_head; /* as the program had moved it by then, or earlier */
+	ifl_s32 fd;
+	ifl_u32 pid; /* the submitting task's; of an SQPOLL ring the owner's */
+	ifl_u32 tid;
+	ifl_u32 uid;
+	ifl_u32 sq_thread;  /* tid of the SQ thread, 0: none */
+	ifl_u32 worker_tid; /* of the io-wq worker that ran it last, 0: none or not known */
+	ifl_u32 completer_pid;
+	ifl_u32 completer_tid;
+	ifl_u32 flags;
+	ifl_u32 punts; /* times handed to io-wq */
+	ifl_u32 arms;
+	ifl_u32 task_works;
+	ifl_u32 cqes;  /* written before the one that ended it */
+	ifl_u32 batch; /* SQEs of the same submission (io_submit_state.submit_nr), 0: not known */
+	ifl_s32 prep_error;
+	ifl_u32 details; /* IFL_DETAIL records that carry its request_id */
+	ifl_u8 opcode;
+	ifl_u8 sqe_flags; /* IOSQE_* */
+	ifl_u8 state;	  /* enum ifl_uring_request_state */
+	ifl_u8 reserved[5];
+	char comm[IFL_COMM_BYTES];
+	char completer_comm[IFL_COMM_BYTES];
+	ifl_u8 sqe[IFL_SQE_BYTES];
+};
+
+/* ifl_uring_cqe.flags */
+enum {
+	IFL_UCQE_OVERFLOWED = 1u << 0, /* went to the backlog because the CQ ring was full */
+	IFL_UCQE_DROPPED = 1u << 1,    /* ... for which the kernel had no memory: the program never sees it */
+	IFL_UCQE_BIG = 1u << 2,	       /* big_cqe is filled */
+};
+
+/*
+ * A CQE that ends no request that the hook could name: one of a multishot request, a notification of a zero-copy send,
+ * a message from another ring, or one that overflowed (the kernel then tells the user_data only). request_id and req
+ * are 0 where the kernel does not tell.
+ */
+struct ifl_uring_cqe {
+	struct ifl_header header;
+	ifl_u64 request_id;
+	ifl_u64 req;
+	ifl_u64 ring;
+	ifl_u64 context_id;
+	ifl_u64 user_data;
+	ifl_u64 big_cqe[2];
+	ifl_s32 result;
+	ifl_u32 cqe_flags; /* IORING_CQE_F_* */
+	ifl_u32 cq_tail;
+	ifl_u32 cq_head;
+	ifl_u32 flags; /* IFL_UCQE_* */
+	ifl_u32 completer_pid;
+	ifl_u32 completer_tid;
+	ifl_u32 reserved;
+};
+
+/* ifl_ring.flags */
+enum {
+	IFL_RING_DYING = 1u << 0,	  /* nobody has it open or mapped any more */
+	IFL_RING_OWNER_GUESSED = 1u << 1, /* found at a submission: pid is the first task seen to use it */
+	IFL_RING_COUNTED = 1u << 2,	  /* the fields from sq_tail on were read */
+};
+
+/* enum ifl_context_state says when: CREATED, FOUND, DESTROYED, SNAPSHOT (at the end), COUNTERS (it was looked at) */
+struct ifl_ring {
+	struct ifl_header header;
+	ifl_u64 ring; /* address of struct io_ring_ctx */
+	ifl_u64 context_id;
+	ifl_u64 created_ns; /* 0: before the trace */
+	ifl_u64 submitted;
+	ifl_u64 completed;
+	ifl_u64 cqes; /* all CQEs, those of multishot requests too */
+	ifl_u64 overflowed;
+	ifl_u64 cgroup_id;
+	ifl_u32 in_flight;
+	ifl_u32 in_flight_max;
+	ifl_u32 setup_flags; /* IORING_SETUP_* */
+	ifl_u32 sq_entries;
+	ifl_u32 cq_entries;
+	ifl_s32 fd; /* -1: not known */
+	ifl_u32 pid;
+	ifl_u32 tid;
+	ifl_u32 uid;
+	ifl_u32 flags;
+	ifl_u8 state;
+	ifl_u8 reserved[7];
+	char comm[IFL_COMM_BYTES];
+	/* As they stand in the ring when it is looked at. */
+	ifl_u32 sq_head; /* what the kernel has taken */
+	ifl_u32 sq_tail; /* what the program has put in */
+	ifl_u32 cq_head; /* what the program has taken */
+	ifl_u32 cq_tail; /* what the kernel has put in */
+	ifl_u32 sq_dropped;
+	ifl_u32 cq_overflow;   /* CQEs that the kernel had to drop */
+	ifl_u32 sq_flags;      /* IORING_SQ_NEED_WAKEUP, ... */
+	ifl_u32 files;	       /* size of the table of registered files */
+	ifl_u32 buffers;       /* of registered buffers */
+	ifl_u32 sq_thread;     /* tid, 0: none */
+	ifl_u32 workers_bound; /* io-wq workers of the tasks that use the ring, now */
+	ifl_u32 workers_unbound;
+	ifl_u32 workers_bound_limit; /* of one task */
+	ifl_u32 workers_unbound_limit;
+};
+
+/* What an argument of a request or a call points at, or what its file is connected to. */
+enum ifl_detail_kind {
+	IFL_DETAIL_PATH = 1,	 /* the only path, or the old one, or a symlink's content */
+	IFL_DETAIL_NEW_PATH = 2, /* of renameat, linkat, symlinkat: the new one */
+	IFL_DETAIL_ADDRESS = 3,	 /* struct sockaddr that the program gave */
+	IFL_DETAIL_PEER = 4,	 /* struct sockaddr made from the socket that accept returned */
+	IFL_DETAIL_XATTR_NAME = 5,
+	IFL_DETAIL_OPEN_HOW = 6,    /* struct open_how */
+	IFL_DETAIL_TIMESPEC = 7,    /* struct __kernel_timespec of a timeout */
+	IFL_DETAIL_IOVECS = 8,	    /* struct iovec[]; `total` is their number */
+	IFL_DETAIL_SYNC_CANCEL = 9, /* struct io_uring_sync_cancel_reg, as it stood at the call */
+	IFL_DETAIL_PARAMS = 10,	    /* struct io_uring_params, as io_uring_setup left it */
+	IFL_DETAIL_REGISTER = 11,   /* what `arg` of io_uring_register points at; `total` bytes belong to it */
+	IFL_DETAIL_GETEVENTS = 12,  /* struct io_uring_getevents_arg of io_uring_enter */
+	IFL_DETAIL_FUTEXES = 13,    /* struct futex_waitv[]; `total` is their number */
+	IFL_DETAIL_KIND_COUNT = 14,
+};
+
+#define IFL_DETAIL_BYTES 4096
+
+/* Written before the request or call that it belongs to. The record may end after the last byte that it has. */
+struct ifl_detail {
+	struct ifl_header header;
+	ifl_u64 owner_id; /* request_id or call_id */
+	ifl_u64 address;  /* where it was read */
+	ifl_u32 total;
+	ifl_u32 bytes_count; /* of bytes[]; a path has no NUL */
+	ifl_u8 kind;	     /* enum ifl_detail_kind */
+	ifl_u8 state;	     /* enum ifl_read_state */
+	ifl_u8 kernel;	     /* read from the kernel's own copy (K), else from user memory (U) */
+	ifl_u8 truncated;    /* there was more */
+	ifl_u8 reserved[4];
+	ifl_u8 bytes[IFL_DETAIL_BYTES];
+};
+
+/*
+ * The io_uring requests in flight are those with state IN_FLIGHT before this record's counterpart IFL_SNAPSHOT:
+ * one snapshot speaks of both families.
+ */
+
+#ifdef __cplusplus
+static_assert(sizeof(ifl_uring_request) == 24 + 21 * 8 + 21 * 4 + 8 + 4 + 32 + 64, "no hidden padding");
+static_assert(sizeof(ifl_uring_cqe) == 24 + 56 + 32, "no hidden padding");
+static_assert(sizeof(ifl_ring) == 24 + 64 + 40 + 8 + 16 + 56, "no hidden padding");
+static_assert(sizeof(ifl_detail) == 24 + 32 + IFL_DETAIL_BYTES, "no hidden padding");
+#endif
+
+#endif

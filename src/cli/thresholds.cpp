@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/thresholds.hpp"
+
+#include "cli/filters.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace inflight::cli {
+
+namespace {
+
+// "50%" or "50", as the number.
+CLI::Validator as_percent() {
+    const auto convert = [](std::string& text) -> std::string {
+        unsigned percent = 0;
+        const char* const last = text.data() + text.size();
+        const auto [end, bad] = std::from_chars(text.data(), last, percent);
+        const bool whole = end == last || (end + 1 == last && *end == '%');
+        if (bad != std::errc{} || !whole || percent == 0 || percent > 100) {
+            return fmt::format("'{}' is not a share: give 1% to 100%", text);
+        }
+        text = fmt::format("{}", percent);
+        return {};
+    };
+    return CLI::Validator(convert, "", "share");
+}
+
+}  // namespace
+
+void declare_thresholds(CLI::App& app, model::FindingOptions& options) {
+    const auto* const group = "Findings";
+    const auto time = [&](const char* name, std::uint64_t& value, const char* help) {
+        app.add_option(name, value, help)->group(group)->transform(as_duration_ns())->type_name("TIME");
+    };
+    time("--unreaped", options.unreaped_ns, "Completions that nobody takes for this long are a finding (1s)");
+    time("--stuck", options.stuck_ns, "A request in flight this long is, if it does not wait by nature (10s)");
+    time("--sqpoll-asleep", options.asleep_ns, "An SQ thread that sleeps this long while work waits is (100ms)");
+    app.add_option("--workers", options.workers, "So many io-wq workers at once are (64)")
+        ->group(group)
+        ->check(CLI::PositiveNumber.description(""))
+        ->type_name("COUNT");
+    app.add_option("--punt-share", options.punt_percent,
+                   "This share of an operation's requests handed to io-wq is (50%)")
+        ->group(group)
+        ->transform(as_percent())
+        ->type_name("SHARE");
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/tracing.hpp"
+
+#include "cli/command.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+namespace inflight::cli {
+
+namespace {
+
+std::size_t terminal_columns() {
+    winsize size{};
+    constexpr std::size_t fallback = 120;
+    constexpr std::size_t least = 80;
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+        return fallback;
+    }
+    return std::max<std::size_t>(size.ws_col, least);
+}
+
+Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
+    if (path.empty()) {
+        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
+    }
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd.valid()) {
+        return failure("open " + path, describe_errno(errno), "choose another file with --output");
+    }
+    return std::make_unique<FdOutput>(std::move(fd), path);
+}
+
+int exit_status_of(int wait_status) {
+    constexpr int signal_base = 128;
+    return WIFSIGNALED(wait_status) ? signal_base + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+std::unexpected<int> stop(const Error& error, int status) {
+    print_error(error.message());
+    return std::unexpected(status);
+}
+
+}  // namespace
+
+void declare_tracing(CLI::App& app, TracingOptions& options) {
+    app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
+    app.add_option("--duration", options.duration_ns, "End after this long")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    app.add_option("--slow-submit", options.slow_submit_ns, "An io_submit this long is a finding (10ms)")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    app.add_option("--blocked", options.blocked_ns, "Show a call that has not returned after this long (100ms)")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    declare_filters(app, options.filters);
+    declare_hooks(app, options.hooks);
+    app.add_option("command", options.command, "Run this, trace it and its children, and exit with its status")
+        ->type_name("COMMAND")
+        ->option_text("-- COMMAND...");
+}
+
+Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
+    probe::Options probes;
+    if (auto applied = apply_hooks(options_.hooks, probes); !applied) {
+        return std::unexpected(applied.error());
+    }
+    if (auto applied = apply_filters(options_.filters, probes); !applied) {
+        return std::unexpected(applied.error());
+    }
+    ifl_config& config = probes.config;
+    if (child_) {
+        config.by_pid = 1;
+        config.follow_children = 1;
+        probes.pids.push_back(static_cast<std::uint32_t>(child_->pid()));
+    }
+    config.calls_wanted = wishes.calls;
+    config.iocbs_wanted = wishes.iocbs ? 1 : 0;
+    config.iovecs_wanted = wishes.iovecs ? 1 : 0;
+    config.slow_submit_ns = options_.slow_submit_ns;
+    return probes;
+}
+
+std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions& options, const Wishes& wishes) {
+    if (!options.command.empty() && options.command.front().empty()) {
+        print_error("the command's name is empty");
+        return std::unexpected(exit_usage);
+    }
+    std::unique_ptr<Tracing> self(new Tracing(options, Signals::block()));
+    if (!options.command.empty()) {
+        auto prepared = Child::prepare(options.command);
+        if (!prepared) {
+            return stop(prepared.error(), exit_failed);
+        }
+        self->child_.emplace(std::move(*prepared));
+    }
+    const auto settings = self->probe_options(wishes);
+    if (!settings) {
+        return stop(settings.error(), exit_usage);
+    }
+    auto probes = probe::Probes::attach(*settings);
+    if (!probes) {
+        return stop(probes.error(), exit_failed);
+    }
+    auto source = capture::LiveSource::open(std::move(*probes), {.blocked_ns = options.blocked_ns});
+    if (!source) {
+        return stop(source.error(), exit_failed);
+    }
+    self->source_ = std::move(*source);
+    auto output = open_output(options.output);
+    if (!output) {
+        return stop(output.error(), exit_failed);
+    }
+    self->output_ = std::move(*output);
+    const auto& report = self->source_->report();
+    self->tracker_options_.events_wanted = wishes.calls;
+    self->tracker_options_.slow_submit_ns = options.slow_submit_ns;
+    self->tracker_options_.blocked_ns = options.blocked_ns;
+    self->tracker_options_.aio_max_nr = report.kernel.aio_max_nr;
+    self->info_ = trace_info(report, options.command);
+    return self;
+}
+
+std::expected<TracingEnd, int> Tracing::run(model::Tracker& tracker) {
+    if (child_) {
+        if (auto released = child_->release(); !released) {
+            return stop(released.error(), child_->exec_errno() == ENOENT ? exit_not_found : exit_not_executable);
+        }
+    }
+    Session session({.source = *source_,
+                     .tracker = tracker,
+                     .output = *output_,
+                     .signals = signals_,
+                     .child = child_ ? &*child_ : nullptr,
+                     .duration_ns = options_.duration_ns});
+    auto ended = session.run();
+    if (!ended) {
+        return stop(ended.error(), exit_failed);
+    }
+    return TracingEnd{.session = std::move(*ended), .time_ns = capture::monotonic_ns()};
+}
+
+void Tracing::complete(model::Summary& summary, const model::Tracker& tracker, const TracingEnd& end) const {
+    summary.losses = source_->losses();
+    summary.losses.completions_unseen = tracker.completions_unseen();
+    summary.losses.submissions_unseen = tracker.submissions_unseen();
+    summary.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
+    summary.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
+    summary.ended_by = end.session.reason;
+}
+
+int Tracing::finish(const TracingEnd& end) {
+    output_->flush();
+    if (output_->error()) {
+        print_error(output_->error()->message());
+        return exit_failed;
+    }
+    return end.session.child_status ? exit_status_of(*end.session.child_status) : exit_ok;
+}
+
+std::unique_ptr<view::View> make_view(const std::string& format, const TracingOptions& options, Output& output) {
+    if (format == "json") {
+        return view::make_json_view(output);
+    }
+    if (format == "tracee") {
+        return view::make_tracee_view(output);
+    }
+    const bool terminal = options.output.empty() && ::isatty(STDOUT_FILENO) != 0;
+    const bool color = terminal && std::getenv("NO_COLOR") == nullptr;
+    return view::make_text_view(output, {.color = color, .columns = terminal ? terminal_columns() : 120});
+}
+
+}  // namespace inflight::cli

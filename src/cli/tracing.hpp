@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command that traces does alike: its options, the command that it runs, the hooks, the run and its end.
+#pragma once
+
+#include "capture/live_source.hpp"
+#include "cli/child.hpp"
+#include "cli/filters.hpp"
+#include "cli/session.hpp"
+#include "model/summary.hpp"
+#include "view/view.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace inflight::cli {
+
+struct TracingOptions {
+    FilterOptions filters;
+    HookOptions hooks;
+    std::string output;
+    std::uint64_t duration_ns = 0;
+    std::uint64_t slow_submit_ns = 10'000'000;
+    std::uint64_t blocked_ns = 100'000'000;
+    std::vector<std::string> command;
+};
+
+void declare_tracing(CLI::App& app, TracingOptions& options);
+
+// What a command wants to be told beside requests, cancels and contexts.
+struct Wishes {
+    std::uint32_t calls = 0;  // bit per ifl_syscall
+    bool iocbs = false;
+    bool iovecs = false;
+};
+
+struct TracingEnd {
+    SessionEnd session;
+    std::uint64_t time_ns = 0;
+};
+
+// One run. Where it cannot go on it has said why, and the error is the exit status.
+class Tracing {
+public:
+    // The hooks are in place when it returns; the command waits.
+    [[nodiscard]] static std::expected<std::unique_ptr<Tracing>, int> begin(const TracingOptions& options,
+                                                                            const Wishes& wishes);
+
+    [[nodiscard]] const view::TraceInfo& info() const { return info_; }
+    [[nodiscard]] FdOutput& output() { return *output_; }
+    [[nodiscard]] model::TrackerOptions tracker_options() const { return tracker_options_; }
+
+    // Lets the command go. Everything has come to `tracker` when it returns, and the hooks are gone.
+    [[nodiscard]] std::expected<TracingEnd, int> run(model::Tracker& tracker);
+
+    // Fills in what only the source and the system know.
+    void complete(model::Summary& summary, const model::Tracker& tracker, const TracingEnd& end) const;
+    // After the last byte: the exit status, which is the command's if there is one.
+    [[nodiscard]] int finish(const TracingEnd& end);
+
+private:
+    Tracing(const TracingOptions& options, Signals signals) : options_(options), signals_(std::move(signals)) {}
+    [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
+
+    TracingOptions options_;
+    Signals signals_;
+    std::optional<Child> child_;
+    std::unique_ptr<capture::LiveSource> source_;
+    std::unique_ptr<FdOutput> output_;
+    view::TraceInfo info_;
+    model::TrackerOptions tracker_options_;
+};
+
+// The text view, as wide as the terminal and in colour where that is wanted, or another by its name.
+[[nodiscard]] std::unique_ptr<view::View> make_view(const std::string& format, const TracingOptions& options,
+                                                    Output& output);
+
+}  // namespace inflight::cli

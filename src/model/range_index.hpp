@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "model/accesses.hpp"
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+namespace inflight::model {
+
+// A request that used a range, from when to when.
+struct Use {
+    std::pair<std::uint64_t, std::uint64_t> space;  // ranges of different spaces never meet: device and inode of a file
+    ByteRange range;
+    std::uint64_t used_end =
+        0;  // of what it has touched indeed, as its result shows; range.end where that is not known
+    std::uint64_t from_ns = 0;
+    std::uint64_t until_ns = 0;
+    bool writes = false;
+    std::shared_ptr<const Request> request;
+};
+
+// Finds those that used the same bytes at the same time. Remembers the last `limit` uses. Not thread-safe.
+class RangeIndex {
+public:
+    explicit RangeIndex(std::size_t limit) : limit_(limit) {}
+
+    // Calls `found` with each remembered use that shares bytes and time with this one.
+    void overlapping(const Use& use, const std::function<void(const Use&)>& found) const;
+    void add(const Use& use);
+    // A use that began before this may have overlapped one that is forgotten; 0: none is.
+    [[nodiscard]] std::uint64_t forgotten_until_ns() const { return forgotten_until_ns_; }
+
+private:
+    using Space = std::pair<std::uint64_t, std::uint64_t>;
+    using Key = std::pair<Space, std::uint64_t>;  // where the range starts
+    // By end of use, so that a search from the latest back can stop.
+    using Uses = std::deque<Use>;
+
+    // Ranges by size, rounded up to a power of two: only so can those be found that start before a byte and reach it.
+    static constexpr std::size_t size_classes = 65;
+
+    std::size_t limit_;
+    std::array<std::map<Key, Uses>, size_classes> classes_;
+    std::deque<std::pair<std::size_t, Key>> order_;
+    std::uint64_t forgotten_until_ns_ = 0;
+};
+
+}  // namespace inflight::model

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+// The io_uring tracker's part that deals with cancels: what each was asked to find, and what it found.
+#include "model/tracker.hpp"
+#include "model/uring_tracker.hpp"
+#include "model/uring_verdicts.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace inflight::model {
+
+using namespace uring;
+
+namespace {
+
+// Of a cancel whose key is not one user_data, only so many finished requests are looked through.
+constexpr std::size_t recent_limit = 1024;
+constexpr std::size_t finished_limit = 256;
+constexpr std::size_t addressed_limit = 4096;
+constexpr std::uint64_t uncounted = ~std::uint64_t{0};
+
+template <typename Value, typename Bytes>
+Value at(const Bytes& bytes, std::size_t place) {
+    Value value{};
+    if (place + sizeof(value) <= bytes.size()) {
+        std::memcpy(&value, bytes.data() + place, sizeof(value));
+    }
+    return value;
+}
+
+struct CancelOp {
+    std::uint8_t opcode;
+    CancelWay way;
+};
+constexpr CancelOp cancel_ops[] = {
+    {op_async_cancel, CancelWay::async_cancel},
+    {op_poll_remove, CancelWay::poll_remove},
+    {op_timeout_remove, CancelWay::timeout_remove},
+    {op_link_timeout, CancelWay::link_timeout},
+};
+
+bool is_update(const UringPart& part, CancelWay way) {
+    if (!part.sqe_known) {
+        return false;
+    }
+    if (way == CancelWay::poll_remove) {
+        return (at<std::uint32_t>(part.sqe, sqe_len_at) & (poll_update_events | poll_update_user_data)) != 0;
+    }
+    return way == CancelWay::timeout_remove && (at<std::uint32_t>(part.sqe, sqe_op_flags_at) & timeout_update) != 0;
+}
+
+// Whether it was carried out at all: of a linked timeout, whether it fired.
+bool carried_out(const Request& request, CancelWay way) {
+    if (way == CancelWay::link_timeout) {
+        return request.result_known &&
+               (request.result == -ETIME || request.result == -EALREADY || request.result == -ENOENT);
+    }
+    return !(request.result_known && request.result == -ECANCELED);
+}
+
+void set_key(Attempt& attempt, std::uint64_t user_data, std::int32_t fd, std::uint8_t opcode) {
+    CancelKey& key = attempt.cancel.key;
+    if ((key.flags & (cancel_fd | cancel_op | cancel_any)) == 0 ||
+        ((key.flags & cancel_userdata) != 0 && (key.flags & cancel_any) == 0)) {
+        key.user_data = user_data;
+    }
+    if ((key.flags & cancel_any) != 0) {
+        return;
+    }
+    if ((key.flags & cancel_fd) != 0) {
+        key.fd = fd;
+        attempt.fd_fixed = (key.flags & cancel_fd_fixed) != 0;
+    }
+    if ((key.flags & cancel_op) != 0) {
+        key.opcode = opcode;
+    }
+}
+
+void set_expected(Attempt& attempt) {
+    const bool counts = (attempt.cancel.key.flags & (cancel_all | cancel_any)) != 0;
+    if (attempt.ret_known) {
+        attempt.expected = counts && attempt.cancel.ret > 0 ? static_cast<std::uint64_t>(attempt.cancel.ret) : 1;
+    } else if (attempt.expected != 0) {
+        attempt.expected = counts ? uncounted : 1;
+    }
+}
+
+bool same_file(const Attempt& attempt, const Tracked& tracked) {
+    const Request& request = tracked.request;
+    return (request.fd == attempt.cancel.key.fd && tracked.part->fixed_file == attempt.fd_fixed) ||
+           (attempt.file && request.file == attempt.file);
+}
+
+// io_cancel_req_match()
+bool names(const Attempt& attempt, const Tracked& tracked) {
+    const Request& request = tracked.request;
+    if (!attempt.key_known || request.submit_ns.value_or(0) > attempt.cancel.end_ns ||
+        (attempt.request_id != 0 && tracked.part->request_id == attempt.request_id)) {
+        return false;
+    }
+    const bool cancels = request.opcode == op_async_cancel || request.opcode == op_poll_remove ||
+                         request.opcode == op_timeout_remove || tracked.part->prep_failed;
+    if (cancels) {
+        return false;
+    }
+    if (attempt.cancel.way == CancelWay::link_timeout) {
+        return chain_of(tracked) == attempt.chain && request.submit_ns.value_or(0) <= attempt.from_ns &&
+               request.opcode != op_link_timeout;
+    }
+    const CancelKey& key = attempt.cancel.key;
+    return (!key.user_data || request.user_data == *key.user_data) && (!key.fd || same_file(attempt, tracked)) &&
+           (!key.opcode || request.opcode == *key.opcode);
+}
+
+bool may_take(const Attempt& attempt, const Tracked& tracked) {
+    const CancelAnswer answer = answer_of(attempt);
+    return answer != CancelAnswer::not_found && answer != CancelAnswer::refused &&
+           attempt.taken.size() < std::max<std::uint64_t>(attempt.expected, 1) && !tracked.taken_ns &&
+           interrupted(tracked.request) && *tracked.request.complete_ns >= attempt.from_ns;
+}
+
+void note_finished(Attempt& attempt, const TrackedPtr& tracked) {
+    const bool known = std::ranges::find(attempt.finished, tracked) != attempt.finished.end();
+    if (!known && attempt.finished.size() < finished_limit) {
+        attempt.finished.push_back(tracked);
+    }
+}
+
+void take(Attempt& attempt, const TrackedPtr& tracked) {
+    attempt.taken.push_back(tracked);
+    tracked->taken_ns = attempt.cancel.start_ns;
+    tracked->taken_by = attempt.cancel.call_id;
+    tracked->taken_by_timeout = attempt.cancel.way == CancelWay::link_timeout;
+    if (!tracked->handed_out) {
+        decide_outcome(*tracked);
+    }
+}
+
+bool waits_for_a_look(const Attempt& attempt) {
+    switch (answer_of(attempt)) {
+        case CancelAnswer::not_found:
+        case CancelAnswer::running:
+        case CancelAnswer::gave_up:
+        case CancelAnswer::unknown:
+            return attempt.key_known && attempt.cancel.context_id != 0;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+void UringTracker::try_cancel_request(Ring& ring, const TrackedPtr& tracked) {
+    const Request& request = tracked->request;
+    const UringPart& part = *tracked->part;
+    const auto* const op =
+        std::ranges::find_if(cancel_ops, [&](const CancelOp& each) { return request.opcode == each.opcode; });
+    if (op == std::end(cancel_ops) || is_update(part, op->way) || !carried_out(request, op->way)) {
+        return;
+    }
+    Attempt attempt;
+    Cancel& cancel = attempt.cancel;
+    cancel.family = Family::uring;
+    cancel.way = op->way;
+    cancel.tier = request.tier;
+    cancel.call_id = part.request_id;
+    cancel.end_ns = *request.complete_ns;
+    cancel.start_ns = request.submit_ns.value_or(cancel.end_ns);
+    cancel.pid = request.pid;
+    cancel.tid = request.tid;
+    cancel.uid = request.uid;
+    cancel.comm = request.comm;
+    cancel.cgroup_id = request.cgroup_id;
+    cancel.ctx_id = request.ctx_id;
+    cancel.context_id = request.context_id;
+    cancel.ret = request.result;
+    attempt.request_id = part.request_id;
+    attempt.from_ns = cancel.start_ns;
+    attempt.ret_known = request.result_known;
+    if (!request.result_known && !part.cqe_skipped) {
+        attempt.expected = 0;
+    }
+    if (op->way == CancelWay::link_timeout) {
+        // It was made when it fired, not when it was submitted.
+        cancel.start_ns = cancel.end_ns;
+        attempt.chain = part.link_head;
+        attempt.key_known = part.link_head != 0;
+    } else {
+        attempt.key_known = part.sqe_known;
+        cancel.key.flags = op->way == CancelWay::async_cancel ? at<std::uint32_t>(part.sqe, sqe_op_flags_at) : 0;
+        if (part.sqe_known) {
+            set_key(attempt, at<std::uint64_t>(part.sqe, sqe_addr_at), at<std::int32_t>(part.sqe, sqe_fd_at),
+                    static_cast<std::uint8_t>(at<std::uint32_t>(part.sqe, sqe_len_at)));
+        }
+        attempt.file = cancel.key.fd ? request.file : nullptr;
+    }
+    set_expected(attempt);
+    start_attempt(ring, std::move(attempt));
+}
+
+void UringTracker::on_call(const ifl_call& record) {
+    note_time(record.header.time_ns);
+    const bool over = (record.flags & (IFL_CALL_IN_PROGRESS | IFL_CALL_EXIT_MISSED)) == 0;
+    if (over && record.syscall == IFL_IO_URING_REGISTER &&
+        (static_cast<std::uint32_t>(record.args[1]) & ~register_use_registered_ring) == register_sync_cancel) {
+        on_sync_cancel(record);
+    }
+}
+
+std::vector<Detail> UringTracker::take_details(const ifl_call& record) {
+    if ((record.flags & IFL_CALL_IN_PROGRESS) == 0) {
+        return details_.take(record.call_id);
+    }
+    const auto* found = details_.find(record.call_id);
+    return found == nullptr ? std::vector<Detail>{} : *found;
+}
+
+void UringTracker::on_sync_cancel(const ifl_call& record) {
+    Attempt attempt;
+    Cancel& cancel = attempt.cancel;
+    cancel.family = Family::uring;
+    cancel.way = CancelWay::sync_cancel;
+    cancel.tier = static_cast<Tier>(record.header.tier);
+    cancel.call_id = record.call_id;
+    cancel.start_ns = record.start_ns;
+    cancel.end_ns = record.header.time_ns;
+    cancel.pid = record.task.pid;
+    cancel.tid = record.task.tid;
+    cancel.uid = record.task.uid;
+    cancel.comm = {&record.task.comm[0], strnlen(&record.task.comm[0], IFL_COMM_BYTES)};
+    cancel.cgroup_id = record.task.cgroup_id;
+    cancel.ctx_id = record.args[0];
+    cancel.context_id = record.context_id;
+    cancel.address = record.args[2];
+    cancel.ret = record.ret;
+    attempt.from_ns = cancel.start_ns;
+    attempt.key_known = false;
+    if (const auto* details = details_.find(record.call_id); details != nullptr) {
+        const auto argument = std::ranges::find_if(*details, [](const Detail& each) {
+            return each.kind == IFL_DETAIL_SYNC_CANCEL && each.bytes.size() > sync_cancel_opcode_at;
+        });
+        if (argument != details->end()) {
+            attempt.key_known = true;
+            cancel.key.flags = at<std::uint32_t>(argument->bytes, sync_cancel_flags_at);
+            set_key(attempt, at<std::uint64_t>(argument->bytes, sync_cancel_addr_at),
+                    at<std::int32_t>(argument->bytes, sync_cancel_fd_at),
+                    at<std::uint8_t>(argument->bytes, sync_cancel_opcode_at));
+        }
+    }
+    set_expected(attempt);
+    start_attempt(ring_state(record.context_id), std::move(attempt));
+}
+
+void UringTracker::start_attempt(Ring& ring, Attempt attempt) {
+    const auto add = [&](const TrackedPtr& each) {
+        if (names(attempt, *each)) {
+            note_finished(attempt, each);
+        }
+    };
+    const auto& user_data = attempt.cancel.key.user_data;
+    if (user_data) {
+        ring.history.each_of(*user_data, add);
+        if (ring.addressed.size() < addressed_limit) {
+            ring.addressed.insert(*user_data);
+        }
+    } else {
+        std::ranges::for_each(ring.unexplained, add);
+        ring.history.each_recent(recent_limit, add);
+    }
+    attempt.deadline_ns = attempt.cancel.end_ns + options_.reap_wait_ns;
+    claim(attempt);
+    attempt.wants_look = waits_for_a_look(attempt) && !complete(attempt);
+    looks_wanted_ += attempt.wants_look ? 1 : 0;
+    ring.attempts.push_back(std::move(attempt));
+    const auto place = std::prev(ring.attempts.end());
+    if (place->cancel.key.user_data) {
+        ring.attempts_by_user_data.emplace(*place->cancel.key.user_data, place);
+    } else {
+        ring.wide_attempts.push_back(place);
+    }
+    if (complete(*place)) {
+        resolve(ring, place);
+    }
+}
+
+// The target may have ended before the cancel itself did.
+void UringTracker::claim(Attempt& attempt) {
+    std::ranges::stable_sort(attempt.finished, {}, [](const TrackedPtr& each) { return *each->request.complete_ns; });
+    for (const TrackedPtr& each : attempt.finished) {
+        if (may_take(attempt, *each)) {
+            take(attempt, each);
+        }
+    }
+}
+
+// A cancel may be waiting for exactly this end, or to learn what was in flight when it was made.
+void UringTracker::tell_attempts(Ring& ring, const TrackedPtr& tracked) {
+    if (ring.attempts.empty()) {
+        return;
+    }
+    std::vector<AttemptList::iterator> told;
+    auto taker = ring.attempts.end();
+    const auto tell = [&](AttemptList::iterator each) {
+        if (!names(*each, *tracked)) {
+            return;
+        }
+        note_finished(*each, tracked);
+        told.push_back(each);
+        const bool earlier = taker == ring.attempts.end() || each->cancel.start_ns < taker->cancel.start_ns;
+        if (earlier && may_take(*each, *tracked)) {
+            taker = each;
+        }
+    };
+    const auto [first, last] = ring.attempts_by_user_data.equal_range(tracked->request.user_data);
+    std::for_each(first, last, [&](const auto& entry) { tell(entry.second); });
+    std::ranges::for_each(ring.wide_attempts, tell);
+    if (taker != ring.attempts.end()) {
+        take(*taker, tracked);
+    }
+    for (const auto each : told) {
+        if (complete(*each)) {
+            resolve(ring, each);
+        }
+    }
+}
+
+// Whether nothing that is still to come can tell more.
+bool UringTracker::complete(const Attempt& attempt) {
+    if (!attempt.key_known) {
+        return true;
+    }
+    switch (answer_of(attempt)) {
+        case CancelAnswer::taken:
+            return attempt.taken.size() >= attempt.expected;
+        case CancelAnswer::not_found:
+            return attempt.looked;
+        case CancelAnswer::running:
+        case CancelAnswer::gave_up:
+            return std::ranges::any_of(attempt.finished, [&](const TrackedPtr& each) {
+                return *each->request.complete_ns >= attempt.cancel.start_ns;
+            });
+        case CancelAnswer::refused:
+            return true;
+        case CancelAnswer::unknown:
+            return false;
+    }
+    return true;
+}
+
+void UringTracker::note_look(Ring& ring, std::uint64_t looked_ns) {
+    for (auto each = ring.attempts.begin(); each != ring.attempts.end();) {
+        const auto attempt = each++;
+        if (attempt->cancel.end_ns >= looked_ns) {
+            continue;
+        }
+        attempt->looked = true;
+        looks_wanted_ -= attempt->wants_look ? 1 : 0;
+        attempt->wants_look = false;
+        if (complete(*attempt)) {
+            resolve(ring, attempt);
+        }
+    }
+}
+
+void UringTracker::resolve_due(Ring& ring, bool all) {
+    for (auto each = ring.attempts.begin(); each != ring.attempts.end();) {
+        const auto attempt = each++;
+        if (all || attempt->deadline_ns < now_ns_) {
+            resolve(ring, attempt);
+        }
+    }
+}
+
+void UringTracker::resolve(Ring& ring, AttemptList::iterator place) {
+    Attempt attempt = std::move(*place);
+    if (const auto& user_data = attempt.cancel.key.user_data; user_data) {
+        const auto [first, last] = ring.attempts_by_user_data.equal_range(*user_data);
+        ring.attempts_by_user_data.erase(
+            std::find_if(first, last, [&](const auto& entry) { return entry.second == place; }));
+    } else {
+        std::erase(ring.wide_attempts, place);
+    }
+    ring.attempts.erase(place);
+    looks_wanted_ -= attempt.wants_look ? 1 : 0;
+
+    UringCancelFacts facts;
+    facts.attempt = &attempt;
+    facts.ring_existed = ring.existed;
+    facts.history_incomplete = losses_ || ring.history.dropped();
+    facts.sqpoll = (ring.part.setup_flags & setup_sqpoll) != 0;
+    const auto add = [&](const TrackedPtr& each) {
+        if (names(attempt, *each) && std::ranges::find(facts.candidates, each.get()) == facts.candidates.end()) {
+            facts.candidates.push_back(each.get());
+        }
+    };
+    std::ranges::for_each(attempt.taken, add);
+    std::ranges::for_each(attempt.finished, add);
+    for (const auto* table : {&ring.in_flight, &ring.announced}) {
+        const auto& user_data = attempt.cancel.key.user_data;
+        const auto [first, last] = user_data ? table->equal_range(*user_data) : std::pair(table->begin(), table->end());
+        for (auto each = first; each != last && facts.candidates.size() < 2 * finished_limit; ++each) {
+            if (!each->second->ended) {
+                add(each->second);
+            }
+        }
+    }
+    std::ranges::stable_sort(facts.candidates, {},
+                             [](const Tracked* each) { return each->request.submit_ns.value_or(0); });
+    UringJudgement judgement = judge_uring(facts);
+    Cancel& cancel = attempt.cancel;
+    cancel.verdict = judgement.verdict;
+    cancel.reason = std::move(judgement.reason);
+    cancel.certain = judgement.certain;
+    cancel.completed_before_ns = judgement.completed_before_ns;
+    cancel.key.count = attempt.taken.size();
+    cancel.key.matches = judgement.matches;
+    for (const Tracked* each : judgement.targets) {
+        if (!cancel.target) {
+            cancel.target = each->request;
+        } else {
+            cancel.more_targets.push_back(each->request);
+        }
+    }
+    sink_.on_cancel(cancel);
+}
+
+}  // namespace inflight::model

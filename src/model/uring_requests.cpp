@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+// The io_uring tracker's part between a request's first record and its being handed out.
+#include "base/units.hpp"
+#include "model/tracker.hpp"
+#include "model/uring_tracker.hpp"
+#include "model/uring_verdicts.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace inflight::model {
+
+using namespace uring;
+
+namespace {
+
+// What explains a request may come in a record of another CPU that is late.
+constexpr std::uint64_t explain_ns = 20'000'000;
+constexpr std::size_t announced_limit = 1U << 16U;
+constexpr std::size_t unexplained_limit = 256;
+constexpr std::size_t reuses_limit = 1024;
+// liburing marks the timeouts that it makes itself so; nobody looks for them.
+constexpr std::uint64_t liburing_timeout = ~std::uint64_t{0};
+
+std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
+    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
+}
+
+template <typename Value>
+Value in_sqe(const ifl_uring_request& record, std::size_t at) {
+    Value value{};
+    std::memcpy(&value, &record.sqe[at], sizeof(value));
+    return value;
+}
+
+std::optional<std::uint64_t> time_or_none(std::uint64_t time_ns) {
+    return time_ns == 0 ? std::nullopt : std::optional(time_ns);
+}
+
+void fill_arguments(Request& request, const ifl_uring_request& record) {
+    if ((record.flags & IFL_UREQ_SQE_UNREAD) == 0) {
+        request.origin = Origin::user;
+        request.buffer = in_sqe<std::uint64_t>(record, sqe_addr_at);
+        request.length = in_sqe<std::uint32_t>(record, sqe_len_at);
+        request.offset = in_sqe<std::int64_t>(record, sqe_off_at);
+        request.rw_flags = in_sqe<std::uint32_t>(record, sqe_op_flags_at);
+        request.ioprio = in_sqe<std::uint16_t>(record, sqe_ioprio_at);
+    }
+    if ((record.flags & IFL_UREQ_KERNEL_RW) != 0) {
+        request.origin = Origin::kernel;
+        request.buffer = record.k_address;
+        request.length = record.k_length;
+        request.offset = record.k_offset;
+    }
+}
+
+void fill_part(UringPart& part, const ifl_uring_request& record) {
+    part.request_id = record.request_id;
+    part.sqe_known = (record.flags & IFL_UREQ_SQE_UNREAD) == 0;
+    if (part.sqe_known) {
+        std::copy(std::begin(record.sqe), std::end(record.sqe), part.sqe.begin());
+    }
+    part.sqe_flags = record.sqe_flags;
+    part.fixed_file = (record.flags & IFL_UREQ_FIXED_FILE) != 0;
+    part.kernel_rw = (record.flags & IFL_UREQ_KERNEL_RW) != 0;
+    part.defer_ns = time_or_none(record.defer_ns);
+    part.punt_ns = time_or_none(record.punt_ns);
+    part.worker_ns = time_or_none(record.worker_ns);
+    part.arm_ns = time_or_none(record.arm_ns);
+    part.task_work_ns = time_or_none(record.task_work_ns);
+    part.punts = record.punts;
+    part.arms = record.arms;
+    part.task_works = record.task_works;
+    part.batch = record.batch;
+    part.sq_thread_tid = (record.flags & IFL_UREQ_SQPOLL) != 0 ? record.sq_thread : 0;
+    part.worker_tid = record.worker_tid;
+    part.by_worker = (record.flags & IFL_UREQ_BY_WORKER) != 0;
+    part.completer_comm = comm_of(record.completer_comm);
+    part.link_head = record.link_head;
+    part.failed_by = record.failed_by;
+    part.prep_failed = (record.flags & IFL_UREQ_PREP_FAILED) != 0;
+    part.multishot = part.multishot || record.cqes != 0;
+}
+
+// How it ended; of one that ended unseen nothing is known.
+void fill_end(Tracked& tracked, const ifl_uring_request& record) {
+    Request& request = tracked.request;
+    UringPart& part = *tracked.part;
+    request.complete_ns = record.complete_ns != 0 ? record.complete_ns : record.header.time_ns;
+    part.cqe_count = std::max<std::uint64_t>(part.cqe_count, record.cqes);
+    if ((record.flags & IFL_UREQ_END_UNSEEN) != 0) {
+        request.result_known = false;
+        request.completion_exact = false;
+        part.cqe_skipped = (record.sqe_flags & sqe_cqe_skip_success) != 0;
+        request.completion_seen = part.cqe_skipped;
+        return;
+    }
+    request.result = record.result;
+    part.cqe_flags = record.cqe_flags;
+    if ((record.flags & IFL_UREQ_BIG_CQE) != 0) {
+        part.big = {record.big_cqe[0], record.big_cqe[1]};
+    }
+    part.cqe_count++;
+    part.cqe_bytes += record.result > 0 ? static_cast<std::uint64_t>(record.result) : 0;
+}
+
+bool unexplained_end(const Tracked& tracked) {
+    return tracked.part->cause == EndCause::unknown ||
+           (interrupted(tracked.request) && tracked.request.outcome == Outcome::failed && !tracked.part->prep_failed);
+}
+
+bool overlap(const Request& a, const Request& b) {
+    return a.submit_ns && b.submit_ns && *a.submit_ns < *b.complete_ns && *b.submit_ns < *a.complete_ns;
+}
+
+}  // namespace
+
+void UringTracker::on_request(const ifl_uring_request& record) {
+    note_time(record.header.time_ns);
+    switch (record.state) {
+        case IFL_UREQ_IN_FLIGHT:
+            return on_in_flight(record);
+        case IFL_UREQ_ANNOUNCED:
+            return on_announced(record);
+        case IFL_UREQ_ENDED:
+            return on_ended(record);
+        default:
+            return;
+    }
+}
+
+// One that was announced is known already.
+UringTracker::TrackedPtr UringTracker::tracked_for(const ifl_uring_request& record) {
+    if (const auto known = announced_.find(record.request_id); known != announced_.end() && record.request_id != 0) {
+        return known->second;
+    }
+    auto tracked = std::make_shared<Tracked>();
+    tracked->part = std::make_shared<UringPart>();
+    tracked->request.uring = tracked->part;
+    return tracked;
+}
+
+void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const Ring& ring) {
+    Request& request = tracked.request;
+    tracked.flags = record.flags;
+    tracked.cq_tail = record.cq_tail;
+    fill_part(*tracked.part, record);
+    request.family = Family::uring;
+    request.tier = static_cast<Tier>(record.header.tier);
+    request.kernel_address = record.req;
+    request.context_id = record.context_id;
+    request.ctx_id = ring.context.ctx_id;
+    request.call_id = record.call_id;
+    request.opcode = record.opcode;
+    request.fd = record.fd;
+    fill_arguments(request, record);
+    request.user_data = record.user_data;
+    request.user_data_known = true;
+    request.file = names_.file(record.file_id);
+    const bool by_owner = record.pid == 0;
+    request.pid = by_owner ? ring.context.pid : record.pid;
+    request.tid = (record.flags & IFL_UREQ_SQPOLL) != 0 ? 0 : record.tid;
+    request.uid = by_owner ? ring.context.uid : record.uid;
+    request.cgroup_id = record.cgroup_id;
+    request.comm = by_owner ? ring.context.comm : comm_of(record.comm);
+    request.completer_pid = record.completer_pid;
+    request.completer_tid = record.completer_tid;
+    request.submit_ns = time_or_none(record.submit_ns);
+    request.existed = (record.flags & IFL_UREQ_EXISTED) != 0;
+    request.unpaired = (record.flags & IFL_UREQ_UNPAIRED) != 0;
+    request.synchronous = (record.flags & IFL_UREQ_SYNC) != 0;
+    request.context_dead = (record.flags & IFL_UREQ_RING_DYING) != 0;
+    const auto* details = details_.find(record.request_id);
+    const std::size_t count = details == nullptr ? 0 : details->size();
+    if (count != 0) {
+        tracked.part->details = *details;
+    }
+    tracked.part->details_lost = (record.flags & IFL_UREQ_DETAILS_LOST) != 0 || count < record.details;
+}
+
+void UringTracker::on_announced(const ifl_uring_request& record) {
+    Ring& ring = ring_state(record.context_id);
+    if (record.request_id == 0 || announced_.contains(record.request_id)) {
+        return;
+    }
+    const TrackedPtr tracked = tracked_for(record);
+    fill(*tracked, record, ring);
+    tracked->part->multishot = !zero_copy(tracked->request);
+    auto copy = std::make_shared<Request>(tracked->request);
+    copy->uring = std::make_shared<const UringPart>(*tracked->part);
+    tracked->announced = std::move(copy);
+    announced_.emplace(record.request_id, tracked);
+    ring.announced.emplace(record.user_data, tracked);
+}
+
+void UringTracker::on_in_flight(const ifl_uring_request& record) {
+    const TrackedPtr tracked = tracked_for(record);
+    fill(*tracked, record, ring_state(record.context_id));
+    snapshot_[record.request_id != 0 ? record.request_id : record.req] = tracked;
+}
+
+void UringTracker::on_ended(const ifl_uring_request& record) {
+    Ring& ring = ring_state(record.context_id);
+    ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
+    if (!snapshot_.empty()) {
+        snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);
+    }
+    if (!ring.settled.empty() && ring.settled.erase({record.req, record.submit_ns}) != 0) {
+        (void)details_.take(record.request_id);
+        return;
+    }
+    const TrackedPtr tracked = tracked_for(record);
+    fill(*tracked, record, ring);
+    (void)details_.take(record.request_id);
+    fill_end(*tracked, record);
+    tracked->ended = true;
+    if (tracked->request.unpaired) {
+        submissions_unseen_++;
+    }
+    if (tracked->announced != nullptr) {
+        announced_.erase(record.request_id);
+        ring.announced_ended.push_back(tracked);
+        tracked->awaits_notification = zero_copy(tracked->request) && (record.cqe_flags & cqe_more) != 0 &&
+                                       tracked->request.result_known && !tracked->part->notified_ns;
+    }
+    if (tracked->request.result_known) {
+        remember(ring, tracked);
+        settle(ring, tracked);
+        see_head(ring, record.cq_head, record.cq_tail, record.header.time_ns);
+    } else if (!take_overflowed(ring, tracked)) {
+        remember(ring, tracked);
+        ring.unseen.push_back(tracked);
+    }
+}
+
+// From now on it explains cancels, also those that wait.
+void UringTracker::remember(Ring& ring, const TrackedPtr& tracked) {
+    const auto [first, last] = ring.in_flight.equal_range(tracked->request.user_data);
+    const auto same = std::find_if(first, last, [&](const auto& entry) {
+        return entry.second->request.kernel_address == tracked->request.kernel_address &&
+               entry.second->request.submit_ns == tracked->request.submit_ns;
+    });
+    if (same != last) {
+        ring.in_flight.erase(same);
+    }
+    decide_outcome(*tracked);
+    check_reuse(ring, *tracked);
+    ring.history.add(tracked);
+    tell_attempts(ring, tracked);
+}
+
+// How it ended is known, as far as it ever will be.
+void UringTracker::settle(Ring& ring, const TrackedPtr& tracked) {
+    decide_outcome(*tracked);
+    try_cancel_request(ring, tracked);
+    if (unexplained_end(*tracked)) {
+        ring.unexplained.push_back(tracked);
+        if (ring.unexplained.size() > unexplained_limit) {
+            ring.unexplained.pop_front();
+        }
+    }
+    const bool in_ring = tracked->request.result_known && !tracked->part->overflowed &&
+                         tracked->request.outcome != Outcome::abandoned && tracked->request.context_id != 0;
+    if (in_ring && !ring.gone) {
+        wait_for_reaping(ring, {.cq_tail = tracked->cq_tail, .tracked = tracked, .cqe = {}});
+    } else {
+        hand_out_or_hold(ring, tracked);
+    }
+}
+
+void UringTracker::check_reuse(Ring& ring, const Tracked& tracked) {
+    const Request& request = tracked.request;
+    const std::uint64_t user_data = request.user_data;
+    if (user_data == 0 || user_data == liburing_timeout || tracked.part->prep_failed) {
+        return;
+    }
+    TrackedPtr twin;
+    ring.history.each_of(user_data, [&](const TrackedPtr& each) {
+        if (!each->part->prep_failed && overlap(request, each->request)) {
+            twin = each;
+        }
+    });
+    if (!twin || ring.reuses_reported.size() >= reuses_limit || !ring.reuses_reported.insert(user_data).second) {
+        return;
+    }
+    const bool this_first = *request.submit_ns <= *twin->request.submit_ns;
+    const Request& older = this_first ? request : twin->request;
+    const Request& younger = this_first ? twin->request : request;
+    const bool addressed = ring.addressed.contains(user_data);
+    Finding finding;
+    finding.code = "user-data-reuse";
+    finding.severity = addressed ? Severity::warn : Severity::info;
+    finding.time_ns = *younger.submit_ns;
+    finding.pid = younger.pid;
+    finding.tid = younger.tid;
+    finding.comm = younger.comm;
+    finding.message = fmt::format(
+        "{} was submitted with user_data {:#x} while {}, submitted {} before with the same, was still in flight{}",
+        describe_uring(younger), user_data, describe_uring(older),
+        format_duration(*younger.submit_ns - *older.submit_ns), addressed ? "; a cancel named that user_data" : "");
+    finding.advice =
+        "a completion or a cancel can then not tell the two apart: give each request in flight its own user_data";
+    sink_.on_finding(finding);
+}
+
+void UringTracker::wait_for_reaping(Ring& ring, Ring::Waiting waiting) {
+    auto place = ring.waiting.end();
+    while (place != ring.waiting.begin() &&
+           static_cast<std::int32_t>(std::prev(place)->cq_tail - waiting.cq_tail) > 0) {
+        --place;
+    }
+    ring.waiting.insert(place, std::move(waiting));
+}
+
+void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns) {
+    // The program can write anything there.
+    const std::uint32_t behind = tail - head;
+    if (static_cast<std::int32_t>(behind) < 0 || (ring.part.cq_entries != 0 && behind > ring.part.cq_entries)) {
+        return;
+    }
+    while (!ring.waiting.empty() && static_cast<std::int32_t>(head - ring.waiting.front().cq_tail) >= 0) {
+        const Ring::Waiting waiting = std::move(ring.waiting.front());
+        ring.waiting.pop_front();
+        if (!waiting.tracked->handed_out) {
+            auto& reap_ns =
+                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].reap_ns : waiting.tracked->request.reap_ns;
+            const std::uint64_t queued_ns =
+                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].time_ns : *waiting.tracked->request.complete_ns;
+            reap_ns = std::max(time_ns, queued_ns);
+        }
+        let_go(ring, waiting);
+    }
+}
+
+void UringTracker::let_go(Ring& ring, const Ring::Waiting& waiting) {
+    if (!waiting.cqe) {
+        hand_out_or_hold(ring, waiting.tracked);
+    }
+}
+
+void UringTracker::let_go_waiting(Ring& ring, std::uint64_t completed_before_ns) {
+    const auto queued_ns = [](const Ring::Waiting& each) {
+        return each.cqe && *each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[*each.cqe].time_ns
+                                                                       : each.tracked->request.complete_ns.value_or(0);
+    };
+    while (!ring.waiting.empty() && queued_ns(ring.waiting.front()) < completed_before_ns) {
+        const Ring::Waiting waiting = std::move(ring.waiting.front());
+        ring.waiting.pop_front();
+        let_go(ring, waiting);
+    }
+}
+
+void UringTracker::hand_out_or_hold(Ring& ring, const TrackedPtr& tracked) {
+    const bool young = *tracked->request.complete_ns + explain_ns > now_ns_;
+    if (tracked->awaits_notification || (young && unexplained_end(*tracked))) {
+        ring.held.push_back(tracked);
+    } else {
+        hand_out(*tracked);
+    }
+}
+
+void UringTracker::hand_out(Tracked& tracked) {
+    if (!tracked.handed_out) {
+        tracked.handed_out = true;
+        sink_.on_request(tracked.request);
+    }
+}
+
+// What was kept back for an explanation that has come, or that will not come any more.
+void UringTracker::sweep(Ring& ring, bool all) {
+    while (!ring.unseen.empty() && (all || *ring.unseen.front()->request.complete_ns + explain_ns <= now_ns_)) {
+        const TrackedPtr tracked = std::move(ring.unseen.front());
+        ring.unseen.pop_front();
+        if (!tracked->request.result_known) {
+            completions_unseen_ += tracked->request.completion_seen ? 0 : 1;
+            settle(ring, tracked);
+        }
+    }
+    std::erase_if(ring.held, [&](const TrackedPtr& tracked) {
+        const std::uint64_t ended_ns = *tracked->request.complete_ns;
+        const std::uint64_t notification_ns = ring.gone ? 0 : options_.reap_wait_ns;
+        const std::uint64_t wait_ns = tracked->awaits_notification ? notification_ns : explain_ns;
+        const bool explained = !tracked->awaits_notification && !unexplained_end(*tracked);
+        if (!all && !explained && ended_ns + wait_ns > now_ns_) {
+            return false;
+        }
+        hand_out(*tracked);
+        return true;
+    });
+    while (!ring.unexplained.empty() &&
+           (all || *ring.unexplained.front()->request.complete_ns + options_.reap_wait_ns < now_ns_)) {
+        ring.unexplained.pop_front();
+    }
+    while (!ring.announced_ended.empty() &&
+           (all || ring.announced_ended.size() > announced_limit ||
+            (*ring.announced_ended.front()->request.complete_ns + explain_ns < now_ns_ &&
+             !ring.announced_ended.front()->awaits_notification))) {
+        const TrackedPtr& tracked = ring.announced_ended.front();
+        const auto [first, last] = ring.announced.equal_range(tracked->request.user_data);
+        const auto same = std::find_if(first, last, [&](const auto& entry) { return entry.second == tracked; });
+        if (same != last) {
+            ring.announced.erase(same);
+        }
+        ring.announced_ended.pop_front();
+    }
+}
+
+}  // namespace inflight::model

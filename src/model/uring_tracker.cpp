@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/uring_tracker.hpp"
+
+#include "model/tracker.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace inflight::model {
+
+using namespace uring;
+
+namespace {
+
+// A ring that is gone may still be named by records of the same moment; and its end is told a little after that of its
+// owner, by a worker.
+constexpr std::uint64_t linger_ns = 1'000'000'000;
+
+std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
+    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
+}
+
+void take_counters(RingPart& part, const ifl_ring& record) {
+    part.counted = true;
+    part.sq_head = record.sq_head;
+    part.sq_tail = record.sq_tail;
+    part.cq_head = record.cq_head;
+    part.cq_tail = record.cq_tail;
+    part.sq_dropped = record.sq_dropped;
+    part.cq_overflow = record.cq_overflow;
+    part.sq_flags = record.sq_flags;
+    part.files = record.files;
+    part.buffers = record.buffers;
+    part.sq_thread_tid = record.sq_thread;
+    part.workers_bound = record.workers_bound;
+    part.workers_unbound = record.workers_unbound;
+    part.workers_bound_max = std::max(part.workers_bound_max, record.workers_bound);
+    part.workers_unbound_max = std::max(part.workers_unbound_max, record.workers_unbound);
+    part.workers_bound_limit = record.workers_bound_limit;
+    part.workers_unbound_limit = record.workers_unbound_limit;
+}
+
+void take_ring(Context& context, RingPart& part, const ifl_ring& record) {
+    context.time_ns = record.header.time_ns;
+    context.pid = record.pid;
+    context.uid = record.uid;
+    context.comm = comm_of(record.comm);
+    context.in_flight = record.in_flight;
+    context.in_flight_max = std::max(context.in_flight_max, record.in_flight_max);
+    context.submitted = record.submitted;
+    context.completed = record.completed;
+    context.capacity = record.sq_entries;
+    if (record.created_ns != 0) {
+        context.created_ns = record.created_ns;
+    }
+    if (record.fd >= 0) {
+        part.fd = record.fd;
+        context.ctx_id = static_cast<std::uint64_t>(record.fd);
+    }
+    part.setup_flags = record.setup_flags;
+    part.sq_entries = record.sq_entries;
+    part.cq_entries = record.cq_entries;
+    part.owner_guessed = (record.flags & IFL_RING_OWNER_GUESSED) != 0;
+    part.cqes = record.cqes;
+    part.overflowed = record.overflowed;
+    if ((record.flags & IFL_RING_COUNTED) != 0) {
+        take_counters(part, record);
+    }
+}
+
+}  // namespace
+
+UringTracker::UringTracker(const TrackerOptions& options, const KnownNames& names, Sink& sink)
+    : options_(options), names_(names), sink_(sink) {}
+UringTracker::~UringTracker() = default;
+
+UringTracker::Ring& UringTracker::ring_state(std::uint64_t context_id) {
+    auto& ring = rings_[context_id];
+    if (!ring) {
+        // A finished request weighs more than an iocb's, and there are more rings than contexts.
+        ring = std::make_unique<Ring>(options_.history_limit / 4);
+        ring->context.family = Family::uring;
+        ring->context.context_id = context_id;
+    }
+    return *ring;
+}
+
+void UringTracker::note_time(std::uint64_t time_ns) {
+    now_ns_ = std::max(now_ns_, time_ns);
+}
+
+void UringTracker::on_ring(const ifl_ring& record) {
+    note_time(record.header.time_ns);
+    Ring& ring = ring_state(record.context_id);
+    if (ring.gone || record.context_id == 0) {
+        return;
+    }
+    Context& context = ring.context;
+    take_ring(context, ring.part, record);
+    context.ring = ring.part;
+    ring.reported = true;
+    if ((record.flags & IFL_RING_COUNTED) != 0) {
+        see_head(ring, record.cq_head, record.cq_tail, record.header.time_ns);
+    }
+    switch (record.state) {
+        case IFL_CONTEXT_CREATED:
+            context.change = ContextChange::created;
+            break;
+        case IFL_CONTEXT_FOUND:
+            context.change = ContextChange::found;
+            ring.existed = true;
+            break;
+        case IFL_CONTEXT_DESTROYED:
+            context.by_exit = ring.owner_gone_ns.has_value();
+            end_ring(ring, record.header.time_ns, record.header.time_ns);
+            return;
+        case IFL_CONTEXT_COUNTERS:
+            context.change = ContextChange::observed;
+            break;
+        default:
+            context.change = ContextChange::at_end;
+            break;
+    }
+    sink_.on_context(context);
+}
+
+void UringTracker::end_ring(Ring& ring, std::uint64_t time_ns, std::uint64_t destroyed_ns) {
+    let_go_waiting(ring, ~std::uint64_t{0});
+    ring.gone = true;
+    ring.context.change = ContextChange::destroyed;
+    ring.context.time_ns = time_ns;
+    ring.context.destroyed_ns = destroyed_ns;
+    gone_order_.emplace_back(time_ns, ring.context.context_id);
+    sink_.on_context(ring.context);
+}
+
+// Its rings are closed a little later, and that is a record of its own; unless somebody else has them open too.
+void UringTracker::on_process_exit(const ifl_process_exit& record) {
+    note_time(record.header.time_ns);
+    for (auto& [id, ring] : rings_) {
+        if (id != 0 && ring->context.pid == record.pid && ring->reported && !ring->gone) {
+            ring->owner_gone_ns = record.header.time_ns;
+            let_go_waiting(*ring, ~std::uint64_t{0});
+        }
+    }
+}
+
+void UringTracker::on_snapshot(const ifl_snapshot& record) {
+    note_time(record.header.time_ns);
+    const std::uint64_t looked_ns = record.begin_ns != 0 ? record.begin_ns : record.header.time_ns;
+    final_look_ = final_look_ || record.final != 0;
+    for (auto& [id, ring] : rings_) {
+        ring->in_flight.clear();
+    }
+    for (auto& [id, tracked] : snapshot_) {
+        const Request& request = tracked->request;
+        Ring& ring = ring_state(request.context_id);
+        bool ended = tracked->ended || ring.settled.contains({request.kernel_address, request.submit_ns.value_or(0)});
+        ring.history.each_of(request.user_data, [&](const TrackedPtr& each) {
+            ended = ended || (each->request.kernel_address == request.kernel_address &&
+                              each->request.submit_ns == request.submit_ns);
+        });
+        if (!ended) {
+            ring.in_flight.emplace(request.user_data, tracked);
+        }
+    }
+    snapshot_.clear();
+    for (auto& [id, ring] : rings_) {
+        explain_overflowed(*ring, looked_ns);
+        note_look(*ring, looked_ns);
+    }
+}
+
+void UringTracker::advance(std::uint64_t now_ns) {
+    note_time(now_ns);
+    for (auto& [id, ring] : rings_) {
+        let_go_waiting(*ring, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
+        sweep(*ring, false);
+        resolve_due(*ring, false);
+        const auto exited_ns = ring->owner_gone_ns;
+        if (exited_ns && !ring->gone && std::max(*exited_ns, ring->last_use_ns) + linger_ns < now_ns_) {
+            ring->context.by_exit = true;
+            ring->context.in_flight = 0;
+            end_ring(*ring, now_ns_, *exited_ns);
+        }
+    }
+    retire_rings();
+}
+
+void UringTracker::retire_rings() {
+    while (!gone_order_.empty() && gone_order_.front().first + linger_ns < now_ns_) {
+        const auto found = rings_.find(gone_order_.front().second);
+        gone_order_.pop_front();
+        if (found == rings_.end()) {
+            continue;
+        }
+        settle_leftovers(*found->second);
+        resolve_due(*found->second, true);
+        sweep(*found->second, true);
+        rings_.erase(found);
+    }
+}
+
+// Ends without a request, and requests without an end, that nothing will bring together any more.
+void UringTracker::settle_leftovers(Ring& ring) {
+    const auto overflowed = std::exchange(ring.overflowed, {});
+    for (const OverflowedEnd& each : overflowed) {
+        looks_wanted_ -= each.looked ? 0 : 1;
+        end_nameless(ring, each.record);
+    }
+    std::vector<TrackedPtr> lost;
+    for (const auto& [user_data, tracked] : ring.announced) {
+        const auto [first, last] = ring.in_flight.equal_range(user_data);
+        const bool there = std::any_of(first, last, [&](const auto& entry) { return entry.second == tracked; });
+        if (!tracked->ended && (ring.gone || !there)) {
+            lost.push_back(tracked);
+        }
+    }
+    for (const TrackedPtr& tracked : lost) {
+        announced_.erase(tracked->part->request_id);
+        if (!ring.gone && !final_look_) {
+            // Nobody has looked whether it is still there.
+            hand_out(*tracked);
+            continue;
+        }
+        tracked->ended = true;
+        tracked->request.complete_ns = now_ns_;
+        tracked->request.completion_exact = false;
+        tracked->request.completion_seen = false;
+        tracked->request.result_known = false;
+        remember(ring, tracked);
+        ring.unseen.push_back(tracked);
+    }
+}
+
+void UringTracker::finish(std::uint64_t end_ns) {
+    note_time(end_ns);
+    for (auto& [id, ring] : rings_) {
+        settle_leftovers(*ring);
+        sweep(*ring, true);
+        resolve_due(*ring, true);
+        let_go_waiting(*ring, ~std::uint64_t{0});
+        sweep(*ring, true);
+        for (auto& [user_data, tracked] : ring->in_flight) {
+            decide_outcome(*tracked);
+            hand_out(*tracked);
+        }
+        // One that the last look still found is open in another process.
+        if (ring->owner_gone_ns && !ring->gone && ring->context.change != ContextChange::at_end) {
+            ring->context.by_exit = true;
+            ring->context.in_flight = 0;
+            end_ring(*ring, *ring->owner_gone_ns, *ring->owner_gone_ns);
+        }
+    }
+}
+
+}  // namespace inflight::model

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/sqe.hpp"
+
+#include <linux/openat2.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <limits>
+
+namespace inflight::view {
+namespace {
+
+using catalog::SqeField;
+
+// Newer than the headers of the oldest system that inflight is built on.
+constexpr std::uint8_t op_fixed_fd_install = 54;
+constexpr std::uint8_t op_readv_fixed = 60;
+constexpr std::uint8_t op_writev_fixed = 61;
+
+constexpr std::uint8_t opens_file[] = {IORING_OP_OPENAT, IORING_OP_OPENAT2, IORING_OP_ACCEPT, IORING_OP_SOCKET,
+                                       op_fixed_fd_install};
+constexpr std::uint8_t always_fixed_buffer[] = {IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, op_readv_fixed,
+                                                op_writev_fixed};
+constexpr std::uint8_t fills_buffer_group[] = {IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS};
+
+bool is_one_of(const catalog::UringOp& operation, auto&& opcodes) {
+    return std::ranges::find(opcodes, operation.opcode) != std::end(opcodes);
+}
+
+template <typename Structure>
+std::optional<Structure> structure_of(const model::Request& request, ifl_detail_kind kind) {
+    const model::Detail* detail = readable_detail(request, kind);
+    if (detail == nullptr || detail->bytes.size() < sizeof(Structure)) {
+        return std::nullopt;
+    }
+    Structure structure{};
+    std::memcpy(&structure, detail->bytes.data(), sizeof structure);
+    return structure;
+}
+
+std::optional<struct open_how> open_how_of(const model::Request& request) {
+    return structure_of<struct open_how>(request, IFL_DETAIL_OPEN_HOW);
+}
+
+// What both the operation and its SQE are needed for.
+struct Known {
+    const catalog::UringOp& operation;
+    std::optional<struct io_uring_sqe> sqe;  // never empty: a plain member ends in an array of no elements
+    [[nodiscard]] std::uint32_t flags() const { return static_cast<std::uint32_t>(sqe->rw_flags); }
+};
+std::optional<Known> known(const model::Request& request) {
+    const catalog::UringOp* operation = uring_operation(request);
+    const auto sqe = sqe_of(request);
+    if (operation == nullptr || !sqe) {
+        return std::nullopt;
+    }
+    return Known{.operation = *operation, .sqe = sqe};
+}
+
+bool is_poll(const catalog::UringOp& operation) {
+    return operation.opcode == IORING_OP_POLL_ADD;
+}
+
+}  // namespace
+
+const catalog::UringOp* uring_operation(const model::Request& request) {
+    return request.family == model::Family::uring && request.opcode ? catalog::uring_op(*request.opcode) : nullptr;
+}
+
+std::optional<struct io_uring_sqe> sqe_of(const model::Request& request) {
+    if (!request.uring || !request.uring->sqe_known) {
+        return std::nullopt;
+    }
+    struct io_uring_sqe sqe{};
+    static_assert(sizeof sqe == IFL_SQE_BYTES);
+    std::memcpy(&sqe, request.uring->sqe.data(), sizeof sqe);
+    return sqe;
+}
+
+std::optional<std::string> operation_flags(const model::Request& request) {
+    if (const auto how = open_how_of(request)) {
+        return catalog::flag_names(catalog::open_flags(), how->flags);
+    }
+    const auto found = known(request);
+    if (!found || found->operation.flags_name.empty()) {
+        return std::nullopt;
+    }
+    return catalog::uring_op_flag_names(found->operation.opcode, found->flags());
+}
+
+std::optional<std::string> length_flags(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.len != SqeField::flags) {
+        return std::nullopt;
+    }
+    return catalog::flag_names(catalog::uring_len_flags(found->operation.opcode), found->sqe->len);
+}
+
+std::optional<std::string> timeout_flags(const model::Request& request) {
+    const catalog::UringOp* operation = uring_operation(request);
+    return operation != nullptr && operation->flags_name == "timeout_flags" ? operation_flags(request) : std::nullopt;
+}
+
+std::optional<std::string> ioprio_flags(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.ioprio_flags.empty()) {
+        return std::nullopt;
+    }
+    return catalog::flag_names(found->operation.ioprio_flags, found->sqe->ioprio);
+}
+
+std::optional<std::string> resolve_flags(const model::Request& request) {
+    const auto how = open_how_of(request);
+    return how ? std::optional(catalog::flag_names(catalog::resolve_flags(), how->resolve)) : std::nullopt;
+}
+
+std::optional<std::uint64_t> poll_mask(const model::Request& request) {
+    const auto found = known(request);
+    return found && is_poll(found->operation) ? std::optional<std::uint64_t>(found->flags()) : std::nullopt;
+}
+
+std::optional<std::uint16_t> buffer_index(const model::Request& request) {
+    const auto found = known(request);
+    if (!found) {
+        return std::nullopt;
+    }
+    const std::uint8_t opcode = found->operation.opcode;
+    const bool by_ioprio = (opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC) &&
+                           (found->sqe->ioprio & IORING_RECVSEND_FIXED_BUF) != 0;
+    const bool by_flags = opcode == IORING_OP_URING_CMD && (found->flags() & IORING_URING_CMD_FIXED) != 0;
+    return is_one_of(found->operation, always_fixed_buffer) || by_ioprio || by_flags
+               ? std::optional<std::uint16_t>(found->sqe->buf_index)
+               : std::nullopt;
+}
+
+std::optional<std::uint16_t> buffer_group(const model::Request& request) {
+    const auto found = known(request);
+    return found && ((found->sqe->flags & IOSQE_BUFFER_SELECT) != 0 || is_one_of(found->operation, fills_buffer_group))
+               ? std::optional<std::uint16_t>(found->sqe->buf_group)
+               : std::nullopt;
+}
+
+std::optional<std::uint16_t> personality(const model::Request& request) {
+    const auto sqe = sqe_of(request);
+    return sqe && sqe->personality != 0 ? std::optional<std::uint16_t>(sqe->personality) : std::nullopt;
+}
+
+std::optional<std::int32_t> splice_source(const model::Request& request) {
+    const auto found = known(request);
+    return found && (found->operation.opcode == IORING_OP_SPLICE || found->operation.opcode == IORING_OP_TEE)
+               ? std::optional<std::int32_t>(found->sqe->splice_fd_in)
+               : std::nullopt;
+}
+
+std::optional<std::uint64_t> target_user_data(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.addr != SqeField::user_data) {
+        return std::nullopt;
+    }
+    // io_cancel_req_match(): user_data counts when asked for, or when nothing else was.
+    if (found->operation.opcode == IORING_OP_ASYNC_CANCEL) {
+        const std::uint32_t flags = found->flags();
+        const bool other_key = (flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP)) != 0;
+        if ((flags & IORING_ASYNC_CANCEL_ANY) != 0 || (other_key && (flags & IORING_ASYNC_CANCEL_USERDATA) == 0)) {
+            return std::nullopt;
+        }
+    }
+    return found->sqe->addr;
+}
+
+std::optional<std::uint64_t> timeout_ns(const model::Request& request) {
+    struct KernelTimespec {  // struct __kernel_timespec
+        std::int64_t seconds;
+        std::int64_t nanoseconds;
+    };
+    constexpr std::int64_t per_second = 1'000'000'000;
+    const auto time = structure_of<KernelTimespec>(request, IFL_DETAIL_TIMESPEC);
+    if (!time || time->seconds < 0 || time->nanoseconds < 0 || time->nanoseconds >= per_second ||
+        time->seconds >= std::numeric_limits<std::int64_t>::max() / per_second) {
+        return std::nullopt;
+    }
+    return static_cast<std::uint64_t>(time->seconds * per_second + time->nanoseconds);
+}
+
+std::optional<std::uint64_t> file_mode(const model::Request& request) {
+    if (const auto how = open_how_of(request)) {
+        return how->mode;
+    }
+    const auto found = known(request);
+    return found && found->operation.len == SqeField::mode ? std::optional<std::uint64_t>(found->sqe->len)
+                                                           : std::nullopt;
+}
+
+std::optional<std::uint32_t> command_number(const model::Request& request) {
+    const auto found = known(request);
+    return found && found->operation.opcode == IORING_OP_URING_CMD ? std::optional<std::uint32_t>(found->sqe->cmd_op)
+                                                                   : std::nullopt;
+}
+
+std::optional<std::string> msg_ring_command(const model::Request& request) {
+    const auto found = known(request);
+    return found && found->operation.opcode == IORING_OP_MSG_RING
+               ? std::optional(catalog::number_name(catalog::uring_msg_ring_cmds(), found->sqe->addr))
+               : std::nullopt;
+}
+
+std::optional<std::uint64_t> vector_bytes(const model::Request& request) {
+    struct Vector {  // struct iovec
+        std::uint64_t base;
+        std::uint64_t length;
+    };
+    const model::Detail* detail = readable_detail(request, IFL_DETAIL_IOVECS);
+    if (detail == nullptr || detail->truncated || detail->total == 0 ||
+        detail->bytes.size() / sizeof(Vector) != detail->total) {
+        return std::nullopt;
+    }
+    std::uint64_t sum = 0;
+    for (std::size_t at = 0; at + sizeof(Vector) <= detail->bytes.size(); at += sizeof(Vector)) {
+        Vector vector{};
+        std::memcpy(&vector, detail->bytes.data() + at, sizeof vector);
+        sum += vector.length;
+    }
+    return sum;
+}
+
+NewFile new_file(const model::Request& request) {
+    const catalog::UringOp* operation = uring_operation(request);
+    if (operation == nullptr || !is_one_of(*operation, opens_file)) {
+        return NewFile::none;
+    }
+    const auto sqe = sqe_of(request);
+    if (!sqe) {
+        return NewFile::none;
+    }
+    if (operation->opcode == op_fixed_fd_install || sqe->file_index == 0) {
+        return NewFile::descriptor;
+    }
+    // With an index of its own choice the program gets 0.
+    return sqe->file_index == IORING_FILE_INDEX_ALLOC ? NewFile::fixed : NewFile::none;
+}
+
+const model::Detail* readable_detail(const model::Request& request, ifl_detail_kind kind) {
+    const model::Detail* detail = request.uring ? request.uring->detail(kind) : nullptr;
+    return detail != nullptr && detail->readable ? detail : nullptr;
+}
+
+std::optional<std::string> address_text(const model::Request& request, ifl_detail_kind kind) {
+    const model::Detail* detail = readable_detail(request, kind);
+    return detail != nullptr ? std::optional(catalog::sockaddr_name(detail->bytes)) : std::nullopt;
+}
+
+std::optional<std::int32_t> ring_fd(const model::Request& request) {
+    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
+    return request.family == model::Family::uring && request.ctx_id != 0 && request.ctx_id <= most
+               ? std::optional(static_cast<std::int32_t>(request.ctx_id))
+               : std::nullopt;
+}
+
+}  // namespace inflight::view
