@@ -123,7 +123,7 @@ int Check::run() {
         return exit_usage;
     }
     const auto begun =
-        Tracing::begin(options_.tracing, {.calls = model::calls_for_conflicts, .iocbs = false, .iovecs = true});
+        Tracing::begin(options_.tracing, {.calls = model::calls_for_conflicts, .iocbs = false, .memory = true});
     if (!begun) {
         return begun.error();
     }

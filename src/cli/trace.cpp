@@ -71,7 +71,7 @@ int Trace::run() {
         return exit_usage;
     }
     // tracee has the calls' own arguments only
-    Wishes wishes{.calls = *shown, .iocbs = *shown != 0 && options_.format != "tracee", .iovecs = options_.check};
+    Wishes wishes{.calls = *shown, .iocbs = *shown != 0 && options_.format != "tracee", .memory = options_.check};
     if (options_.check) {
         wishes.calls |= model::calls_for_conflicts;
     }

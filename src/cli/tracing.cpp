@@ -83,7 +83,8 @@ Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
     }
     config.calls_wanted = wishes.calls;
     config.iocbs_wanted = wishes.iocbs ? 1 : 0;
-    config.iovecs_wanted = wishes.iovecs ? 1 : 0;
+    config.iovecs_wanted = wishes.memory ? 1 : 0;
+    config.unmaps_wanted = wishes.memory ? 1 : 0;
     config.slow_submit_ns = options_.slow_submit_ns;
     return probes;
 }

@@ -36,7 +36,7 @@ void declare_tracing(CLI::App& app, TracingOptions& options);
 struct Wishes {
     std::uint32_t calls = 0;  // bit per ifl_syscall
     bool iocbs = false;
-    bool iovecs = false;
+    bool memory = false;  // what requests work on, and what is unmapped meanwhile
 };
 
 struct TracingEnd {

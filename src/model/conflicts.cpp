@@ -191,8 +191,9 @@ void Conflicts::on_request(const Request& request) {
     }
     const bool ended = time->second != never_ns;
     Process& known = process(request.pid, ended ? time->second : time->first);
-    const std::uint64_t forgotten_ns = std::max({known.memory.forgotten_until_ns(), known.files.forgotten_until_ns(),
-                                                 known.iocbs.forgotten_until_ns(), forgotten_until_ns_});
+    const std::uint64_t forgotten_ns =
+        std::max({known.memory.forgotten_until_ns(), known.files.forgotten_until_ns(), known.iocbs.forgotten_until_ns(),
+                  unmaps_.forgotten_until_ns(), forgotten_until_ns_});
     // One that was in flight before the trace began could be said of forever.
     if (request.submit_ns && time->first < forgotten_ns) {
         limits_.forgotten++;
@@ -236,6 +237,24 @@ void Conflicts::on_request(const Request& request) {
         set_range(range, false);
         known.memory.add(use);
     }
+    check_unmaps(accesses, use);
+}
+
+void Conflicts::check_unmaps(const Accesses& accesses, const Use& use) {
+    const Request& request = *use.request;
+    // The pages of a registered buffer are the ring's, whatever becomes of their addresses.
+    if (registered_buffer(request)) {
+        return;
+    }
+    unmaps_.check(request.pid, accesses.memory, use.from_ns, use.until_ns,
+                  [&](const Unmap& unmap, const ByteRange& range) {
+                      if (!once_.first_of_many("memory-unmapped", request.pid, request.opcode.value_or(0))) {
+                          return;
+                      }
+                      Finding finding = memory_unmapped(unmap, range, request);
+                      finding.stories = {request};
+                      next_.on_finding(finding);
+                  });
 }
 
 void Conflicts::check(RangeIndex& index, const Use& use, Kind kind, Met& met) {

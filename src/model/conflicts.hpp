@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/conflicts_buffers.hpp"
+#include "model/conflicts_unmaps.hpp"
 #include "model/once.hpp"
 #include "model/range_index.hpp"
 #include "model/sink.hpp"
@@ -44,6 +45,8 @@ public:
     void on_finding(const Finding& finding) override { next_.on_finding(finding); }
     void on_completion(const Completion& completion) override { next_.on_completion(completion); }
 
+    void on_unmap(const Unmap& unmap) override { unmaps_.on_unmap(unmap); }
+
     [[nodiscard]] ConflictLimits limits() const;
 
 private:
@@ -60,12 +63,14 @@ private:
     using Met = std::set<const Request*>;
     void check(RangeIndex& index, const Use& use, Kind kind, Met& met);
     void tell(const Use& earlier, const Use& later, Kind kind);
+    void check_unmaps(const Accesses& accesses, const Use& use);
     void tell_removal(const RegisteredBuffers::Removal& removal, const Request& request);
 
     ConflictOptions options_;
     Sink& next_;
     std::map<std::uint32_t, std::unique_ptr<Process>> processes_;
     RegisteredBuffers buffers_;
+    UnmappedMemory unmaps_;
     Once once_;
     ConflictLimits limits_;
     std::uint64_t forgotten_until_ns_ = 0;  // of processes

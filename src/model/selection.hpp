@@ -34,6 +34,7 @@ public:
     void on_event(const Event& event) override;
     void on_context(const Context& context) override;
     void on_finding(const Finding& finding) override { next_.on_finding(finding); }
+    void on_unmap(const Unmap& unmap) override { next_.on_unmap(unmap); }
     void on_completion(const Completion& completion) override;
 
 private:

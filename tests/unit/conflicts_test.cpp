@@ -59,6 +59,57 @@ Request write_from(std::uint64_t address, std::uint64_t length, std::uint64_t su
     return UringMade(op_write).memory(address, length).at(offset).time(submit_ns, complete_ns).moved(length).done();
 }
 
+// ---- memory that goes away
+
+Unmap unmap_at(std::uint64_t time_ns, std::uint64_t address, std::uint64_t length, std::uint32_t pid = 100) {
+    return {.time_ns = time_ns,
+            .pid = pid,
+            .tid = pid + 1,
+            .comm = "worker",
+            .call = "munmap",
+            .address = address,
+            .length_bytes = length};
+}
+
+std::vector<Finding> found_after(const Unmap& unmap, const Request& request) {
+    Checked checked;
+    checked.conflicts.on_unmap(unmap);
+    checked.conflicts.on_request(request);
+    return checked.findings;
+}
+
+TEST(MemoryUnmapped, UnderARead) {
+    const auto findings = found_after(unmap_at(20, 0x1800, 0x1000), read_into(0x1000, 0x1000, 10, 50));
+    ASSERT_THAT(findings, SizeIs(1));
+    EXPECT_EQ(findings[0].code, "memory-unmapped");
+    EXPECT_EQ(findings[0].severity, Severity::critical);
+    EXPECT_EQ(findings[0].time_ns, 20U);
+    EXPECT_EQ(findings[0].tid, 101U) << "of who unmapped it";
+    EXPECT_THAT(findings[0].message, HasSubstr("munmap took 2048 bytes at 0x1800 away, 10 ns after read on fd 5"));
+    EXPECT_THAT(findings[0].message, HasSubstr("30 ns before it ended"));
+    EXPECT_THAT(findings[0].stories, SizeIs(1));
+}
+
+TEST(MemoryUnmapped, NotBeforeOrAfterOrElsewhere) {
+    const Request read = read_into(0x1000, 0x1000, 10, 50);
+    EXPECT_THAT(found_after(unmap_at(10, 0x1000, 0x1000), read), IsEmpty());
+    EXPECT_THAT(found_after(unmap_at(50, 0x1000, 0x1000), read), IsEmpty());
+    EXPECT_THAT(found_after(unmap_at(20, 0x2000, 0x1000), read), IsEmpty());
+    EXPECT_THAT(found_after(unmap_at(20, 0x0, 0x1000), read), IsEmpty());
+    EXPECT_THAT(found_after(unmap_at(20, 0x1000, 0x1000, 200), read), IsEmpty()) << "another process's memory";
+    EXPECT_THAT(found_after(unmap_at(20, 0x1000, 0), read), IsEmpty());
+}
+
+TEST(MemoryUnmapped, OfARegisteredBufferIsNone) {
+    const Request fixed = UringMade(op_read_fixed).memory(0x1000, 16).registered(0).time(10, 50).moved(16).done();
+    EXPECT_THAT(found_after(unmap_at(20, 0x1000, 0x1000), fixed), IsEmpty());
+}
+
+TEST(MemoryUnmapped, UnderARequestThatHasNotEnded) {
+    const Request waiting = UringMade(op_read).memory(0x1000, 16).from(10).done();
+    EXPECT_THAT(found_after(unmap_at(20, 0x1000, 0x1000), waiting), SizeIs(1));
+}
+
 // ---- memory
 
 TEST(BufferOverlap, OfTwoReads) {
