@@ -64,8 +64,8 @@ constexpr std::string_view kretprobe_loss =
     "a return is missed when more threads are in the call than the kernel has probe instances";
 
 constexpr std::string_view extra_loss =
-    "without it the io-wq worker of a request is known only where the request also completed in it, and a ring's end "
-    "is noticed up to 50 ms late";
+    "no function of io_uring can be hooked: the io-wq worker of a request is known only where the request also "
+    "completed in it, and the end of a ring is noticed up to 50 ms late";
 
 std::optional<std::string> refused(std::string_view hook, Tier tier, const std::vector<Refusal>& refusals) {
     for (const auto& refusal : refusals) {
