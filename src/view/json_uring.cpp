@@ -44,6 +44,36 @@ void write_detail(JsonLine& line, const Request& request, ifl_detail_kind kind, 
     line.string_if(origin_name, detail != nullptr, detail != nullptr && detail->kernel ? "K" : "U");
 }
 
+void write_futex(JsonLine& line, const Request& request) {
+    line.key("futex");
+    const auto futex = futex_operands(request);
+    if (!futex) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.hex("address", futex->address);
+    line.hex_if("value", futex->value.has_value(), futex->value.value_or(0));
+    line.hex_if("mask", futex->mask.has_value(), futex->mask.value_or(0));
+    line.hex_if("flags", futex->flags.has_value(), futex->flags.value_or(0));
+    line.number_if("count", futex->count);
+    line.end_object();
+}
+
+void write_wait(JsonLine& line, const Request& request) {
+    line.key("waitid");
+    const auto wait = wait_operands(request);
+    if (!wait) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.string("id_type", wait->id_type);
+    line.signed_number("id", wait->id);
+    line.string("options", wait->options);
+    line.end_object();
+}
+
 // What the SQE says and what it points at.
 void write_asked(JsonLine& line, const Request& request) {
     const UringPart& part = *request.uring;
@@ -84,6 +114,8 @@ void write_asked(JsonLine& line, const Request& request) {
     write_names(line, "resolve_flags", resolve_flags(request));
     line.number_if("cmd_op", command_number(request));
     write_names(line, "msg_ring_cmd", msg_ring_command(request));
+    write_futex(line, request);
+    write_wait(line, request);
     const bool rw_known = part.kernel_rw || part.sqe_known;
     line.string_if("rw_origin", rw_known, part.kernel_rw ? "K" : "U");
 }

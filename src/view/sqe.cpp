@@ -11,6 +11,17 @@
 namespace inflight::view {
 namespace {
 
+// Newer than the header of Linux 6.1.
+constexpr unsigned op_waitid = 50;
+constexpr unsigned op_futex_wait = 51;
+constexpr unsigned op_futex_waitv = 53;
+
+// include/uapi/linux/wait.h
+constexpr catalog::Name wait_id_types[] = {{0, "P_ALL"}, {1, "P_PID"}, {2, "P_PGID"}, {3, "P_PIDFD"}};
+constexpr catalog::Name wait_options[] = {{0x1, "WNOHANG"},       {0x2, "WSTOPPED"},       {0x4, "WEXITED"},
+                                          {0x8, "WCONTINUED"},    {0x01000000, "WNOWAIT"}, {0x20000000, "__WNOTHREAD"},
+                                          {0x40000000, "__WALL"}, {0x80000000, "__WCLONE"}};
+
 using catalog::SqeField;
 
 // Newer than the headers of the oldest system that inflight is built on.
@@ -203,6 +214,35 @@ std::optional<std::string> msg_ring_command(const model::Request& request) {
     return found && found->operation.opcode == IORING_OP_MSG_RING
                ? std::optional(catalog::number_name(catalog::uring_msg_ring_cmds(), found->sqe->addr))
                : std::nullopt;
+}
+
+std::optional<FutexOperands> futex_operands(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.opcode < op_futex_wait || found->operation.opcode > op_futex_waitv) {
+        return std::nullopt;
+    }
+    const io_uring_sqe& sqe = *found->sqe;
+    FutexOperands futex;
+    futex.address = sqe.addr;
+    if (found->operation.opcode == op_futex_waitv) {
+        futex.count = sqe.len;
+    } else {
+        futex.value = sqe.addr2;
+        futex.mask = sqe.addr3;
+        futex.flags = static_cast<std::uint32_t>(sqe.fd);
+    }
+    return futex;
+}
+
+std::optional<WaitOperands> wait_operands(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.opcode != op_waitid) {
+        return std::nullopt;
+    }
+    const io_uring_sqe& sqe = *found->sqe;
+    return WaitOperands{.id_type = catalog::number_name(wait_id_types, sqe.len),
+                        .id = sqe.fd,
+                        .options = catalog::flag_names(wait_options, sqe.file_index)};
 }
 
 std::optional<std::uint64_t> vector_bytes(const model::Request& request) {

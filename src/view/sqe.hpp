@@ -38,6 +38,21 @@ namespace inflight::view {
 [[nodiscard]] std::optional<std::uint64_t> file_mode(const model::Request& request);
 [[nodiscard]] std::optional<std::uint32_t> command_number(const model::Request& request);
 [[nodiscard]] std::optional<std::string> msg_ring_command(const model::Request& request);
+// What a futex operation works on. The SQE has it in fields whose names say something else.
+struct FutexOperands {
+    std::uint64_t address = 0;           // of the word, of futex_waitv the list
+    std::optional<std::uint64_t> value;  // expected, or how many to wake; not of futex_waitv
+    std::optional<std::uint64_t> mask;
+    std::optional<std::uint32_t> flags;  // FUTEX2_*
+    std::optional<std::uint32_t> count;  // of futex_waitv
+};
+[[nodiscard]] std::optional<FutexOperands> futex_operands(const model::Request& request);
+struct WaitOperands {
+    std::string id_type;  // "P_PID"
+    std::int32_t id = 0;
+    std::string options;  // "WEXITED|WNOHANG"
+};
+[[nodiscard]] std::optional<WaitOperands> wait_operands(const model::Request& request);
 // Bytes that the vectors of a readv or writev have together, if all of them were read.
 [[nodiscard]] std::optional<std::uint64_t> vector_bytes(const model::Request& request);
 // The result of a success is a new file: a descriptor, or an index of the ring's file table.

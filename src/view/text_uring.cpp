@@ -69,6 +69,12 @@ std::string given_text(const Request& request) {
     if (const auto command = msg_ring_command(request)) {
         return *command + (request.file ? " to " + file_text(request.file) : "");
     }
+    if (const auto futex = futex_operands(request)) {
+        return fmt::format("futex {:#x}", futex->address) + (futex->value ? fmt::format(" {}", *futex->value) : "");
+    }
+    if (const auto wait = wait_operands(request)) {
+        return fmt::format("{} {}", wait->id_type, wait->id);
+    }
     return cancel_key_text(request);
 }
 

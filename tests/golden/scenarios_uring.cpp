@@ -61,6 +61,37 @@ void show_transfers(view::View& view) {
     view.on_request(splice);
 }
 
+// Operations that the header of Linux 6.1 does not know.
+void show_newer_waits(view::View& view) {
+    constexpr std::uint8_t waitid = 50;
+    constexpr std::uint8_t futex_wait = 51;
+    constexpr std::uint8_t futex_waitv = 53;
+    view.on_request(uring_request(
+        waitid, 104 * ms, 3 * ms, 0,
+        [](struct io_uring_sqe& sqe) {
+            sqe.fd = 4242;
+            sqe.len = 1;         // P_PID
+            sqe.file_index = 5;  // WEXITED|WNOHANG
+        },
+        [](UringPart&) {}));
+    view.on_request(uring_request(
+        futex_wait, 105 * ms, 2 * ms, -EAGAIN,
+        [](struct io_uring_sqe& sqe) {
+            sqe.fd = 2;  // FUTEX2_SIZE_U32
+            sqe.addr = 0x7ffd'0000'6000;
+            sqe.addr2 = 7;
+            sqe.addr3 = 0xffff'ffff;
+        },
+        [](UringPart&) {}));
+    view.on_request(uring_request(
+        futex_waitv, 106 * ms, 2 * ms, 1,
+        [](struct io_uring_sqe& sqe) {
+            sqe.addr = 0x7ffd'0000'7000;
+            sqe.len = 3;
+        },
+        [](UringPart&) {}));
+}
+
 void show_paths(view::View& view) {
     view.on_request(uring_request(
         IORING_OP_OPENAT, 110 * ms, 12'300, 9,
@@ -337,6 +368,7 @@ void show_unknown(view::View& view) {
 void feed_uring_requests(view::View& view) {
     view.begin(trace_info());
     show_transfers(view);
+    show_newer_waits(view);
     show_paths(view);
     show_sockets(view);
     show_waits(view);
