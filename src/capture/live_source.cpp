@@ -147,7 +147,7 @@ int LiveSource::on_ring_record(void* self, void* data, std::size_t bytes) {
         source.rings_seen_ = true;
         if (ring.state == IFL_CONTEXT_DESTROYED) {
             source.rings_to_bury_.push_back(
-                {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns});
+                {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns, .buried_ns = 0});
         }
     }
     source.sorter_.add(record);
@@ -187,7 +187,15 @@ Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
     }
     const std::uint64_t until_ns = start_ns - std::min(start_ns, reorder_ns);
     sorter_.release(until_ns, [&tracker](const ifl_header& record) { tracker.on_record(record); });
-    tracker.advance(until_ns);
+    // The model gives a ring up some time after its end: not before it has got what was left of it.
+    std::uint64_t advance_ns = until_ns;
+    for (const ClosedRing& closed : rings_to_bury_) {
+        advance_ns = std::min(advance_ns, closed.time_ns + bury_ring_after_ns);
+    }
+    std::erase_if(rings_to_bury_, [until_ns](const ClosedRing& closed) {
+        return closed.buried_ns != 0 && closed.buried_ns < until_ns;
+    });
+    tracker.advance(advance_ns);
     return records;
 }
 
@@ -317,20 +325,22 @@ void LiveSource::read_rings() {
 // still open ended without an event, or their ring took them along.
 void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
     std::unordered_set<std::uint64_t> gone;
-    while (!rings_to_bury_.empty() && rings_to_bury_.front().time_ns < closed_before_ns) {
-        const ClosedRing& closed = rings_to_bury_.front();
+    const std::uint64_t now_ns = monotonic_ns();
+    for (ClosedRing& closed : rings_to_bury_) {
+        if (closed.buried_ns != 0 || closed.time_ns >= closed_before_ns) {
+            continue;
+        }
+        closed.buried_ns = now_ns;
         gone.insert(closed.context_id);
         ifl_ring_entry entry{};
         if (bpf_map_lookup_elem(probes_.rings_of_uring_fd(), &closed.ring, &entry) == 0 &&
             entry.ring.context_id == closed.context_id) {
             bpf_map_delete_elem(probes_.rings_of_uring_fd(), &closed.ring);
         }
-        rings_to_bury_.pop_front();
     }
     if (gone.empty()) {
         return;
     }
-    const std::uint64_t now_ns = monotonic_ns();
     std::vector<std::uint64_t> removed;
     for_each_entry<std::uint64_t, ifl_uring_entry>(probes_.uring_requests_fd(),
                                                    [&](std::uint64_t req, const ifl_uring_entry& entry) {

@@ -68,8 +68,9 @@ private:
         std::uint64_t ring = 0;
         std::uint64_t context_id = 0;
         std::uint64_t time_ns = 0;
+        std::uint64_t buried_ns = 0;  // 0: not yet
     };
-    std::deque<ClosedRing> rings_to_bury_;
+    std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the tracker has not got yet
     std::uint64_t last_survey_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
