@@ -170,7 +170,11 @@ Result<void> Probes::State::make_rings() {
 
 Result<void> Probes::State::load(const Options& options, const KernelTypes& types, const Symbols& symbols) {
     const Plan& plan = report.plan;
-    skeleton.reset(inflight_bpf__open());
+    // Some structures are not in every kernel. libbpf would look for them in the modules too, which needs
+    // CAP_SYS_ADMIN; with a file that is given it does not.
+    LIBBPF_OPTS(bpf_object_open_opts, open_options);
+    open_options.btf_custom_path = "/sys/kernel/btf/vmlinux";
+    skeleton.reset(inflight_bpf__open_opts(&open_options));
     if (!skeleton) {
         return failure("open the kernel side", describe_errno(errno));
     }
