@@ -109,7 +109,7 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 /* Most requests are for the file of the one before. */
 static __always_inline void name_file(struct ifl_call_entry *call, struct file *file)
 {
-	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = (__u64)BPF_CORE_READ(file, f_inode);
+	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = BPF_CORE_READ(file, f_inode, i_ino);
 
 	call->attempt.file = (__u64)file;
 	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode ||

@@ -140,7 +140,8 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 	if (!cache)
 		return 0;
 	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-	inode = (__u64)BPF_CORE_READ(file, f_inode);
+	/* Its number, not its address: a new pipe may stand at all three addresses of one that was closed. */
+	inode = BPF_CORE_READ(file, f_inode, i_ino);
 	slot = ((__u64)file >> 8 ^ (__u64)file >> 12) & (CACHED_FILES - 1);
 	cached = &cache->files[slot];
 	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode && cached->file_id)

@@ -49,7 +49,7 @@ struct ifl_context_entry {
 struct ifl_call_entry {
 	struct ifl_call call;
 	ifl_u64 cgroup_noted; /* the last one whose record was written */
-	ifl_u64 last_file;    /* struct file *, dentry and inode of the last request, and our number of that file */
+	ifl_u64 last_file; /* struct file *, dentry and inode number of the last request, and our number of that file */
 	ifl_u64 last_dentry;
 	ifl_u64 last_inode;
 	ifl_u64 last_file_id;

@@ -22,6 +22,9 @@ constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 constexpr std::uint64_t survey_interval_ns = 50'000'000;
+// Entries of the table of io_uring requests: above that number those go that nobody used for so long.
+constexpr std::size_t uring_entries_kept = 1U << 16U;
+constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
@@ -321,8 +324,7 @@ void LiveSource::read_rings() {
                                                   });
 }
 
-// The entries of its requests stay for the next request at the same address; with the ring they go. Those that are
-// still open ended without an event, or their ring took them along.
+// Requests that are still open when their ring is gone ended without an event, or their ring took them along.
 void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
     std::unordered_set<std::uint64_t> gone;
     const std::uint64_t now_ns = monotonic_ns();
@@ -341,26 +343,51 @@ void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
     if (gone.empty()) {
         return;
     }
-    std::vector<std::uint64_t> removed;
-    for_each_entry<std::uint64_t, ifl_uring_entry>(probes_.uring_requests_fd(),
-                                                   [&](std::uint64_t req, const ifl_uring_entry& entry) {
-                                                       if (!gone.contains(entry.request.context_id)) {
-                                                           return;
-                                                       }
-                                                       removed.push_back(req);
-                                                       if (entry.open != IFL_UENTRY_OPEN) {
-                                                           return;
-                                                       }
-                                                       ifl_uring_request record = entry.request;
-                                                       set_header(record, IFL_URING_REQUEST, now_ns);
-                                                       record.header.tier = IFL_TIER_TRACEPOINT;
-                                                       record.complete_ns = now_ns;
-                                                       record.flags |= IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING;
-                                                       record.state = IFL_UREQ_ENDED;
-                                                       sorter_.add(record.header);
-                                                   });
-    for (const std::uint64_t req : removed) {
-        bpf_map_delete_elem(probes_.uring_requests_fd(), &req);
+    struct Left {
+        std::uint64_t req = 0;
+        std::uint64_t request_id = 0;
+        ifl_u32 open = 0;
+    };
+    std::vector<Left> open;
+    std::vector<Left> idle;
+    std::size_t entries = 0;
+    for_each_entry<std::uint64_t, ifl_uring_entry>(
+        probes_.uring_requests_fd(), [&](std::uint64_t req, const ifl_uring_entry& entry) {
+            entries++;
+            const Left left{.req = req, .request_id = entry.request.request_id, .open = entry.open};
+            if (entry.open == IFL_UENTRY_FREE) {
+                if (entry.request.complete_ns + idle_entry_ns < now_ns) {
+                    idle.push_back(left);
+                }
+                return;
+            }
+            if (!gone.contains(entry.request.context_id)) {
+                return;
+            }
+            open.push_back(left);
+            if (entry.open != IFL_UENTRY_OPEN) {
+                return;
+            }
+            ifl_uring_request record = entry.request;
+            set_header(record, IFL_URING_REQUEST, now_ns);
+            record.header.tier = IFL_TIER_TRACEPOINT;
+            record.complete_ns = now_ns;
+            record.flags |= IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING;
+            record.state = IFL_UREQ_ENDED;
+            sorter_.add(record.header);
+        });
+    // Its memory may be a request of another ring by now: that one's entry must stay. What is free can stay anyway, for
+    // the next request there, as long as there is room.
+    const auto remove = [this](const Left& left) {
+        ifl_uring_entry entry{};
+        if (bpf_map_lookup_elem(probes_.uring_requests_fd(), &left.req, &entry) == 0 &&
+            entry.request.request_id == left.request_id && entry.open == left.open) {
+            bpf_map_delete_elem(probes_.uring_requests_fd(), &left.req);
+        }
+    };
+    std::ranges::for_each(open, remove);
+    if (entries > uring_entries_kept) {
+        std::ranges::for_each(idle, remove);
     }
 }
 

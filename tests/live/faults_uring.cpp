@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// io_uring: fio's own counts of what went through its rings, and the gate that `inflight check` is.
+// fio's own counts of what went through its rings.
 #include "faults_support.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <map>
 
 namespace inflight::faults {
 namespace {
@@ -20,10 +17,6 @@ protected:
         }
     }
 };
-
-using Checks = Uring;
-
-// ---- fio
 
 struct Seen {
     std::int64_t requests = 0;
@@ -92,73 +85,6 @@ TEST_F(Uring, FioFixedBuffersAndFiles) {
 
 TEST_F(Uring, FioSubmissionThread) {
     check_fio({"--sqthread_poll=1"});
-}
-
-// ---- check
-
-Ended check(Words arguments, const std::string& name, const std::string& folder) {
-    return run_inflight(Words{"check"} + std::move(arguments) + Words{"--", workload(name), folder});
-}
-
-TEST_F(Checks, FindWhatCorruptsData) {
-    const std::map<std::string, std::string> expected{{"uring_overlap", "critical buffer-overlap"},
-                                                      {"uring_unregister", "warn buffer-unregistered"},
-                                                      {"uring_unmap", "critical memory-unmapped"},
-                                                      {"cancel_same_iocb_twice", "warn iocb-reused"}};
-    for (const auto& [name, finding] : expected) {
-        const Folder folder;
-        const auto ended = check({}, name, folder.path());
-        EXPECT_EQ(ended.status, 1) << name << ended.out << ended.err;
-        EXPECT_EQ(count_of(ended.out, "finding " + finding), 1) << name << ended.out;
-        EXPECT_EQ(count_of(ended.out, "1 findings ("), 1) << name << ended.out;
-    }
-}
-
-TEST_F(Checks, OnlyAsBadAsIsAskedForFails) {
-    const Folder folder;
-    EXPECT_EQ(check({"--fail-on", "critical"}, "uring_unregister", folder.path()).status, 0);
-    EXPECT_EQ(check({"--fail-on", "critical"}, "uring_overlap", folder.path()).status, 1);
-    EXPECT_EQ(check({"--fail-on", "terrible"}, "uring_overlap", folder.path()).status, 2);
-}
-
-TEST_F(Checks, KeepsTheStatusOfACleanCommand) {
-    EXPECT_EQ(run_inflight({"check", "--", "sh", "-c", "exit 7"}).status, 7);
-    EXPECT_EQ(run_inflight({"check", "--", "true"}).status, 0);
-}
-
-TEST_F(Checks, JsonHasBothStories) {
-    const Folder folder;
-    const auto ended = check({"-o", "json", "--output", folder / "found"}, "uring_overlap", folder.path());
-    EXPECT_EQ(ended.status, 1);
-    const Lines lines(read_file(folder / "found"));
-    const auto& finding = lines.one("finding");
-    EXPECT_EQ(text(finding, "code"), "buffer-overlap");
-    ASSERT_EQ(finding["requests"].Size(), 2U);
-    EXPECT_EQ(text(finding["requests"][0], "op"), "read");
-}
-
-// No false alarm: these programs do nothing that is wrong, however odd it looks.
-TEST_F(Checks, OfCleanProgramsFindNothing) {
-    const std::vector<std::string> clean{
-        "batch",           "cancel_poll",      "cancel_race",        "poll_ready",           "read_write",
-        "reuse_iocb",      "threads",          "uring_async",        "uring_cancel",         "uring_cancel_race",
-        "uring_drain",     "uring_fixed",      "uring_link_timeout", "uring_links",          "uring_open",
-        "uring_multishot", "uring_msg_ring",   "uring_paths",        "uring_poll",           "uring_nop",
-        "uring_rest",      "uring_read_write", "uring_send_zc",      "uring_setups",         "uring_skip",
-        "uring_splice",    "uring_tcp",        "uring_sqpoll",       "uring_sync_cancel",    "uring_threads",
-        "uring_timeout",   "uring_unix",       "uring_xattr",        "uring_provide_buffers"};
-    constexpr int skipped = 77;
-    int checked = 0;
-    for (const auto& name : clean) {
-        if (!exists(workload(name))) {
-            continue;
-        }
-        const Folder folder;
-        const auto ended = check({"--fail-on", "warn"}, name, folder.path());
-        checked += ended.status == 0 ? 1 : 0;
-        EXPECT_TRUE(ended.status == 0 || ended.status == skipped) << name << "\n" << ended.out << ended.err;
-    }
-    EXPECT_GT(checked, 20);
 }
 
 }  // namespace
