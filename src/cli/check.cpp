@@ -145,8 +145,7 @@ int Check::run() {
         return ended.error();
     }
     findings.finish(ended->time_ns);
-    auto summary = statistics.summary(tracing.info().start_ns, ended->time_ns);
-    tracing.complete(summary, tracker, *ended);
+    const auto summary = tracing.summary(statistics, tracker, *ended);
     const auto limits = conflicts.limits();
     const std::string notes = notes_about(limits, limits.repeats + findings.repeats());
     if (options_.format == "json") {

@@ -95,8 +95,7 @@ int Trace::run() {
         return ended.error();
     }
     findings.finish(ended->time_ns);
-    auto summary = statistics.summary(tracing.info().start_ns, ended->time_ns);
-    tracing.complete(summary, tracker, *ended);
+    const auto summary = tracing.summary(statistics, tracker, *ended);
     view->end(summary);
     return tracing.finish(*ended);
 }

@@ -148,13 +148,16 @@ std::expected<TracingEnd, int> Tracing::run(model::Tracker& tracker) {
     return TracingEnd{.session = std::move(*ended), .time_ns = capture::monotonic_ns()};
 }
 
-void Tracing::complete(model::Summary& summary, const model::Tracker& tracker, const TracingEnd& end) const {
+model::Summary Tracing::summary(const model::Statistics& statistics, const model::Tracker& tracker,
+                                const TracingEnd& end) const {
+    auto summary = statistics.summary(info_.start_ns, end.time_ns);
     summary.losses = source_->losses();
     summary.losses.completions_unseen = tracker.completions_unseen();
     summary.losses.submissions_unseen = tracker.submissions_unseen();
     summary.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
     summary.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
     summary.ended_by = end.session.reason;
+    return summary;
 }
 
 int Tracing::finish(const TracingEnd& end) {

@@ -6,7 +6,7 @@
 #include "cli/child.hpp"
 #include "cli/filters.hpp"
 #include "cli/session.hpp"
-#include "model/summary.hpp"
+#include "model/statistics.hpp"
 #include "view/view.hpp"
 
 #include <CLI/CLI.hpp>
@@ -58,8 +58,9 @@ public:
     // Lets the command go. Everything has come to `tracker` when it returns, and the hooks are gone.
     [[nodiscard]] std::expected<TracingEnd, int> run(model::Tracker& tracker);
 
-    // Fills in what only the source and the system know.
-    void complete(model::Summary& summary, const model::Tracker& tracker, const TracingEnd& end) const;
+    // What was counted, with what only the source and the system know.
+    [[nodiscard]] model::Summary summary(const model::Statistics& statistics, const model::Tracker& tracker,
+                                         const TracingEnd& end) const;
     // After the last byte: the exit status, which is the command's if there is one.
     [[nodiscard]] int finish(const TracingEnd& end);
 

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files and cgroups by the numbers that records use for them. Both families of requests refer to them.
+// Names in records: of files and cgroups by their numbers, of tasks. Both families of requests have them.
 #pragma once
 
 #include "model/types.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
 namespace inflight::model {
+
+// The name of a task, which has no NUL when it fills its field.
+[[nodiscard]] inline std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
+    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
+}
 
 struct KnownNames {
     std::unordered_map<std::uint64_t, FilePtr> files;

@@ -2,6 +2,7 @@
 #include "model/tracker.hpp"
 
 #include "model/files.hpp"
+#include "model/known_names.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -21,10 +22,6 @@ constexpr std::uint64_t linger_ns = 1'000'000'000;
 template <typename Record>
 const Record* as(const ifl_header& header) {
     return header.size_bytes >= sizeof(Record) ? reinterpret_cast<const Record*>(&header) : nullptr;
-}
-
-std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
-    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
 }
 
 // The x86-64 numbers of the calls that take memory away.

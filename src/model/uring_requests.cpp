@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The io_uring tracker's part between a request's first record and its being handed out.
 #include "base/units.hpp"
+#include "model/known_names.hpp"
 #include "model/tracker.hpp"
 #include "model/uring_tracker.hpp"
 #include "model/uring_verdicts.hpp"
@@ -24,10 +25,6 @@ constexpr std::size_t unexplained_limit = 256;
 constexpr std::size_t reuses_limit = 1024;
 // liburing marks the timeouts that it makes itself so; nobody looks for them.
 constexpr std::uint64_t liburing_timeout = ~std::uint64_t{0};
-
-std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
-    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
-}
 
 template <typename Value>
 Value in_sqe(const ifl_uring_request& record, std::size_t at) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/uring_tracker.hpp"
 
+#include "model/known_names.hpp"
 #include "model/tracker.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace inflight::model {
 
@@ -15,10 +15,6 @@ namespace {
 // A ring that is gone may still be named by records of the same moment; and its end is told a little after that of its
 // owner, by a worker.
 constexpr std::uint64_t linger_ns = 1'000'000'000;
-
-std::string comm_of(const char (&comm)[IFL_COMM_BYTES]) {
-    return {&comm[0], strnlen(&comm[0], IFL_COMM_BYTES)};
-}
 
 void take_counters(RingPart& part, const ifl_ring& record) {
     part.counted = true;

@@ -27,13 +27,6 @@ constexpr std::uint16_t op_write = 23;
 struct Watched : Recorder {
     explicit Watched(FindingOptions options = {}) : watch(options, *this) {}
 
-    [[nodiscard]] std::vector<std::string> codes() const {
-        std::vector<std::string> all;
-        for (const Finding& each : findings) {
-            all.push_back(each.code);
-        }
-        return all;
-    }
     void ring(ContextChange change, std::uint64_t time_ns, const RingPart& part, std::uint32_t in_flight_max = 8) {
         Context context;
         context.family = Family::uring;

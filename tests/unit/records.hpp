@@ -278,6 +278,15 @@ public:
     void on_context(const Context& context) override { contexts.push_back(context); }
     void on_finding(const Finding& finding) override { findings.push_back(finding); }
 
+    // Of the findings.
+    [[nodiscard]] std::vector<std::string> codes() const {
+        std::vector<std::string> all;
+        for (const Finding& each : findings) {
+            all.push_back(each.code);
+        }
+        return all;
+    }
+
     std::vector<Request> requests;
     std::vector<Cancel> cancels;
     std::vector<Event> events;
