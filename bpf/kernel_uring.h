@@ -150,7 +150,7 @@ struct io_rsrc_data {
 	unsigned int nr;
 	struct io_rsrc_node **nodes;
 };
-/* Since 6.13 a table of nodes; before, one of tagged pointers (kernel commit 7029acd8a950) */
+/* A table of nodes in 6.18; of tagged pointers in 6.1 and 6.12. */
 struct io_file_table {
 	struct io_rsrc_data data;
 };
@@ -170,6 +170,7 @@ struct io_ring_ctx {
 	struct io_sq_data *sq_data;
 	struct mm_struct *mm_account;
 	struct list_head tctx_list;
+	unsigned int compat : 1;
 };
 struct io_ring_ctx___counted {
 	unsigned int nr_user_files, nr_user_bufs;
@@ -233,7 +234,7 @@ struct xattr_name {
 struct xattr_ctx {
 	struct xattr_name *kname;
 };
-/* Named so since 6.14 (kernel commit 5a6f52d20ce3) */
+/* Its name in 6.18. */
 struct kernel_xattr_ctx {
 	struct xattr_name *kname;
 };
@@ -251,7 +252,7 @@ struct io_connect {
 struct io_bind {
 	int addr_len;
 };
-/* Gone since 6.10: there the address is copied when the SQE is read, before only when the request is punted. */
+/* In 6.1; it is gone in 6.12, where the address is copied when the SQE is read, not only when the request is punted. */
 struct io_async_connect {
 	char address;
 };
@@ -285,7 +286,7 @@ struct socket {
 	struct sock *sk;
 };
 
-/* io-wq: one table of workers per task, in 6.1 one per node (kernel commit dfd63baf892c moved it in 6.4) */
+/* io-wq: one table of workers per task in 6.12 and 6.18, in 6.1 one per node. */
 struct io_wq_acct {
 	unsigned int nr_workers, max_workers;
 };
@@ -329,6 +330,12 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/* Made by a 32-bit program. */
+static __always_inline bool is_compat_ring(struct io_ring_ctx *ctx)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(ctx, compat);
+}
 
 /* The file of a registered slot, NULL when it is empty. */
 static __always_inline struct file *fixed_file(struct io_ring_ctx *ctx, __u32 slot)

@@ -57,7 +57,7 @@ int BPF_PROG(uring_submit_req, struct io_kiocb *req)
 	return 0;
 }
 
-/* Its name up to 6.2 (kernel commit 2ad57931db64). */
+/* Its name in 6.1. */
 SEC("tp_btf/io_uring_submit_sqe")
 int BPF_PROG(uring_submit_sqe, struct io_kiocb *req)
 {

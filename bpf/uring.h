@@ -338,8 +338,11 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 	entry->on_free_list = 0;
 	entry->generation++;
 	entry->open = let_through ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED;
-	if (!let_through)
+	if (!let_through) {
+		/* Its CQE is known by that. */
+		entry->request.user_data = BPF_CORE_READ(req, cqe.user_data);
 		return NULL;
+	}
 	if (!ring->wanted) {
 		ring->wanted = 1;
 		write_ring(ring, IFL_CONTEXT_FOUND, now);

@@ -186,7 +186,11 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 				  sqe->splice_fd_in & (SOCKADDR_BYTES_MAX - 1));
 		return;
 	case OP_SENDMSG:
-	case OP_SENDMSG_ZC: add_message_address(request, &detail, sqe); return;
+	case OP_SENDMSG_ZC:
+		/* 32-bit programs have other structures. */
+		if (!is_compat_ring(BPF_CORE_READ(req, ctx)))
+			add_message_address(request, &detail, sqe);
+		return;
 	case OP_TIMEOUT:
 	case OP_LINK_TIMEOUT:
 		timeout = BPF_CORE_READ(req, async_data);
@@ -201,7 +205,7 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	case OP_WRITEV:
 	case OP_READV_FIXED:
 	case OP_WRITEV_FIXED:
-		if (config.iovecs_wanted)
+		if (config.iovecs_wanted && !is_compat_ring(BPF_CORE_READ(req, ctx)))
 			add_vector(request, &detail, IFL_DETAIL_IOVECS, sqe, IOVEC_BYTES);
 		return;
 	}

@@ -24,7 +24,7 @@ struct ifl_config {
 	ifl_u8 by_cgroup;
 	ifl_u8 follow_children;
 	ifl_u8 iocbs_wanted;   /* report the iocbs of io_submit as they stand in user memory */
-	ifl_u8 cqe_by_pointer; /* io_uring_complete shows a struct io_uring_cqe * (since 6.13), not its fields */
+	ifl_u8 cqe_by_pointer; /* io_uring_complete shows a struct io_uring_cqe * (6.18), not its fields */
 	ifl_u8 iovecs_wanted;  /* report the iovecs of io_uring's vectored reads and writes */
 	ifl_u32 unmaps_wanted; /* report calls that take memory away */
 	ifl_u32 reserved;

@@ -94,8 +94,11 @@ ByteRange range_at(std::uint64_t start, std::uint64_t length) {
     return {.start = start, .end = start + std::min(length, room)};
 }
 
+// The first page is nobody's memory: what points there is a mistake, but harms no other request.
+constexpr std::uint64_t lowest_memory = 0x1000;
+
 void add_memory(Accesses& accesses, std::uint64_t address, std::uint64_t length) {
-    if (address != 0 && length != 0) {
+    if (address >= lowest_memory && length != 0) {
         accesses.memory.push_back(range_at(address, length));
     }
 }

@@ -212,6 +212,9 @@ struct Context {
     std::uint32_t capacity = 0;      // requests that it really accepts
     std::uint32_t max_requests = 0;  // what it takes of aio-max-nr
     std::optional<RingPart> ring;    // of Family::uring; ctx_id is its descriptor
+
+    // Nothing shows what was in flight on a ring before the trace: `in_flight` and `in_flight_max` then mean nothing.
+    [[nodiscard]] bool in_flight_known() const { return family != Family::uring || created_ns.has_value(); }
 };
 
 // A call that takes memory away from a process, as it begins; only where it was asked for.

@@ -44,7 +44,7 @@ constexpr std::array hook_programs{
 
 }  // namespace
 
-// io_uring_submit_req was called io_uring_submit_sqe up to 6.2.
+// In 6.1 io_uring_submit_req is called io_uring_submit_sqe.
 bool has_tracepoint(const KernelTypes& types, std::string_view name) {
     return types.tracepoint_arguments(name) ||
            (name == "io_uring_submit_req" && types.tracepoint_arguments("io_uring_submit_sqe"));

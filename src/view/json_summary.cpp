@@ -56,8 +56,8 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     line.number_if("created_ns", context.created_ns);
     line.number_if("destroyed_ns", context.destroyed_ns);
     line.boolean("by_exit", context.by_exit);
-    line.number("in_flight", context.in_flight);
-    line.number("in_flight_max", context.in_flight_max);
+    line.number_if("in_flight", context.in_flight_known(), context.in_flight);
+    line.number_if("in_flight_max", context.in_flight_known(), context.in_flight_max);
     line.number("submitted", context.submitted);
     line.number("completed", context.completed);
     line.number_if("capacity", aio, context.capacity);

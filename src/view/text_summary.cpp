@@ -211,9 +211,10 @@ void append_rings(std::string& out, const model::Summary& summary, const TextFra
         table.add({pid_text(context->pid), comm_text(context->comm),
                    ring.fd >= 0 ? fmt::format("fd {}", ring.fd) : std::string(unknown), context_state(*context),
                    ring.sq_entries != 0 ? fmt::format("{}/{}", ring.sq_entries, ring.cq_entries) : std::string(unknown),
-                   format_count(context->submitted), format_count(context->in_flight),
-                   format_count(context->in_flight_max), counted(format_count(ring.files)),
-                   counted(format_count(ring.buffers)),
+                   format_count(context->submitted),
+                   context->in_flight_known() ? format_count(context->in_flight) : std::string(unknown),
+                   context->in_flight_known() ? format_count(context->in_flight_max) : std::string(unknown),
+                   counted(format_count(ring.files)), counted(format_count(ring.buffers)),
                    counted(fmt::format("{}+{}", ring.workers_bound_max, ring.workers_unbound_max)),
                    context->ring ? format_count(ring.overflowed) : std::string(unknown)});
         notes.push_back(ring_notes(ring));

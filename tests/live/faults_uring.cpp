@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
+#include <ostream>
 
 namespace inflight::faults {
 namespace {
@@ -18,16 +20,23 @@ protected:
     }
 };
 
-struct Seen {
+struct Counts {
     std::int64_t requests = 0;
     std::int64_t bytes = 0;
+    bool operator==(const Counts&) const = default;
 };
 
-Seen reads_of(const Value& summary) {
-    Seen seen;
+void PrintTo(const Counts& counts, std::ostream* out) {
+    *out << counts.requests << " requests, " << counts.bytes << " bytes";
+}
+
+// Of read, readv and read_fixed (or the same of write), as fio chooses.
+Counts seen_of(const Value& summary, const std::string& direction) {
+    Counts seen;
     for (const auto& each : summary["operations"].GetArray()) {
-        if (text(each, "op").starts_with("read")) {  // read, readv or read_fixed, as fio chooses
+        if (text(each, "op").starts_with(direction)) {
             EXPECT_EQ(text(each, "family"), "uring");
+            EXPECT_EQ(text(each, "comm"), "fio");
             seen.requests += number(each, "requests");
             seen.bytes += number(each, "bytes");
         }
@@ -35,7 +44,26 @@ Seen reads_of(const Value& summary) {
     return seen;
 }
 
-void check_fio(const Words& options) {
+// Over all its jobs.
+Counts said_of(const Value& report, const std::string& direction) {
+    Counts said;
+    for (const auto& job : report["jobs"].GetArray()) {
+        said.requests += number(job, direction.c_str(), "total_ios");
+        said.bytes += number(job, direction.c_str(), "io_bytes");
+        EXPECT_EQ(number(job, direction.c_str(), "short_ios"), 0);
+    }
+    return said;
+}
+
+std::set<std::string> operations_of(const Lines& lines) {
+    std::set<std::string> operations;
+    for (const auto& each : lines.one("summary")["operations"].GetArray()) {
+        operations.insert(text(each, "op"));
+    }
+    return operations;
+}
+
+void check_fio(const Words& options, const std::function<void(const Lines&)>& look = {}) {
     const auto fio = find_program("fio");
     if (!fio) {
         GTEST_SKIP() << "no fio here";
@@ -66,13 +94,19 @@ void check_fio(const Words& options) {
     const std::string json = ended.out.substr(std::min(ended.out.find('{'), ended.out.size()));
     ASSERT_FALSE(report.Parse(json.c_str()).HasParseError()) << ended.out;
     const Lines lines(read_file(file));
-    const auto seen = reads_of(lines.one("summary"));
-    const auto& job = report["jobs"].GetArray()[0];
-    EXPECT_GT(number(job, "read", "total_ios"), 1000);
-    EXPECT_EQ(seen.requests, number(job, "read", "total_ios"));
-    EXPECT_EQ(seen.bytes, number(job, "read", "io_bytes"));
+    const auto& summary = lines.one("summary");
+    const auto reads = said_of(report, "read");
+    const auto writes = said_of(report, "write");
+    EXPECT_GT(reads.requests, 1000);
+    EXPECT_EQ(seen_of(summary, "read"), reads);
+    EXPECT_EQ(seen_of(summary, "write"), writes);
+    EXPECT_EQ(number(summary, "requests"), static_cast<std::int64_t>(lines.of("request").size()));
     EXPECT_EQ(number(lines.one("loss"), "records_lost"), 0);
-    EXPECT_EQ(number(lines.one("summary"), "outcomes", "failed"), 0);
+    EXPECT_EQ(number(summary, "outcomes", "failed"), 0);
+    EXPECT_EQ(number(summary, "outcomes", "in-flight"), 0);
+    if (look) {
+        look(lines);
+    }
 }
 
 TEST_F(Uring, FioPlain) {
@@ -80,11 +114,23 @@ TEST_F(Uring, FioPlain) {
 }
 
 TEST_F(Uring, FioFixedBuffersAndFiles) {
-    check_fio({"--fixedbufs=1", "--registerfiles=1"});
+    check_fio({"--fixedbufs=1", "--registerfiles=1"}, [](const Lines& lines) {
+        EXPECT_TRUE(operations_of(lines).contains("read_fixed"));
+        EXPECT_FALSE(operations_of(lines).contains("read"));
+    });
 }
 
 TEST_F(Uring, FioSubmissionThread) {
-    check_fio({"--sqthread_poll=1"});
+    check_fio({"--sqthread_poll=1"}, [](const Lines& lines) {
+        for (const auto* request : lines.requests_with("op", "read")) {
+            ASSERT_TRUE((*request)["uring"]["sq_thread"].IsInt());
+        }
+    });
+}
+
+TEST_F(Uring, FioJobsThatReadAndWrite) {
+    check_fio({"--rw=randrw", "--numjobs=2", "--loops=2"});
+    check_fio({"--rw=randrw", "--numjobs=2", "--loops=2", "--sqthread_poll=1", "--fixedbufs=1"});
 }
 
 }  // namespace

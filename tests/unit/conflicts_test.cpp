@@ -34,14 +34,6 @@ struct Checked : Recorder {
         (conflicts.on_request(given), ...);
     }
 
-    [[nodiscard]] std::vector<std::string> codes() const {
-        std::vector<std::string> all;
-        for (const Finding& each : findings) {
-            all.push_back(each.code);
-        }
-        return all;
-    }
-
     Conflicts conflicts;
 };
 
@@ -130,6 +122,10 @@ TEST(BufferOverlap, OfTwoReads) {
     EXPECT_THAT(finding.message, HasSubstr("for 10 ns"));
     ASSERT_THAT(finding.stories, SizeIs(2));
     EXPECT_EQ(finding.stories[0].submit_ns, 10U) << "the earlier first";
+}
+
+TEST(BufferOverlap, OfAddressesInTheFirstPageIsNone) {
+    EXPECT_THAT(found(read_into(0x8, 16, 10, 30), read_into(0x8, 16, 20, 40)), IsEmpty());
 }
 
 TEST(BufferOverlap, InWhateverOrderTheyEnd) {
