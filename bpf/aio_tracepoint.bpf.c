@@ -97,9 +97,12 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(tracepoint_sys_enter, struct pt_regs *regs, long nr)
 {
 	__u8 syscall, abi;
+	__u64 args[6];
 
-	if (aio_call(nr, &syscall, &abi) && watched(syscall))
-		open_call_from(regs, syscall, abi, IFL_TIER_TRACEPOINT);
+	if (!aio_call(nr, &syscall, &abi) || !watched(syscall) || !wanted(current_task()))
+		return 0;
+	read_typed_args(regs, abi, args);
+	open_call(syscall, abi, IFL_TIER_TRACEPOINT, args);
 	return 0;
 }
 

@@ -147,7 +147,8 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 		return;
 	}
 	if (is_uring_call(syscall)) {
-		open_uring_call(call, task, now);
+		if (!is_watched_for_time(syscall))
+			open_uring_call(call, task, now);
 		return;
 	}
 	if (syscall == IFL_IO_SETUP)
@@ -362,9 +363,11 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 		case IFL_IO_URING_SETUP:
 		case IFL_IO_URING_REGISTER: close_uring_call(call, ret, now); break;
 		case IFL_IO_URING_ENTER:
-			if (!(config.calls_wanted & (1u << IFL_IO_URING_ENTER)) &&
-			    now - call->start_ns < config.slow_submit_ns)
-				return;
+			if (is_watched_for_time(call->syscall)) {
+				if (now - call->start_ns < config.slow_submit_ns)
+					return;
+				open_uring_call(call, current_task(), now);
+			}
 			if (!described_in_full(&call->task))
 				describe_task(&call->task, current_task());
 			break;

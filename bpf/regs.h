@@ -5,24 +5,31 @@
 
 #include "call.h"
 
-/* The arguments of a system call, from the registers that its entry code saved. */
+/* The arguments of a system call, from the registers that its entry code saved; REGISTER(name) reads one. */
+#define TAKE_ARGS(args, abi, REGISTER)                                                                                 \
+	do {                                                                                                           \
+		bool wide_ = (abi) == IFL_ABI_X86_64 || (abi) == IFL_ABI_X32;                                          \
+		(args)[0] = wide_ ? REGISTER(di) : (__u32)REGISTER(bx);                                                \
+		(args)[1] = wide_ ? REGISTER(si) : (__u32)REGISTER(cx);                                                \
+		(args)[2] = wide_ ? REGISTER(dx) : (__u32)REGISTER(dx);                                                \
+		(args)[3] = wide_ ? REGISTER(r10) : (__u32)REGISTER(si);                                               \
+		(args)[4] = wide_ ? REGISTER(r8) : (__u32)REGISTER(di);                                                \
+		(args)[5] = wide_ ? REGISTER(r9) : (__u32)REGISTER(bp);                                                \
+	} while (0)
+
 static __always_inline void read_args(const struct pt_regs *regs, __u8 abi, __u64 args[6])
 {
-	if (abi == IFL_ABI_X86_64 || abi == IFL_ABI_X32) {
-		args[0] = BPF_CORE_READ(regs, di);
-		args[1] = BPF_CORE_READ(regs, si);
-		args[2] = BPF_CORE_READ(regs, dx);
-		args[3] = BPF_CORE_READ(regs, r10);
-		args[4] = BPF_CORE_READ(regs, r8);
-		args[5] = BPF_CORE_READ(regs, r9);
-		return;
-	}
-	args[0] = (__u32)BPF_CORE_READ(regs, bx);
-	args[1] = (__u32)BPF_CORE_READ(regs, cx);
-	args[2] = (__u32)BPF_CORE_READ(regs, dx);
-	args[3] = (__u32)BPF_CORE_READ(regs, si);
-	args[4] = (__u32)BPF_CORE_READ(regs, di);
-	args[5] = (__u32)BPF_CORE_READ(regs, bp);
+#define WITH_HELPER(name) BPF_CORE_READ(regs, name)
+	TAKE_ARGS(args, abi, WITH_HELPER);
+#undef WITH_HELPER
+}
+
+/* For a program whose `regs` has a type (tp_btf). */
+static __always_inline void read_typed_args(const struct pt_regs *regs, __u8 abi, __u64 args[6])
+{
+#define DIRECTLY(name) regs->name
+	TAKE_ARGS(args, abi, DIRECTLY);
+#undef DIRECTLY
 }
 
 static __always_inline void open_call_from(const struct pt_regs *regs, __u8 syscall, __u8 abi, __u8 tier)

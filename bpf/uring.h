@@ -12,7 +12,7 @@
 /* Made in full at load: memory that is asked for later may not be there in the middle of a burst. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072); /* 70 MB */
+	__uint(max_entries, 131072); /* 63 MB, as `bpftool map show` has it */
 	__type(key, __u64);	     /* struct io_kiocb * */
 	__type(value, struct ifl_uring_entry);
 } uring_requests __weak SEC(".maps");

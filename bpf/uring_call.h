@@ -28,6 +28,12 @@ static __always_inline bool uring_call_wanted(__u8 syscall, const __u64 args[6])
 	return (__u32)args[1] && !(__u32)args[2];
 }
 
+/* Nobody asked for the event: whose ring it is needs to be found only if it took long. */
+static __always_inline bool is_watched_for_time(__u8 syscall)
+{
+	return syscall == IFL_IO_URING_ENTER && !(config.calls_wanted & (1u << IFL_IO_URING_ENTER));
+}
+
 static __always_inline struct file *registered_ring(struct task_struct *task, __u32 index)
 {
 	struct io_uring_task *tctx = BPF_CORE_READ((struct task_struct___uring *)task, io_uring);

@@ -23,9 +23,8 @@ enum {
 	IFL_UREQ_PREP_FAILED = 1u << 2, /* refused when its SQE was read: prep_error; it was never issued */
 	IFL_UREQ_END_UNSEEN = 1u << 3, /* no CQE event: complete_ns is when the end was noticed, result is void. That is
 					* how a success with IOSQE_CQE_SKIP_SUCCESS ends, or a CQE that overflowed */
-	IFL_UREQ_SYNC = 1u << 4,       /* completed inside the submission that brought it */
 	IFL_UREQ_RING_DYING = 1u << 5, /* its ring was being torn down when it completed */
-	IFL_UREQ_TASK_EXITING = 1u << 6, /* the completing task was exiting (PF_EXITING), or no task of the ring was */
+	IFL_UREQ_TASK_EXITING = 1u << 6, /* failed in a task whose process was ending, or in a kernel thread */
 	IFL_UREQ_SQPOLL = 1u << 7,	 /* submitted by the SQ thread sq_thread: tid is void */
 	IFL_UREQ_LINK_FAILED = 1u << 8,	 /* io_uring_fail_link: an earlier request of its chain failed, see failed_by */
 	IFL_UREQ_SQE_UNREAD = 1u << 9,	 /* sqe is void */

@@ -27,6 +27,18 @@ CLI::Validator as_percent() {
     return CLI::Validator(convert, "", "share");
 }
 
+CLI::Validator as_count() {
+    const auto check = [](const std::string& text) -> std::string {
+        unsigned count = 0;
+        const char* const last = text.data() + text.size();
+        const auto [end, bad] = std::from_chars(text.data(), last, count);
+        return bad == std::errc{} && end == last && count != 0
+                   ? std::string()
+                   : fmt::format("'{}' is not a number of at least 1", text);
+    };
+    return CLI::Validator(check, "", "count");
+}
+
 }  // namespace
 
 void declare_thresholds(CLI::App& app, model::FindingOptions& options) {
@@ -39,7 +51,7 @@ void declare_thresholds(CLI::App& app, model::FindingOptions& options) {
     time("--sqpoll-asleep", options.asleep_ns, "An SQ thread that sleeps this long while work waits is (100ms)");
     app.add_option("--workers", options.workers, "So many io-wq workers at once are (64)")
         ->group(group)
-        ->check(CLI::PositiveNumber.description(""))
+        ->check(as_count())
         ->type_name("COUNT");
     app.add_option("--punt-share", options.punt_percent,
                    "This share of an operation's requests handed to io-wq is (50%)")

@@ -107,7 +107,7 @@ struct Request {
 
     bool existed = false;          // in flight before the hooks were attached
     bool unpaired = false;         // its submission should have been seen and was not
-    bool synchronous = false;      // completed inside io_submit
+    bool synchronous = false;      // completed inside io_submit; of io_uring nothing tells
     bool compat = false;           // submitted by a 32-bit call
     bool completion_exact = true;  // false: complete_ns is an upper bound (free of the request, or its reaping)
     bool completion_seen = true;   // false: no hook saw it complete; it is known from its event or from what came after

@@ -168,7 +168,6 @@ void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const
     request.submit_ns = time_or_none(record.submit_ns);
     request.existed = (record.flags & IFL_UREQ_EXISTED) != 0;
     request.unpaired = (record.flags & IFL_UREQ_UNPAIRED) != 0;
-    request.synchronous = (record.flags & IFL_UREQ_SYNC) != 0;
     request.context_dead = (record.flags & IFL_UREQ_RING_DYING) != 0;
     const auto* details = details_.find(record.request_id);
     const std::size_t count = details == nullptr ? 0 : details->size();

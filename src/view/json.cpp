@@ -124,7 +124,8 @@ void write_request_fields(JsonLine& line, const model::Request& request, std::ui
     line.string("outcome", model::name(request.outcome));
     line.boolean("existed", request.existed);
     line.boolean("unpaired", request.unpaired);
-    line.boolean("synchronous", request.synchronous);
+    line.key("synchronous");
+    request.family == model::Family::aio ? line.boolean(request.synchronous) : line.null();
     line.boolean("completion_seen", request.completion_seen);
     write_completer(line, request);
     write_uring(line, request);
