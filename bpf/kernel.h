@@ -96,6 +96,7 @@ struct path {
 };
 struct file {
 	struct inode *f_inode;
+	const struct file_operations *f_op;
 	unsigned int f_flags;
 	struct path f_path;
 };

@@ -81,7 +81,7 @@ struct {
 struct file_key {
 	__u64 file;
 	__u64 dentry;
-	__u64 inode;
+	__u64 operations; /* file.f_op: all anonymous files share one inode, and their memory */
 	__u64 inode_number;
 };
 

@@ -145,7 +145,7 @@ static __always_inline __u64 file_id_of(struct file *file, __u64 time_ns)
 		return 0;
 	key.file = (__u64)file;
 	key.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-	key.inode = (__u64)BPF_CORE_READ(file, f_inode);
+	key.operations = (__u64)BPF_CORE_READ(file, f_op);
 	key.inode_number = BPF_CORE_READ(file, f_inode, i_ino);
 	known = bpf_map_lookup_elem(&files, &key);
 	if (known)

@@ -110,13 +110,15 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 static __always_inline void name_file(struct ifl_call_entry *call, struct file *file)
 {
 	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = BPF_CORE_READ(file, f_inode, i_ino);
+	__u64 operations = (__u64)BPF_CORE_READ(file, f_op);
 
 	call->attempt.file = (__u64)file;
 	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode ||
-	    !call->last_file_id) {
+	    call->last_operations != operations || !call->last_file_id) {
 		call->last_file = (__u64)file;
 		call->last_dentry = dentry;
 		call->last_inode = inode;
+		call->last_operations = operations;
 		call->last_file_id = file_id_of(file, call->attempt.request.submit_ns);
 	}
 	call->attempt.request.file_id = call->last_file_id;

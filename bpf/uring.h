@@ -27,7 +27,7 @@ struct {
 /* The files of this CPU's last submissions. Only the submission's hook uses it, and that does not interrupt itself. */
 #define CACHED_FILES 16
 struct cached_file {
-	__u64 file, dentry, inode, file_id;
+	__u64 file, dentry, inode, operations, file_id;
 };
 struct file_cache {
 	struct cached_file files[CACHED_FILES];
@@ -129,7 +129,7 @@ static __always_inline void end_unseen_if_still(struct ifl_uring_entry *entry, s
 
 static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 {
-	__u64 dentry, inode;
+	__u64 dentry, inode, operations;
 	struct cached_file *cached;
 	struct file_cache *cache;
 	__u32 zero = 0, slot;
@@ -142,14 +142,17 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
 	/* Its number, not its address: a new pipe may stand at all three addresses of one that was closed. */
 	inode = BPF_CORE_READ(file, f_inode, i_ino);
+	operations = (__u64)BPF_CORE_READ(file, f_op);
 	slot = ((__u64)file >> 8 ^ (__u64)file >> 12) & (CACHED_FILES - 1);
 	cached = &cache->files[slot];
-	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode && cached->file_id)
+	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode &&
+	    cached->operations == operations && cached->file_id)
 		return cached->file_id;
 	cached->file_id = 0;
 	cached->file = (__u64)file;
 	cached->dentry = dentry;
 	cached->inode = inode;
+	cached->operations = operations;
 	cached->file_id = file_id_of(file, now);
 	return cached->file_id;
 }

@@ -49,9 +49,11 @@ struct ifl_context_entry {
 struct ifl_call_entry {
 	struct ifl_call call;
 	ifl_u64 cgroup_noted; /* the last one whose record was written */
-	ifl_u64 last_file; /* struct file *, dentry and inode number of the last request, and our number of that file */
+	ifl_u64 last_file; /* struct file *, dentry, inode number and f_op of the last request, and our number of that
+			      file */
 	ifl_u64 last_dentry;
 	ifl_u64 last_inode;
+	ifl_u64 last_operations;
 	ifl_u64 last_file_id;
 	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
 	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
@@ -99,7 +101,7 @@ static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hid
 static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 24, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 40 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 48 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
 	      "no hidden padding");
 #endif
 
