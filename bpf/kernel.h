@@ -42,6 +42,9 @@ enum {
 enum {
 	BPF_RB_NO_WAKEUP = 1,
 };
+enum {
+	BPF_F_MMAPABLE = 1u << 10,
+};
 struct bpf_raw_tracepoint_args {
 	__u64 args[0];
 };

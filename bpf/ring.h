@@ -6,27 +6,108 @@
 #include "names.h"
 #include "kernel_uring.h"
 
-/* Those whose owner the filter does not let through are kept too: another task that is let through may use them. */
+/*
+ * A ring stands at one of RING_PROBES places from the one that its address gives: looking one up in a hash map at each
+ * request would cost more than what is done with it. Those whose owner the filter does not let through are kept too:
+ * another task that is let through may use them.
+ */
+#define RING_PLACES_LOG2 13
+#define RING_PLACES (1u << RING_PLACES_LOG2) /* a survey walks them all */
+#define RING_PROBES 16
+#define NO_PLACE RING_PLACES
+/* The place of a ring that was closed is another's after that time: its last records refer to it. */
+#define RING_KEPT_NS 5000000000ULL
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192); /* a survey walks all of it, full or not */
-	__type(key, __u64);	   /* struct io_ring_ctx * */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RING_PLACES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct ifl_ring_entry);
 } uring_rings __weak SEC(".maps");
 
-/* ring_entry is large: a zeroed one to start from. */
+/*
+ * The address that a typed pointer has, as a number to calculate with, which the verifier allows once it has been
+ * somewhere else. For submissions only, which interrupt nothing.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct ifl_ring_entry);
-} blank_ring __weak SEC(".maps");
+	__type(value, __u64);
+} address_room __weak SEC(".maps");
+
+static __always_inline void *plain(const void *typed)
+{
+	__u32 zero = 0;
+	volatile __u64 *room = bpf_map_lookup_elem(&address_room, &zero);
+
+	if (!room)
+		return NULL;
+	*room = (__u64)typed;
+	return (void *)*room;
+}
+
+static __always_inline __u32 first_place_of(__u64 ctx)
+{
+	return (ctx >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - RING_PLACES_LOG2);
+}
+
+static __always_inline struct ifl_ring_entry *ring_at(__u32 place)
+{
+	return bpf_map_lookup_elem(&uring_rings, &place);
+}
+
+static __noinline __u32 find_place_of(__u64 ctx)
+{
+	__u32 first = first_place_of(ctx);
+
+	for (__u32 i = 0; i < RING_PROBES; i++) {
+		__u32 place = (first + i) & (RING_PLACES - 1);
+		struct ifl_ring_entry *entry = ring_at(place);
+
+		if (entry && entry->ring.ring == ctx)
+			return place;
+	}
+	return NO_PLACE;
+}
 
 static __always_inline struct ifl_ring_entry *ring_of(struct io_ring_ctx *ctx)
 {
-	__u64 key = (__u64)ctx;
+	struct ifl_ring_entry *entry = ring_at(first_place_of((__u64)ctx));
 
-	return bpf_map_lookup_elem(&uring_rings, &key);
+	if (entry && entry->ring.ring == (__u64)ctx)
+		return entry;
+	return ring_at(find_place_of((__u64)ctx));
+}
+
+/* A place for a ring that has none, which is its own when this returns. */
+static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
+{
+	__u32 first = first_place_of(ctx);
+
+	for (__u32 i = 0; i < RING_PROBES; i++) {
+		__u32 place = (first + i) & (RING_PLACES - 1);
+		struct ifl_ring_entry *entry = ring_at(place);
+		__u64 there;
+
+		if (!entry)
+			return NO_PLACE;
+		there = entry->ring.ring;
+		if (there && !(entry->closed && entry->closed_ns + RING_KEPT_NS < now))
+			continue;
+		there = __sync_val_compare_and_swap(&entry->ring.ring, there, ctx) == there ? ctx : entry->ring.ring;
+		if (there == ctx)
+			return place;
+	}
+	return NO_PLACE;
+}
+
+static __always_inline void close_ring(struct ifl_ring_entry *entry, __u64 now)
+{
+	entry->closed_ns = now;
+	entry->closed = 1;
+	entry->ring.flags |= IFL_RING_DYING;
 }
 
 static __always_inline bool is_dying(struct io_ring_ctx *ctx)
@@ -129,25 +210,21 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
 						       __u8 state, __u64 time_ns)
 {
-	struct ifl_ring_entry *entry, *empty;
-	__u64 key = (__u64)ctx;
-	__u32 zero = 0;
+	struct ifl_ring_entry *entry = ring_of(ctx);
 
-	entry = ring_of(ctx);
 	if (entry && !entry->closed) {
 		/* The memory of a ring whose end was not noticed yet is another's now. */
 		if (entry->wanted)
 			write_ring(entry, IFL_CONTEXT_DESTROYED, time_ns);
 	}
-	empty = bpf_map_lookup_elem(&blank_ring, &zero);
-	if (!empty || bpf_map_update_elem(&uring_rings, &key, empty, BPF_ANY)) {
+	if (!entry)
+		entry = ring_at(take_place_for((__u64)ctx, time_ns));
+	if (!entry) {
 		COUNT(contexts_untracked);
 		return NULL;
 	}
-	entry = ring_of(ctx);
-	if (!entry)
-		return NULL;
-	entry->ring.ring = key;
+	__builtin_memset(entry, 0, sizeof(*entry));
+	entry->ring.ring = (__u64)ctx;
 	entry->ring.context_id = next_id();
 	entry->ring.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry->ring.cgroup_id = cgroup_id_of(owner);

@@ -17,7 +17,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(ctx, now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ctx), now);
 	struct ifl_uring_request *request;
 	struct ifl_uring_entry *entry;
 	struct uring_sqe *sqe;
@@ -43,6 +43,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
+	set_open(entry, IFL_UENTRY_OPEN);
 	if (request->flags & IFL_UREQ_SQE_UNREAD)
 		return;
 	add_details(request, req, sqe, now);
@@ -71,7 +72,7 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ring_ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(ring_ctx, now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx), now);
 	struct ifl_uring_entry *entry, *head;
 	struct ifl_uring_request *request;
 	struct uring_sqe *sqe;
@@ -96,8 +97,9 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 		request->sqe_flags = sqe->flags;
 	}
 	account_ring_submission(ring);
+	set_open(entry, IFL_UENTRY_OPEN);
 	/* The head of a chain ends with it, and no event says why. */
-	head = open_entry_of(ring_ctx->submit_state.link.head);
+	head = open_entry_of(plain(ring_ctx->submit_state.link.head));
 	if (head) {
 		request->link_head = head->request.request_id;
 		head->request.flags |= IFL_UREQ_LINK_FAILED;
@@ -209,7 +211,8 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	struct ifl_uring_request *request = &entry->request;
 	struct file *file = BPF_CORE_READ(req, file);
 
-	entry->open = IFL_UENTRY_FREE;
+	/* Another may take the place once it is free: not before the record is written. */
+	set_open(entry, IFL_UENTRY_BUSY);
 	request->complete_ns = now;
 	take_cqe_into(request, cqe, ctx, &ring->ring);
 	take_completer(request, ctx);
@@ -221,6 +224,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	add_peer(request, now);
 	write_uring_request(request, IFL_UREQ_ENDED, now);
 	account_ring_end(ring);
+	set_open(entry, IFL_UENTRY_FREE);
 }
 
 SEC("raw_tp/io_uring_complete")
@@ -247,7 +251,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 	entry = req ? entry_of(req) : NULL;
 	if (entry && entry->request.user_data != cqe.user_data)
 		entry = NULL;
-	if (!entry || entry->open == IFL_UENTRY_FREE) {
+	if (!entry || entry->open == IFL_UENTRY_FREE || entry->open == IFL_UENTRY_BUSY) {
 		if (!ring->wanted)
 			return 0;
 		if (!req || cqe.flags & CQE_F_NOTIF)

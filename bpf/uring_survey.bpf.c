@@ -69,16 +69,16 @@ static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_r
 
 struct bpf_map;
 
-static long survey_ring(struct bpf_map *map, __u64 *key, struct ifl_ring_entry *ring, void *unused)
+static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
 {
-	struct io_ring_ctx *ctx = (struct io_ring_ctx *)*key;
-	__u64 now = bpf_ktime_get_ns();
+	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
+	__u64 now;
 
-	if (ring->closed)
+	if (!ctx || ring->closed)
 		return 0;
+	now = bpf_ktime_get_ns();
 	if (is_dying(ctx) || (__u64)BPF_CORE_READ(ctx, mm_account) != ring->mm_account) {
-		ring->closed = 1;
-		ring->ring.flags |= IFL_RING_DYING;
+		close_ring(ring, now);
 		/* What was reaped last, if it still stands there; its tables are gone already. */
 		if ((__u64)BPF_CORE_READ(ctx, mm_account) == ring->mm_account && BPF_CORE_READ(ctx, rings))
 			ring->ring.cq_head = BPF_CORE_READ(ctx, rings, cq.head);
@@ -101,11 +101,11 @@ struct exiting {
 	__u32 pid;
 };
 
-static long look_at_rings_of(struct bpf_map *map, __u64 *key, struct ifl_ring_entry *ring, struct exiting *exiting)
+static long look_at_rings_of(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, struct exiting *exiting)
 {
-	if (ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
+	if (!ring->ring.ring || ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
 		return 0;
-	count_ring(&ring->ring, (struct io_ring_ctx *)*key);
+	count_ring(&ring->ring, (struct io_ring_ctx *)ring->ring.ring);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, exiting->time_ns);
 	return 0;
 }

@@ -71,11 +71,14 @@ enum {
 	IFL_UENTRY_FREE = 0, /* no request is in flight at this address: what stands here is over */
 	IFL_UENTRY_OPEN = 1,
 	IFL_UENTRY_IGNORED = 2, /* in flight, and the filter did not let it through */
+	IFL_UENTRY_BUSY = 3,	/* just taken by a request, or its record is just written */
 };
 
 /*
- * A request in flight, keyed by its struct io_kiocb. The kernel uses these again and again, so the entry stays when the
- * request ends: making it anew for each would cost more than all the rest. It is removed with its ring.
+ * A request in flight. Its place is given by the address of its struct io_kiocb (request.req): a slot of `uring_slots`
+ * that is free, else an entry of the hash map `uring_requests`. Who takes a free slot, or ends a request that is not
+ * its own, does so by an exchange of `open` and `generation`. An entry of the hash map stays when the request ends, for
+ * the next one at the same address.
  */
 struct ifl_uring_entry {
 	struct ifl_uring_request request;
@@ -86,7 +89,7 @@ struct ifl_uring_entry {
 	ifl_u32 generation; /* of the requests at this address */
 };
 
-/* A ring, keyed by its struct io_ring_ctx. */
+/* A ring. ring.ring is its struct io_ring_ctx, 0: the place is free. */
 struct ifl_ring_entry {
 	struct ifl_ring ring; /* as its next record will have it; from sq_tail on void */
 	ifl_u64 mm_account;   /* io_ring_ctx.mm_account, which tells whether the memory is still this ring's */
@@ -94,11 +97,12 @@ struct ifl_ring_entry {
 	ifl_u32 skipping;     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
 	ifl_u32 wanted;	      /* the filter lets its owner through */
 	ifl_u32 closed;	      /* its end was reported */
+	ifl_u64 closed_ns;
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hidden padding");
-static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 24, "no hidden padding");
+static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 32, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
 static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 48 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,

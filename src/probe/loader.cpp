@@ -387,6 +387,9 @@ int Probes::contexts_fd() const {
 int Probes::calls_fd() const {
     return bpf_map__fd(state_->skeleton->maps.calls);
 }
+int Probes::uring_slots_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.uring_slots);
+}
 int Probes::uring_requests_fd() const {
     return bpf_map__fd(state_->skeleton->maps.uring_requests);
 }

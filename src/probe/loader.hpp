@@ -54,6 +54,7 @@ public:
     [[nodiscard]] int contexts_fd() const;
     [[nodiscard]] int calls_fd() const;
     [[nodiscard]] int pids_fd() const;
+    [[nodiscard]] int uring_slots_fd() const;
     [[nodiscard]] int uring_requests_fd() const;
     [[nodiscard]] int rings_of_uring_fd() const;
 
