@@ -99,7 +99,7 @@ int BPF_PROG(tracepoint_sys_enter, struct pt_regs *regs, long nr)
 	__u8 syscall, abi;
 	__u64 args[6];
 
-	if (!aio_call(nr, &syscall, &abi) || !watched(syscall) || !wanted(current_task()))
+	if (!aio_call(nr, &syscall, &abi) || !watched(syscall) || !wanted_current())
 		return 0;
 	read_typed_args(regs, abi, args);
 	open_call(syscall, abi, IFL_TIER_TRACEPOINT, args);

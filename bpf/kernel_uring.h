@@ -7,6 +7,7 @@
 #define INFLIGHT_BPF_KERNEL_URING_H
 
 #include "kernel.h"
+#include "typed.h"
 
 /* Of linux/io_uring.h: shared with user space, hence not relocated. */
 struct uring_sqe {
@@ -374,10 +375,12 @@ static __always_inline __u32 registered_buffers(struct io_ring_ctx *ctx)
 }
 
 /* The fields of a CQE that io_uring_complete shows: in 6.1 and 6.12 as arguments, later behind a pointer. */
-static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer)
+static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer, bool big)
 {
 	if (by_pointer) {
-		bpf_probe_read_kernel(out, sizeof(*out), (void *)args[2]);
+		copy_kernel(out, (void *)args[2], 16);
+		if (big)
+			copy_kernel(out->big, (void *)args[2] + 16, 16);
 		return;
 	}
 	out->user_data = args[2];
@@ -385,6 +388,17 @@ static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, b
 	out->flags = args[4];
 	out->big[0] = args[5];
 	out->big[1] = args[6];
+}
+
+/* For programs whose arguments are numbers. */
+static __always_inline __u32 cq_tail_of(struct io_ring_ctx *ctx)
+{
+	return config.typed_reads ? TYPED(struct io_ring_ctx, ctx)->cached_cq_tail : BPF_CORE_READ(ctx, cached_cq_tail);
+}
+
+static __always_inline struct file *file_of_request(struct io_kiocb *req)
+{
+	return config.typed_reads ? TYPED(struct io_kiocb, req)->file : BPF_CORE_READ(req, file);
 }
 
 struct worker_count {

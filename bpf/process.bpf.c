@@ -9,8 +9,9 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	__u32 parent_pid = BPF_CORE_READ(parent, tgid), child_pid = BPF_CORE_READ(child, tgid);
 	__u8 one = 1;
 
-	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid))
-		bpf_map_update_elem(&pids, &child_pid, &one, BPF_ANY);
+	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid) &&
+	    !bpf_map_update_elem(&pids, &child_pid, &one, BPF_ANY))
+		__sync_fetch_and_add(&pids_changes, 1);
 	return 0;
 }
 
@@ -31,8 +32,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		submit(record);
 	}
 	/* The number may be another process's tomorrow. */
-	if (config.by_pid)
-		bpf_map_delete_elem(&pids, &pid);
+	if (config.by_pid && !bpf_map_delete_elem(&pids, &pid))
+		__sync_fetch_and_add(&pids_changes, 1);
 	return 0;
 }
 

@@ -36,7 +36,7 @@ static __always_inline void open_call_from(const struct pt_regs *regs, __u8 sysc
 {
 	__u64 args[6];
 
-	if (!wanted(current_task()))
+	if (!wanted_current())
 		return;
 	/* The entry points that x32 shares with x86-64. */
 	if (abi == IFL_ABI_X86_64 && BPF_CORE_READ(regs, orig_ax) & X32_SYSCALL_BIT)

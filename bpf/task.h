@@ -48,15 +48,39 @@ static __always_inline bool same_comm(const char *comm)
 	return true;
 }
 
-/* Costs nothing where no filter was given: config is constant for the verifier. */
-static __always_inline bool wanted(struct task_struct *task)
-{
-	if (config.by_pid) {
-		__u32 pid = BPF_CORE_READ(task, tgid);
+/* What the last look into `pids` said on this CPU: process, answer, and the number of changes at that time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} last_pid __weak SEC(".maps");
 
-		if (!bpf_map_lookup_elem(&pids, &pid))
-			return false;
-	}
+#define PID_IS_IN (1u << 31)
+
+/* Counts on whenever `pids` changes. */
+__u32 pids_changes __weak = 0;
+
+static __always_inline bool is_in_pids(__u32 pid)
+{
+	__u64 key = (__u64)pids_changes << 32 | pid;
+	__u32 zero = 0;
+	__u64 *last = bpf_map_lookup_elem(&last_pid, &zero), known = last ? *(volatile __u64 *)last : 0;
+	bool in;
+
+	if (pid && (known & ~(__u64)PID_IS_IN) == key)
+		return known & PID_IS_IN;
+	in = bpf_map_lookup_elem(&pids, &pid);
+	if (last)
+		*(volatile __u64 *)last = key | (in ? PID_IS_IN : 0);
+	return in;
+}
+
+/* Costs nothing where no filter was given: config is constant for the verifier. */
+static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
+{
+	if (config.by_pid && !is_in_pids(pid))
+		return false;
 	if (config.by_uid && BPF_CORE_READ(task, cred, uid.val) != config.uid)
 		return false;
 	if (config.by_comm) {
@@ -69,6 +93,16 @@ static __always_inline bool wanted(struct task_struct *task)
 	if (config.by_cgroup && !in_cgroup(task, config.cgroup_level, config.cgroup_id))
 		return false;
 	return true;
+}
+
+static __always_inline bool wanted(struct task_struct *task)
+{
+	return wanted_of(task, config.by_pid ? BPF_CORE_READ(task, tgid) : 0);
+}
+
+static __always_inline bool wanted_current(void)
+{
+	return wanted_of(current_task(), config.by_pid ? bpf_get_current_pid_tgid() >> 32 : 0);
 }
 
 /* A task's id as the task's own pid namespace numbers it. */

@@ -114,7 +114,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 {
 	request->result = cqe->res;
 	request->cqe_flags = cqe->flags;
-	request->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
+	request->cq_tail = cq_tail_of(ctx);
 	request->cq_head = ring->cq_head;
 	if (ring->setup_flags & RING_SETUP_CQE32) {
 		request->flags |= IFL_UREQ_BIG_CQE;
@@ -165,7 +165,7 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 	record->big_cqe[1] = cqe->big[1];
 	record->result = cqe->res;
 	record->cqe_flags = cqe->flags;
-	record->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
+	record->cq_tail = cq_tail_of(ctx);
 	record->cq_head = ring->ring.cq_head;
 	record->flags = flags;
 	record->completer_pid = id >> 32;
@@ -209,7 +209,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 					     __u64 now)
 {
 	struct ifl_uring_request *request = &entry->request;
-	struct file *file = BPF_CORE_READ(req, file);
+	struct file *file = file_of_request(req);
 
 	/* Another may take the place once it is free: not before the record is written. */
 	set_open(entry, IFL_UENTRY_BUSY);
@@ -246,7 +246,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		args[5] = ctx->args[5];
 		args[6] = ctx->args[6];
 	}
-	take_cqe(&cqe, args, config.cqe_by_pointer);
+	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags & RING_SETUP_CQE32);
 	__sync_fetch_and_add(&ring->ring.cqes, 1);
 	entry = req ? entry_of(req) : NULL;
 	if (entry && entry->request.user_data != cqe.user_data)

@@ -227,12 +227,12 @@ static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *
 	__u32 index = (ctx->cached_sq_head - 1) & (ctx->sq_entries - 1);
 
 	if (!(setup_flags & RING_SETUP_NO_SQARRAY)) {
-		if (bpf_probe_read_kernel(&index, sizeof(index), ctx->sq_array + index))
+		if (!copy_kernel(&index, ctx->sq_array + index, sizeof(index)))
 			return false;
 	}
 	if (setup_flags & RING_SETUP_SQE128)
 		index <<= 1;
-	return !bpf_probe_read_kernel(out, sizeof(*out), (void *)((__u64)ctx->sq_sqes + index * sizeof(*out)));
+	return copy_kernel(out, (void *)((__u64)ctx->sq_sqes + index * sizeof(*out)), sizeof(*out));
 }
 
 /* Has several CQEs, so that the model wants to know of it before it ends. */
@@ -262,13 +262,13 @@ static __always_inline void take_submitter(struct ifl_uring_request *request, st
 		request->cgroup_id = ring->ring.cgroup_id;
 		__builtin_memcpy(request->comm, ring->ring.comm, sizeof(request->comm));
 	} else {
-		__u64 id = bpf_get_current_pid_tgid();
+		struct task_struct *task = bpf_get_current_task_btf();
 
-		request->pid = id >> 32;
-		request->tid = (__u32)id;
-		request->uid = (__u32)bpf_get_current_uid_gid();
-		request->cgroup_id = bpf_get_current_cgroup_id();
-		bpf_get_current_comm(request->comm, sizeof(request->comm));
+		request->pid = task->tgid;
+		request->tid = task->pid;
+		request->uid = task->cred->uid.val;
+		request->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+		take_own_comm(request->comm, task);
 	}
 }
 
@@ -391,7 +391,7 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 								   __u64 now)
 {
 	bool by_thread = ring->ring.setup_flags & RING_SETUP_SQPOLL;
-	bool let_through = by_thread ? ring->wanted : wanted(current_task());
+	bool let_through = by_thread ? ring->wanted : wanted_current();
 	struct ifl_uring_entry *entry;
 	__u32 was = IFL_UENTRY_FREE;
 
