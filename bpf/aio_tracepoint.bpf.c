@@ -154,7 +154,7 @@ int tracepoint_alloc(struct bpf_raw_tracepoint_args *ctx)
 static __always_inline void end_inside_submit(struct ifl_call_entry *call, struct ifl_request_entry *entry,
 					      struct aio_kiocb *kiocb, __u64 now)
 {
-	if (BPF_CORE_READ(kiocb, ki_refcnt.refs.counter) || BPF_CORE_READ(kiocb, ki_res.obj) != entry->request.iocb)
+	if (READ(kiocb, ki_refcnt.refs.counter) || READ(kiocb, ki_res.obj) != entry->request.iocb)
 		return;
 	take_completion(&entry->request, kiocb, now, false);
 	entry->request.flags |= IFL_REQ_SYNC;
@@ -164,7 +164,7 @@ static __always_inline void end_inside_submit(struct ifl_call_entry *call, struc
 
 static __always_inline void check_file(struct ifl_request_entry *entry, struct aio_kiocb *kiocb)
 {
-	struct file *file = BPF_CORE_READ(kiocb, ki_filp);
+	struct file *file = READ(kiocb, ki_filp);
 
 	/* Another thread put another file at this fd between our look and the kernel's. */
 	if ((__u64)file != entry->file)
@@ -184,11 +184,11 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 		return;
 	entry = bpf_map_lookup_elem(&requests, &address);
 	if (!entry) {
-		if (!first || !contexts_found || !kiocb_cache || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
+		if (!first || !contexts_found || !kiocb_cache || READ(kiocb, ki_refcnt.refs.counter))
 			return;
-		kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
+		kioctx = (__u64)READ(kiocb, ki_ctx);
 		context = context_of(kioctx);
-		if (!context || context->created_ns || BPF_CORE_READ(kiocb, ki_list.next) == 0)
+		if (!context || context->created_ns || READ(kiocb, ki_list.next) == 0)
 			return;
 		write_unseen(kiocb, kioctx, context, IFL_TIER_TRACEPOINT, bpf_ktime_get_ns(), false);
 		return;

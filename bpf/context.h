@@ -29,7 +29,7 @@ static long scan_slot(__u32 slot, struct context_scan *scan)
 	if (slot >= scan->count)
 		return 1;
 	kioctx = context_in_slot(scan->table, slot);
-	if (!kioctx || BPF_CORE_READ(kioctx, user_id) != scan->ctx_id)
+	if (!kioctx || READ(kioctx, user_id) != scan->ctx_id)
 		return 0;
 	scan->found = kioctx;
 	return 1;
@@ -41,17 +41,17 @@ static long scan_slot(__u32 slot, struct context_scan *scan)
  */
 static __always_inline struct kioctx *find_kioctx(struct task_struct *task, __u64 ctx_id)
 {
-	struct kioctx_table *table = BPF_CORE_READ(task, mm, ioctx_table);
+	struct kioctx_table *table = READ(task, mm, ioctx_table);
 	struct kioctx *kioctx = NULL;
 	__u32 count, slot = 0;
 
 	if (!table || !ctx_id)
 		return NULL;
-	count = BPF_CORE_READ(table, nr);
+	count = READ(table, nr);
 	if (!bpf_probe_read_user(&slot, sizeof(slot), (void *)ctx_id)) {
 		if (slot < count)
 			kioctx = context_in_slot(table, slot);
-		if (kioctx && BPF_CORE_READ(kioctx, user_id) != ctx_id)
+		if (kioctx && READ(kioctx, user_id) != ctx_id)
 			kioctx = NULL;
 	} else {
 		struct context_scan scan = {.table = table, .ctx_id = ctx_id, .count = count};
@@ -59,7 +59,7 @@ static __always_inline struct kioctx *find_kioctx(struct task_struct *task, __u6
 		bpf_loop(MAX_CONTEXTS_SCANNED, scan_slot, &scan, 0);
 		kioctx = scan.found;
 	}
-	if (kioctx && BPF_CORE_READ(kioctx, dead.counter))
+	if (kioctx && READ(kioctx, dead.counter))
 		return NULL;
 	return kioctx;
 }
@@ -96,12 +96,12 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	struct ifl_context_entry entry = {};
 
 	entry.context_id = next_id();
-	entry.ctx_id = BPF_CORE_READ(kioctx, user_id);
+	entry.ctx_id = READ(kioctx, user_id);
 	entry.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
-	entry.capacity = BPF_CORE_READ(kioctx, nr_events);
-	entry.max_reqs = BPF_CORE_READ(kioctx, max_reqs);
-	entry.pid = BPF_CORE_READ(task, tgid);
-	entry.uid = BPF_CORE_READ(task, cred, uid.val);
+	entry.capacity = READ(kioctx, nr_events);
+	entry.max_reqs = READ(kioctx, max_reqs);
+	entry.pid = READ(task, tgid);
+	entry.uid = READ(task, cred, uid.val);
 	entry.cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
 	if (bpf_map_update_elem(&contexts, &key, &entry, BPF_ANY))
@@ -126,7 +126,7 @@ static __always_inline __u64 context_id_of(struct task_struct *task, struct kioc
 	if (!kioctx)
 		return 0;
 	entry = context_of((__u64)kioctx);
-	if (entry && entry->ctx_id == BPF_CORE_READ(kioctx, user_id))
+	if (entry && entry->ctx_id == READ(kioctx, user_id))
 		return entry->context_id;
 	return new_context(task, kioctx, IFL_CONTEXT_FOUND, tier, time_ns);
 }

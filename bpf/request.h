@@ -109,8 +109,8 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 /* Most requests are for the file of the one before. */
 static __always_inline void name_file(struct ifl_call_entry *call, struct file *file)
 {
-	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = BPF_CORE_READ(file, f_inode, i_ino);
-	__u64 operations = (__u64)BPF_CORE_READ(file, f_op);
+	__u64 dentry = (__u64)READ(file, f_path.dentry), inode = READ(file, f_inode, i_ino);
+	__u64 operations = (__u64)READ(file, f_op);
 
 	call->attempt.file = (__u64)file;
 	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode ||
@@ -127,23 +127,23 @@ static __always_inline void name_file(struct ifl_call_entry *call, struct file *
 /* What only the completed struct aio_kiocb tells. */
 static __always_inline void take_completion(struct ifl_request *request, struct aio_kiocb *kiocb, __u64 now, bool exact)
 {
-	struct kioctx *kioctx = BPF_CORE_READ(kiocb, ki_ctx);
+	struct kioctx *kioctx = READ(kiocb, ki_ctx);
 	__u64 completer = bpf_get_current_pid_tgid();
 
 	request->header.time_ns = now;
 	request->complete_ns = now;
-	request->user_data = BPF_CORE_READ(kiocb, ki_res.data);
-	request->result = BPF_CORE_READ(kiocb, ki_res.res);
-	request->result2 = BPF_CORE_READ(kiocb, ki_res.res2);
+	request->user_data = READ(kiocb, ki_res.data);
+	request->result = READ(kiocb, ki_res.res);
+	request->result2 = READ(kiocb, ki_res.res2);
 	request->state = IFL_REQUEST_COMPLETED;
 	request->completer_pid = completer >> 32;
 	request->completer_tid = (__u32)completer;
 	if (exact)
 		request->flags |= IFL_REQ_EXACT_END;
-	if (BPF_CORE_READ(kioctx, dead.counter))
+	if (READ(kioctx, dead.counter))
 		request->flags |= IFL_REQ_CONTEXT_DEAD;
 	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL &&
-	    BPF_CORE_READ(kiocb, poll.cancelled))
+	    READ(kiocb, poll.cancelled))
 		request->flags |= IFL_REQ_POLL_CANCELLED;
 }
 
@@ -161,8 +161,8 @@ static __always_inline void write_request(const struct ifl_request *request, __u
 static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, const struct ifl_context_entry *context,
 					 __u8 tier, __u64 now, bool exact)
 {
-	__u64 complete = (__u64)BPF_CORE_READ(kiocb, rw.ki_complete);
-	__u64 cancel = (__u64)BPF_CORE_READ(kiocb, ki_cancel);
+	__u64 complete = (__u64)READ(kiocb, rw.ki_complete);
+	__u64 cancel = (__u64)READ(kiocb, ki_cancel);
 	struct ifl_request *record = reserve(IFL_REQUEST, sizeof(*record), tier, now);
 
 	if (!record)
@@ -172,8 +172,8 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	record->kioctx = kioctx;
 	record->context_id = context->context_id;
 	record->ctx_id = context->ctx_id;
-	record->iocb = BPF_CORE_READ(kiocb, ki_res.obj);
-	record->user_data = BPF_CORE_READ(kiocb, ki_res.data);
+	record->iocb = READ(kiocb, ki_res.obj);
+	record->user_data = READ(kiocb, ki_res.data);
 	record->cgroup_id = context->cgroup_id;
 	record->pid = context->pid;
 	record->uid = context->uid;
@@ -183,7 +183,7 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	if (config.poll_cancel_address && cancel == config.poll_cancel_address)
 		record->opcode = IOCB_CMD_POLL;
 	else if (config.rw_complete_address && complete == config.rw_complete_address)
-		record->opcode = BPF_CORE_READ(kiocb, rw.ki_flags) & IOCB_WRITE ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+		record->opcode = READ(kiocb, rw.ki_flags) & IOCB_WRITE ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
 	else
 		record->flags |= IFL_REQ_OP_UNKNOWN;
 	take_completion(record, kiocb, now, exact);
@@ -264,18 +264,18 @@ static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 		end_tracked(entry, kiocb, tier, now);
 		return;
 	}
-	key.kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
+	key.kioctx = (__u64)READ(kiocb, ki_ctx);
 	context = context_of(key.kioctx);
 	if (!context)
 		return;
-	key.iocb = BPF_CORE_READ(kiocb, ki_res.obj);
+	key.iocb = READ(kiocb, ki_res.obj);
 	call = current_call();
 	if (call && call->attempt_open && !call->attempt_bound && call->attempt.request.iocb == key.iocb &&
 	    call->attempt.request.kioctx == key.kioctx) {
 		call->attempt_bound = 1;
 		call->attempt.request.kiocb = address;
 		call->attempt.request.flags |= IFL_REQ_SYNC;
-		name_file(call, BPF_CORE_READ(kiocb, ki_filp));
+		name_file(call, READ(kiocb, ki_filp));
 		take_completion(&call->attempt.request, kiocb, now, true);
 		write_request(&call->attempt.request, tier);
 		account_end(key.kioctx, call->attempt.request.context_id);

@@ -112,7 +112,7 @@ static __always_inline void close_ring(struct ifl_ring_entry *entry, __u64 now)
 
 static __always_inline bool is_dying(struct io_ring_ctx *ctx)
 {
-	return BPF_CORE_READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
+	return READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
 }
 
 static __always_inline __u32 own_task_flags(void)
@@ -127,26 +127,26 @@ static __always_inline bool own_process_exits(void)
 {
 	struct task_struct___uring *task = (void *)bpf_get_current_task();
 
-	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
 }
 
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
-	struct io_rings *rings = BPF_CORE_READ(ctx, rings);
+	struct io_rings *rings = READ(ctx, rings);
 
-	record->sq_head = BPF_CORE_READ(ctx, cached_sq_head);
-	record->sq_tail = BPF_CORE_READ(rings, sq.tail);
-	record->cq_head = BPF_CORE_READ(rings, cq.head);
-	record->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
-	record->sq_dropped = BPF_CORE_READ(rings, sq_dropped);
-	record->cq_overflow = BPF_CORE_READ(rings, cq_overflow);
-	record->sq_flags = BPF_CORE_READ(rings, sq_flags.counter);
+	record->sq_head = READ(ctx, cached_sq_head);
+	record->sq_tail = READ(rings, sq.tail);
+	record->cq_head = READ(rings, cq.head);
+	record->cq_tail = READ(ctx, cached_cq_tail);
+	record->sq_dropped = READ(rings, sq_dropped);
+	record->cq_overflow = READ(rings, cq_overflow);
+	record->sq_flags = READ(rings, sq_flags.counter);
 	record->files = registered_files(ctx);
 	record->buffers = registered_buffers(ctx);
 	record->sq_thread = 0;
 	if (record->setup_flags & RING_SETUP_SQPOLL)
-		record->sq_thread = BPF_CORE_READ(ctx, sq_data, thread, pid);
+		record->sq_thread = READ(ctx, sq_data, thread, pid);
 	record->flags |= IFL_RING_COUNTED;
 }
 
@@ -166,9 +166,9 @@ static long add_workers(__u32 index, struct worker_walk *walk)
 	if (!at || at == walk->head)
 		return 1;
 	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
-	walk->at = BPF_CORE_READ(at, next);
-	task = (void *)BPF_CORE_READ(node, task);
-	tctx = BPF_CORE_READ(task, io_uring);
+	walk->at = READ(at, next);
+	task = (void *)READ(node, task);
+	tctx = READ(task, io_uring);
 	if (!tctx)
 		return 0;
 	if (read_workers(tctx, 0, &count)) {
@@ -191,7 +191,7 @@ static __always_inline void count_workers(struct ifl_ring *record, struct io_rin
 	record->workers_bound = 0;
 	record->workers_unbound = 0;
 	walk.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
-	walk.at = BPF_CORE_READ(ctx, tctx_list.next);
+	walk.at = READ(ctx, tctx_list.next);
 	bpf_loop(MAX_RING_TASKS, add_workers, &walk, 0);
 }
 
@@ -228,15 +228,15 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	entry->ring.context_id = next_id();
 	entry->ring.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry->ring.cgroup_id = cgroup_id_of(owner);
-	entry->ring.setup_flags = BPF_CORE_READ(ctx, flags);
-	entry->ring.sq_entries = BPF_CORE_READ(ctx, sq_entries);
-	entry->ring.cq_entries = BPF_CORE_READ(ctx, cq_entries);
+	entry->ring.setup_flags = READ(ctx, flags);
+	entry->ring.sq_entries = READ(ctx, sq_entries);
+	entry->ring.cq_entries = READ(ctx, cq_entries);
 	entry->ring.fd = fd;
-	entry->ring.pid = BPF_CORE_READ(owner, tgid);
-	entry->ring.tid = BPF_CORE_READ(owner, pid);
-	entry->ring.uid = BPF_CORE_READ(owner, cred, uid.val);
+	entry->ring.pid = READ(owner, tgid);
+	entry->ring.tid = READ(owner, pid);
+	entry->ring.uid = READ(owner, cred, uid.val);
 	BPF_CORE_READ_INTO(&entry->ring.comm, owner, group_leader, comm);
-	entry->mm_account = (__u64)BPF_CORE_READ(ctx, mm_account);
+	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = wanted(owner);
 	count_ring(&entry->ring, ctx);
 	if (entry->wanted) {
@@ -265,14 +265,14 @@ static __always_inline struct io_ring_ctx *ring_of_file(struct file *file)
 	static const char ring_name[] = "[io_uring]";
 	char name[sizeof(ring_name)] = {};
 
-	if (!file || BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
+	if (!file || READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
 		return NULL;
-	bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	bpf_probe_read_kernel(name, sizeof(name), READ(file, f_path.dentry, d_name.name));
 	for (__u32 i = 0; i < sizeof(ring_name); i++) {
 		if (name[i] != ring_name[i])
 			return NULL;
 	}
-	return BPF_CORE_READ((struct file___private *)file, private_data);
+	return READ((struct file___private *)file, private_data);
 }
 
 #endif

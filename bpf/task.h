@@ -3,7 +3,7 @@
 #ifndef INFLIGHT_BPF_TASK_H
 #define INFLIGHT_BPF_TASK_H
 
-#include "maps.h"
+#include "typed.h"
 
 static __always_inline struct task_struct *current_task(void)
 {
@@ -12,7 +12,7 @@ static __always_inline struct task_struct *current_task(void)
 
 static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	return READ(task, cgroups, dfl_cgrp);
 }
 
 static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u64 id)
@@ -20,7 +20,7 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 	struct cgroup *cgroup = task_cgroup(task);
 	__u64 found = 0;
 
-	if (BPF_CORE_READ(cgroup, level) < (int)level)
+	if (READ(cgroup, level) < (int)level)
 		return false;
 	if (bpf_core_field_exists(((struct cgroup___ancestors *)0)->ancestors)) {
 		struct cgroup *ancestor = NULL;
@@ -28,7 +28,7 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ancestors, ancestors) +
 					  level * sizeof(void *));
-		found = BPF_CORE_READ(ancestor, kn, id);
+		found = READ(ancestor, kn, id);
 	} else if (bpf_core_field_exists(((struct cgroup___ids *)0)->ancestor_ids)) {
 		bpf_probe_read_kernel(&found, sizeof(found),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
@@ -81,7 +81,7 @@ static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
 {
 	if (config.by_pid && !is_in_pids(pid))
 		return false;
-	if (config.by_uid && BPF_CORE_READ(task, cred, uid.val) != config.uid)
+	if (config.by_uid && READ(task, cred, uid.val) != config.uid)
 		return false;
 	if (config.by_comm) {
 		char comm[IFL_COMM_BYTES] = {};
@@ -97,7 +97,7 @@ static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
 
 static __always_inline bool wanted(struct task_struct *task)
 {
-	return wanted_of(task, config.by_pid ? BPF_CORE_READ(task, tgid) : 0);
+	return wanted_of(task, config.by_pid ? READ(task, tgid) : 0);
 }
 
 static __always_inline bool wanted_current(void)
@@ -108,8 +108,8 @@ static __always_inline bool wanted_current(void)
 /* A task's id as the task's own pid namespace numbers it. */
 static __always_inline __u32 id_in_own_namespace(struct task_struct *task, struct pid_namespace **own)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
 	struct upid upid = {};
 
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]);
@@ -120,10 +120,10 @@ static __always_inline __u32 id_in_own_namespace(struct task_struct *task, struc
 /* `task`'s id as `space` numbers it, 0 when it is not visible there. */
 static __always_inline __u32 id_in_namespace(struct task_struct *task, struct pid_namespace *space, __u32 space_level)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct pid *pid = READ(task, thread_pid);
 	struct upid upid = {};
 
-	if (BPF_CORE_READ(pid, level) < space_level)
+	if (READ(pid, level) < space_level)
 		return 0;
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[space_level]);
 	return upid.ns == space ? upid.nr : 0;
@@ -131,25 +131,25 @@ static __always_inline __u32 id_in_namespace(struct task_struct *task, struct pi
 
 static __always_inline __u64 cgroup_id_of(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	return READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
 static __always_inline void describe_task(struct ifl_task *out, struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(task, real_parent);
 	struct pid_namespace *space = NULL, *ignored = NULL;
 
-	out->pid = BPF_CORE_READ(task, tgid);
-	out->tid = BPF_CORE_READ(task, pid);
-	out->ppid = BPF_CORE_READ(parent, tgid);
-	out->uid = BPF_CORE_READ(task, cred, uid.val);
+	out->pid = READ(task, tgid);
+	out->tid = READ(task, pid);
+	out->ppid = READ(parent, tgid);
+	out->uid = READ(task, cred, uid.val);
 	out->ns_tid = id_in_own_namespace(task, &space);
 	out->ns_pid = id_in_own_namespace(leader, &ignored);
 	out->ns_ppid =
-	    id_in_namespace(BPF_CORE_READ(parent, group_leader), space, BPF_CORE_READ(task, thread_pid, level));
-	out->pid_ns = BPF_CORE_READ(space, ns.inum);
-	out->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	    id_in_namespace(READ(parent, group_leader), space, READ(task, thread_pid, level));
+	out->pid_ns = READ(space, ns.inum);
+	out->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
 	out->cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&out->comm, task, comm);
 }
@@ -173,7 +173,7 @@ static __always_inline bool described_in_full(const struct ifl_task *task)
 
 static __always_inline bool in_compat_call(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return READ(task, thread_info.status) & TS_COMPAT;
 }
 
 #endif

@@ -12,15 +12,51 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type_id) __ksym __weak;
 
 #define TYPED(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
 
+/*
+ * The types are not those of what is read, but any that have a number of the wanted size at a known place: what is read
+ * is then a number to the verifier, and can be calculated with.
+ */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-/* Any structures that begin with two ints, or eight longs, do. */
 struct io_uring___pair {
 	__u32 head, tail;
+};
+struct io_uring_sqe___start {
+	__u8 opcode, flags;
+	__u16 ioprio;
 };
 struct pt_regs___words {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10;
 };
 #pragma clang attribute pop
+
+static __always_inline __u64 typed_number(const void *address, __u32 bytes)
+{
+	switch (bytes) {
+	case 1: return TYPED(struct io_uring_sqe___start, address)->opcode;
+	case 2: return TYPED(struct io_uring_sqe___start, address - 2)->ioprio;
+	case 4: return TYPED(struct io_uring___pair, address)->head;
+	default: return TYPED(struct pt_regs___words, address)->r15;
+	}
+}
+
+/* READ(pointer, field, field...): as BPF_CORE_READ. */
+#define READ(src, ...) ___apply(read_, ___narg(__VA_ARGS__))(src, __VA_ARGS__)
+#define read_1(src, a)                                                                                                 \
+	({                                                                                                             \
+		const void *from_ = (const void *)(src);                                                               \
+		__typeof_unqual__((src)->a) value_;                                                                    \
+		_Static_assert(sizeof(value_) <= 8, "a number or an address");                                         \
+		from_ += bpf_core_field_offset(__typeof_unqual__(*(src)), a);                                          \
+		if (config.typed_reads)                                                                                \
+			value_ = (__typeof_unqual__((src)->a))typed_number(from_, sizeof(value_));                     \
+		else                                                                                                   \
+			bpf_probe_read_kernel(&value_, sizeof(value_), from_);                                         \
+		value_;                                                                                                \
+	})
+#define read_2(src, a, b) read_1(read_1(src, a), b)
+#define read_3(src, a, b, c) read_1(read_2(src, a, b), c)
+#define read_4(src, a, b, c, d) read_1(read_3(src, a, b, c), d)
+#define read_5(src, a, b, c, d, e) read_1(read_4(src, a, b, c, d), e)
 
 /* 4, 16 or 64 bytes. */
 static __always_inline bool copy_kernel(void *out, const void *address, __u32 bytes)
@@ -31,7 +67,7 @@ static __always_inline bool copy_kernel(void *out, const void *address, __u32 by
 	if (!config.typed_reads)
 		return !bpf_probe_read_kernel(out, bytes, address);
 	if (bytes == 4) {
-		*(__u32 *)out = TYPED(struct io_uring___pair, address)->head;
+		*(__u32 *)out = typed_number(address, 4);
 		return true;
 	}
 	words = TYPED(struct pt_regs___words, address);

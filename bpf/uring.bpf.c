@@ -114,7 +114,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 {
 	request->result = cqe->res;
 	request->cqe_flags = cqe->flags;
-	request->cq_tail = cq_tail_of(ctx);
+	request->cq_tail = READ(ctx, cached_cq_tail);
 	request->cq_head = ring->cq_head;
 	if (ring->setup_flags & RING_SETUP_CQE32) {
 		request->flags |= IFL_UREQ_BIG_CQE;
@@ -165,7 +165,7 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 	record->big_cqe[1] = cqe->big[1];
 	record->result = cqe->res;
 	record->cqe_flags = cqe->flags;
-	record->cq_tail = cq_tail_of(ctx);
+	record->cq_tail = READ(ctx, cached_cq_tail);
 	record->cq_head = ring->ring.cq_head;
 	record->flags = flags;
 	record->completer_pid = id >> 32;
@@ -188,8 +188,8 @@ static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_r
 	record->context_id = ring->ring.context_id;
 	record->request_id = next_id();
 	record->user_data = cqe->user_data;
-	record->opcode = BPF_CORE_READ(req, opcode);
-	record->sqe_flags = BPF_CORE_READ(req, flags);
+	record->opcode = READ(req, opcode);
+	record->sqe_flags = READ(req, flags);
 	record->fd = -1;
 	record->pid = ring->ring.pid;
 	record->uid = ring->ring.uid;
@@ -209,7 +209,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 					     __u64 now)
 {
 	struct ifl_uring_request *request = &entry->request;
-	struct file *file = file_of_request(req);
+	struct file *file = READ(req, file);
 
 	/* Another may take the place once it is free: not before the record is written. */
 	set_open(entry, IFL_UENTRY_BUSY);

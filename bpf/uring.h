@@ -201,10 +201,10 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 	cache = bpf_map_lookup_elem(&file_caches, &zero);
 	if (!cache)
 		return 0;
-	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	dentry = (__u64)READ(file, f_path.dentry);
 	/* Its number, not its address: a new pipe may stand at all three addresses of one that was closed. */
-	inode = BPF_CORE_READ(file, f_inode, i_ino);
-	operations = (__u64)BPF_CORE_READ(file, f_op);
+	inode = READ(file, f_inode, i_ino);
+	operations = (__u64)READ(file, f_op);
 	slot = ((__u64)file >> 8 ^ (__u64)file >> 12) & (CACHED_FILES - 1);
 	cached = &cache->files[slot];
 	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode &&
@@ -278,9 +278,9 @@ static __always_inline void take_rw(struct ifl_uring_request *request, struct io
 	struct io_rw *rw = (void *)req;
 
 	/* A union of plain bytes to the verifier: read with a helper. */
-	request->k_offset = BPF_CORE_READ(rw, kiocb.ki_pos);
-	request->k_address = BPF_CORE_READ(rw, addr);
-	request->k_length = BPF_CORE_READ(rw, len);
+	request->k_offset = READ(rw, kiocb.ki_pos);
+	request->k_address = READ(rw, addr);
+	request->k_length = READ(rw, len);
 	request->flags |= IFL_UREQ_KERNEL_RW;
 }
 
@@ -408,7 +408,7 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 	entry->request.req = (__u64)req;
 	if (!let_through) {
 		/* Its CQE is known by that. */
-		entry->request.user_data = BPF_CORE_READ(req, cqe.user_data);
+		entry->request.user_data = READ(req, cqe.user_data);
 		set_open(entry, IFL_UENTRY_IGNORED);
 		return NULL;
 	}
