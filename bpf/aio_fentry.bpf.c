@@ -64,5 +64,3 @@ int BPF_PROG(fentry_aio_complete, struct aio_kiocb *kiocb)
 
 COMPLETE_AGAIN(2)
 COMPLETE_AGAIN(3)
-
-char LICENSE[] SEC("license") = "GPL";

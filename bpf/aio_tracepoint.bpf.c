@@ -222,5 +222,3 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 FREE_PROGRAM(1)
 FREE_PROGRAM(2)
 FREE_PROGRAM(3)
-
-char LICENSE[] SEC("license") = "GPL";

@@ -18,7 +18,7 @@ static __always_inline struct kioctx *context_in_slot(struct kioctx_table *table
 {
 	struct kioctx *kioctx = NULL;
 
-	bpf_core_read(&kioctx, sizeof(kioctx), &table->table[slot]);
+	copy_kernel(&kioctx, &table->table[slot], sizeof(kioctx));
 	return kioctx;
 }
 

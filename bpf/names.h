@@ -166,7 +166,7 @@ static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 f
 
 	if (fd >= READ(table, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	copy_kernel(&file, slots + fd, sizeof(file));
 	return file;
 }
 

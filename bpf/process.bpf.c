@@ -209,5 +209,3 @@ int process_iterator(struct bpf_iter__task *ctx)
 	bpf_loop(MAX_CONTEXTS_SCANNED, walk_context, &walk, 0);
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "GPL";

@@ -142,8 +142,7 @@ static __always_inline void take_completion(struct ifl_request *request, struct 
 		request->flags |= IFL_REQ_EXACT_END;
 	if (READ(kioctx, dead.counter))
 		request->flags |= IFL_REQ_CONTEXT_DEAD;
-	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL &&
-	    READ(kiocb, poll.cancelled))
+	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL && READ(kiocb, poll.cancelled))
 		request->flags |= IFL_REQ_POLL_CANCELLED;
 }
 

@@ -58,7 +58,7 @@ static __always_inline __u64 typed_number(const void *address, __u32 bytes)
 #define read_4(src, a, b, c, d) read_1(read_3(src, a, b, c), d)
 #define read_5(src, a, b, c, d, e) read_1(read_4(src, a, b, c, d), e)
 
-/* 4, 16 or 64 bytes. */
+/* 4, 8, 16 or 64 bytes. */
 static __always_inline bool copy_kernel(void *out, const void *address, __u32 bytes)
 {
 	struct pt_regs___words *words;
@@ -68,6 +68,10 @@ static __always_inline bool copy_kernel(void *out, const void *address, __u32 by
 		return !bpf_probe_read_kernel(out, bytes, address);
 	if (bytes == 4) {
 		*(__u32 *)out = typed_number(address, 4);
+		return true;
+	}
+	if (bytes == 8) {
+		*to = typed_number(address, 8);
 		return true;
 	}
 	words = TYPED(struct pt_regs___words, address);

@@ -303,7 +303,7 @@ static __always_inline struct file *own_file(__u32 fd)
 
 	table = task->files->fdt;
 	if (fd < table->max_fds)
-		bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+		copy_kernel(&file, table->fd + fd, sizeof(file));
 	return file;
 }
 
