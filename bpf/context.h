@@ -7,6 +7,9 @@
 
 #define MAX_CONTEXTS_SCANNED 8192
 
+/* Counts on whenever a context comes or goes. */
+__u32 contexts_changes __weak = 0;
+
 struct context_scan {
 	struct kioctx_table *table;
 	__u64 ctx_id;
@@ -106,6 +109,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
 	if (bpf_map_update_elem(&contexts, &key, &entry, BPF_ANY))
 		COUNT(contexts_untracked);
+	__sync_fetch_and_add(&contexts_changes, 1);
 	if (state == IFL_CONTEXT_FOUND)
 		contexts_found++;
 	note_cgroup(task, entry.cgroup_id, time_ns);
@@ -129,6 +133,35 @@ static __always_inline __u64 context_id_of(struct task_struct *task, struct kioc
 	if (entry && entry->ctx_id == READ(kioctx, user_id))
 		return entry->context_id;
 	return new_context(task, kioctx, IFL_CONTEXT_FOUND, tier, time_ns);
+}
+
+/*
+ * find_kioctx() for the calls that a program makes again and again on one context: the slot of the last one is looked
+ * at again, which needs no user memory. The kernel does look there, and fails with EINVAL if it finds another number: a
+ * call that returns that is looked at again.
+ */
+static __always_inline struct kioctx *find_kioctx_again(struct ifl_call_entry *entry, struct task_struct *task,
+							__u64 ctx_id)
+{
+	struct kioctx_table *table = READ(task, mm, ioctx_table);
+	struct kioctx *kioctx;
+
+	if (!entry->last_kioctx || entry->last_ctx_id != ctx_id || !table || entry->last_slot >= READ(table, nr))
+		return NULL;
+	kioctx = context_in_slot(table, entry->last_slot);
+	if ((__u64)kioctx != entry->last_kioctx || READ(kioctx, user_id) != ctx_id || READ(kioctx, dead.counter))
+		return NULL;
+	return kioctx;
+}
+
+static __always_inline void remember_kioctx(struct ifl_call_entry *entry, __u64 ctx_id, struct kioctx *kioctx,
+					    __u64 context_id)
+{
+	entry->last_ctx_id = ctx_id;
+	entry->last_kioctx = (__u64)kioctx;
+	entry->last_context_id = context_id;
+	entry->last_slot = kioctx ? READ(kioctx, id) : 0;
+	entry->last_contexts_known = contexts_changes;
 }
 
 #endif

@@ -82,7 +82,8 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 	request->header.time_ns = now;
 	request->kiocb = kiocb;
 	request->kioctx = kioctx;
-	request->context_id = context_id_of(task, (struct kioctx *)kioctx, tier, now);
+	request->context_id = kioctx == call->call.kioctx ? call->call.context_id
+							  : context_id_of(task, (struct kioctx *)kioctx, tier, now);
 	request->ctx_id = call->call.ctx_id;
 	request->iocb = address;
 	request->submit_ns = now;

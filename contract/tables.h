@@ -55,6 +55,11 @@ struct ifl_call_entry {
 	ifl_u64 last_inode;
 	ifl_u64 last_operations;
 	ifl_u64 last_file_id;
+	ifl_u64 last_ctx_id; /* the context of the last io_submit or io_getevents, and what we knew of it */
+	ifl_u64 last_kioctx;
+	ifl_u64 last_context_id;
+	ifl_u32 last_slot;	     /* of the mm's table */
+	ifl_u32 last_contexts_known; /* number of changes to our contexts at that time */
 	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
 	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
 	ifl_u32 in_flight_seen;		  /* of its context, with this attempt */
@@ -105,7 +110,7 @@ static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hid
 static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 32, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 48 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
 	      "no hidden padding");
 #endif
 
