@@ -182,7 +182,7 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 
 	if (kiocb_cache ? cache != kiocb_cache : !contexts_found)
 		return;
-	entry = bpf_map_lookup_elem(&requests, &address);
+	entry = find_request(address);
 	if (!entry) {
 		if (!first || !contexts_found || !kiocb_cache || READ(kiocb, ki_refcnt.refs.counter))
 			return;
@@ -205,7 +205,7 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 		write_request(&entry->request, IFL_TIER_TRACEPOINT);
 		account_end(entry->request.kioctx, entry->request.context_id);
 	}
-	bpf_map_delete_elem(&requests, &address);
+	remove_request(entry, address);
 }
 
 /*

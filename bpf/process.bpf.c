@@ -87,7 +87,7 @@ struct walk {
 static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *kiocb)
 {
 	__u64 address = (__u64)kiocb;
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 	struct task_struct *task = walk->task;
 	struct kioctx *kioctx = walk->kioctx;
 	struct ifl_context_entry *context;
@@ -125,7 +125,8 @@ static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *k
 	entry->file = (__u64)READ(kiocb, ki_filp);
 	request->file_id = file_id_of((struct file *)entry->file, walk->now);
 	entry->iterated = iterator_pass;
-	if (bpf_map_update_elem(&requests, &address, entry, BPF_NOEXIST))
+	entry->taken = IFL_ENTRY_IN_FLIGHT;
+	if (!put_request(address, entry))
 		return;
 	context = context_of((__u64)walk->kioctx);
 	if (context) {

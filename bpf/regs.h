@@ -73,9 +73,9 @@ static __always_inline void settle_attempt(struct ifl_call_entry *call, bool acc
 	}
 	call->held_full = 0;
 	account_rejected(call);
-	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	entry = find_request(kiocb);
 	if (entry && entry->request.call_id == call->call.call_id)
-		bpf_map_delete_elem(&requests, &kiocb);
+		remove_request(entry, kiocb);
 }
 
 static __always_inline void close_current_call(__s64 ret, __u8 tier)
@@ -196,10 +196,10 @@ static __always_inline void submit_one_ends(int ret)
 	account_rejected(call);
 	drop_unbound(call);
 	kiocb = call->attempt.request.kiocb;
-	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	entry = find_request(kiocb);
 	/* Its memory is free by now and may already be somebody else's request. */
 	if (call->attempt_bound && entry && entry->request.call_id == call->call.call_id)
-		bpf_map_delete_elem(&requests, &kiocb);
+		remove_request(entry, kiocb);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #define INFLIGHT_BPF_REQUEST_H
 
 #include "context.h"
+#include "slots.h"
 
 static __always_inline struct ifl_call_entry *current_call(void)
 {
@@ -96,6 +97,7 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 	request->file_id = 0;
 	__builtin_memcpy(request->comm, call->call.task.comm, sizeof(request->comm));
 	call->attempt.file = 0;
+	call->attempt.taken = IFL_ENTRY_IN_FLIGHT;
 	if (bpf_probe_read_user(&iocb, sizeof(iocb), (void *)address))
 		request->flags |= IFL_REQ_IOCB_UNREAD | IFL_REQ_OP_UNKNOWN;
 	else
@@ -190,14 +192,8 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	submit(record);
 }
 
-/* True for the one caller that may end the request. */
-static __always_inline bool take(struct ifl_request_entry *entry)
-{
-	return !__sync_lock_test_and_set(&entry->taken, 1);
-}
-
 /* No hook saw this request end, but its memory has been given to another one. */
-static __always_inline void write_ended_unseen(struct ifl_request_entry *entry, __u8 tier)
+static __always_inline void end_unseen_request(struct ifl_request_entry *entry, __u64 kiocb, __u8 tier)
 {
 	if (!take(entry))
 		return;
@@ -207,18 +203,19 @@ static __always_inline void write_ended_unseen(struct ifl_request_entry *entry, 
 	entry->request.header.time_ns = entry->request.complete_ns;
 	write_request(&entry->request, tier);
 	account_end(entry->request.kioctx, entry->request.context_id);
+	remove_request(entry, kiocb);
 }
 
 /* From now on the request is known by its struct aio_kiocb. */
 static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kiocb)
 {
-	struct ifl_request_entry *left = bpf_map_lookup_elem(&requests, &kiocb);
+	struct ifl_request_entry *left = find_request(kiocb);
 
 	if (left)
-		write_ended_unseen(left, call->attempt.request.header.tier);
+		end_unseen_request(left, kiocb, call->attempt.request.header.tier);
 	call->attempt.request.kiocb = kiocb;
 	call->attempt_bound = 1;
-	if (bpf_map_update_elem(&requests, &kiocb, &call->attempt, BPF_ANY))
+	if (!put_request(kiocb, &call->attempt))
 		COUNT(requests_untracked);
 }
 
@@ -235,7 +232,7 @@ static __always_inline void end_tracked(struct ifl_request_entry *entry, struct 
 		entry->request.flags |= IFL_REQ_SYNC;
 	write_request(&entry->request, tier);
 	account_end(entry->request.kioctx, entry->request.context_id);
-	bpf_map_delete_elem(&requests, &address);
+	remove_request(entry, address);
 }
 
 /*
@@ -245,7 +242,7 @@ static __always_inline void end_tracked(struct ifl_request_entry *entry, struct 
 static __always_inline void end_request_again(struct aio_kiocb *kiocb, __u8 tier)
 {
 	__u64 address = (__u64)kiocb;
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 
 	if (entry)
 		end_tracked(entry, kiocb, tier, bpf_ktime_get_ns());
@@ -255,7 +252,7 @@ static __always_inline void end_request_again(struct aio_kiocb *kiocb, __u8 tier
 static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 {
 	__u64 address = (__u64)kiocb, now = bpf_ktime_get_ns();
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 	struct ifl_unbound_key key = {};
 	struct ifl_context_entry *context;
 	struct ifl_call_entry *call;

@@ -39,6 +39,15 @@ static __always_inline __u64 typed_number(const void *address, __u32 bytes)
 	}
 }
 
+/* An argument of a hooked function as a number: its type would forbid to calculate with it. For fentry and fexit. */
+static __always_inline __u64 argument(void *ctx, __u32 index)
+{
+	__u64 value = 0;
+
+	bpf_get_func_arg(ctx, index, &value);
+	return value;
+}
+
 /* READ(pointer, field, field...): as BPF_CORE_READ. */
 #define READ(src, ...) ___apply(read_, ___narg(__VA_ARGS__))(src, __VA_ARGS__)
 #define read_1(src, a)                                                                                                 \

@@ -8,14 +8,23 @@
 #include "records.h"
 #include "uring.h"
 
+/* ifl_request_entry.taken */
+enum {
+	IFL_ENTRY_FREE = 0,
+	IFL_ENTRY_IN_FLIGHT = 1,
+	IFL_ENTRY_BUSY = 2,    /* a hook has ended it and will remove it */
+	IFL_ENTRY_FILLING = 3, /* it is just being written */
+};
+
 /*
- * A request in flight, keyed by its struct aio_kiocb. `taken` is set by the one hook that ends it: a nested delete of
- * a hash map entry may fail with -EBUSY (kernel/bpf/hashtab.c, htab_lock_bucket), an atomic exchange may not.
+ * A request in flight: in the slot that the address of its struct aio_kiocb gives, or in a hash map with that as the
+ * key. `taken` is changed by an exchange, so that one hook ends it: a nested delete of a hash map entry may fail with
+ * -EBUSY (kernel/bpf/hashtab.c, htab_lock_bucket), an atomic exchange may not.
  */
 struct ifl_request_entry {
 	struct ifl_request request;
 	ifl_u64 file;	  /* struct file * that request.file_id stands for */
-	ifl_u32 taken;	  /* it has ended; the entry is only not removed yet */
+	ifl_u32 taken;	  /* IFL_ENTRY_* */
 	ifl_u32 iterated; /* the number of the iterator pass that saw it last, for requests found by one */
 };
 
@@ -58,8 +67,8 @@ struct ifl_call_entry {
 	ifl_u64 last_ctx_id; /* the context of the last io_submit or io_getevents, and what we knew of it */
 	ifl_u64 last_kioctx;
 	ifl_u64 last_context_id;
-	ifl_u32 last_slot;	     /* of the mm's table */
-	ifl_u32 last_contexts_known; /* number of changes to our contexts at that time */
+	ifl_u32 last_slot;		  /* of the mm's table */
+	ifl_u32 last_contexts_known;	  /* number of changes to our contexts at that time */
 	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
 	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
 	ifl_u32 in_flight_seen;		  /* of its context, with this attempt */

@@ -83,6 +83,9 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
         return std::unexpected(opened.error());
     }
     const auto& opened_probes = source->probes_;
+    if (auto mapped = source->request_slots_.map(opened_probes.request_slots_fd()); !mapped) {
+        return std::unexpected(mapped.error());
+    }
     if (auto mapped = source->uring_.map({.slots = opened_probes.uring_slots_fd(),
                                           .spilled = opened_probes.uring_requests_fd(),
                                           .rings = opened_probes.rings_of_uring_fd()});
@@ -211,12 +214,19 @@ Result<void> LiveSource::take_snapshot(bool final) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
         // One that is just ending was in flight a moment ago; its record may not be here yet.
         const auto ended_ns = entry.request.complete_ns;
-        const bool ending = !final && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
-        if ((entry.taken == 0 || ending) && !(found_by_iterator && entry.iterated != *pass)) {
+        const bool ending =
+            !final && entry.taken == IFL_ENTRY_BUSY && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
+        if ((entry.taken == IFL_ENTRY_IN_FLIGHT || ending) && !(found_by_iterator && entry.iterated != *pass)) {
             requests.push_back(entry.request);
             requests.back().complete_ns = 0;
         }
     };
+    for (const ifl_request_entry& slot : request_slots_.entries()) {
+        const auto taken = __atomic_load_n(&slot.taken, __ATOMIC_ACQUIRE);
+        if (taken == IFL_ENTRY_IN_FLIGHT || taken == IFL_ENTRY_BUSY) {
+            keep(ifl_request_entry(slot));
+        }
+    }
     for_each_entry<std::uint64_t, ifl_request_entry>(
         probes_.requests_fd(), [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
     for_each_entry<ifl_unbound_key, ifl_request_entry>(

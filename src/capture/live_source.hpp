@@ -51,6 +51,7 @@ private:
     static int on_ring_record(void* self, void* data, std::size_t bytes);
 
     probe::Probes probes_;
+    MappedArray<ifl_request_entry> request_slots_;
     UringTables uring_;
     LiveOptions options_;
     std::vector<ring_buffer*> rings_;

@@ -3,38 +3,12 @@
 
 #include "capture/map_entries.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 namespace inflight::capture {
 
 namespace {
 
 // Entries of the hash map: above that number those go that nobody used lately.
 constexpr std::size_t spilled_kept = 1U << 16U;
-
-template <typename Entry>
-Result<std::span<Entry>> map_array(int fd) {
-    bpf_map_info info{};
-    __u32 info_bytes = sizeof(info);
-    if (bpf_obj_get_info_by_fd(fd, &info, &info_bytes) != 0) {
-        return failure("look at the tables of the kernel side", describe_errno(errno));
-    }
-    const std::size_t bytes = std::size_t{info.max_entries} * sizeof(Entry);
-    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) {
-        return failure("map the tables of the kernel side", describe_errno(errno));
-    }
-    return std::span(static_cast<Entry*>(at), info.max_entries);
-}
-
-template <typename Entry>
-void unmap(std::span<Entry>& entries) {
-    if (!entries.empty()) {
-        ::munmap(entries.data(), entries.size_bytes());
-        entries = {};
-    }
-}
 
 std::uint32_t open_of(const ifl_uring_entry& entry) {
     return __atomic_load_n(&entry.open, __ATOMIC_ACQUIRE);
@@ -54,28 +28,19 @@ bool free_slot(ifl_uring_entry& entry, std::uint32_t open, std::uint32_t generat
 
 }  // namespace
 
-UringTables::~UringTables() {
-    unmap(slots_);
-    unmap(rings_);
-}
-
 Result<void> UringTables::map(const Maps& maps) {
-    auto slots = map_array<ifl_uring_entry>(maps.slots);
-    if (!slots) {
-        return std::unexpected(slots.error());
+    if (auto mapped = slots_.map(maps.slots); !mapped) {
+        return mapped;
     }
-    slots_ = *slots;
-    auto rings = map_array<ifl_ring_entry>(maps.rings);
-    if (!rings) {
-        return std::unexpected(rings.error());
+    if (auto mapped = rings_.map(maps.rings); !mapped) {
+        return mapped;
     }
-    rings_ = *rings;
     spilled_ = maps.spilled;
     return {};
 }
 
 void UringTables::for_each_open(const std::function<void(const ifl_uring_request&)>& visit) const {
-    for (const ifl_uring_entry& slot : slots_) {
+    for (const ifl_uring_entry& slot : slots_.entries()) {
         if (open_of(slot) != IFL_UENTRY_OPEN) {
             continue;
         }
@@ -92,7 +57,7 @@ void UringTables::for_each_open(const std::function<void(const ifl_uring_request
 }
 
 void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visit) const {
-    for (const ifl_ring_entry& entry : rings_) {
+    for (const ifl_ring_entry& entry : rings_.entries()) {
         if (entry.ring.ring != 0 && entry.wanted != 0 && entry.closed == 0) {
             const ifl_ring copy = entry.ring;
             visit(copy);
@@ -102,7 +67,7 @@ void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visi
 
 void UringTables::bury(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
                        const std::function<void(const ifl_uring_request&)>& visit) {
-    for (ifl_uring_entry& slot : slots_) {
+    for (ifl_uring_entry& slot : slots_.entries()) {
         const std::uint32_t open = open_of(slot);
         if ((open != IFL_UENTRY_OPEN && open != IFL_UENTRY_IGNORED) || !gone.contains(slot.request.context_id)) {
             continue;

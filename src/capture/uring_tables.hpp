@@ -2,12 +2,12 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "capture/map_entries.hpp"
 #include "contract/tables.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <unordered_set>
 
 namespace inflight::capture {
@@ -22,13 +22,6 @@ public:
         int spilled = -1;
         int rings = -1;
     };
-
-    UringTables() = default;
-    UringTables(const UringTables&) = delete;
-    UringTables& operator=(const UringTables&) = delete;
-    UringTables(UringTables&&) = delete;
-    UringTables& operator=(UringTables&&) = delete;
-    ~UringTables();
 
     [[nodiscard]] Result<void> map(const Maps& maps);
 
@@ -47,8 +40,8 @@ private:
     void bury_spilled(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
                       const std::function<void(const ifl_uring_request&)>& visit);
 
-    std::span<ifl_uring_entry> slots_;
-    std::span<ifl_ring_entry> rings_;
+    MappedArray<ifl_uring_entry> slots_;
+    MappedArray<ifl_ring_entry> rings_;
     int spilled_ = -1;
 };
 

@@ -376,6 +376,9 @@ const std::vector<UniqueFd>& Probes::ring_fds() const {
 int Probes::counters_fd() const {
     return bpf_map__fd(state_->skeleton->maps.counters);
 }
+int Probes::request_slots_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.request_slots);
+}
 int Probes::requests_fd() const {
     return bpf_map__fd(state_->skeleton->maps.requests);
 }
