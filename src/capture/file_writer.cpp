@@ -17,8 +17,6 @@ namespace inflight::capture {
 namespace {
 
 constexpr int compression_level = 1;
-// A replay is told that time goes on as often as this, which is far below what anything waits for.
-constexpr std::uint64_t mark_interval_ns = 5'000'000;
 
 std::uint32_t crc_of(const void* bytes, std::size_t count) {
     return static_cast<std::uint32_t>(
@@ -101,8 +99,8 @@ void FileWriter::advance(std::uint64_t now_ns) {
     if (error_) {
         return;
     }
-    // Where nothing happens, a replay needs to be told of time only when something waits for it.
-    if (now_ns >= last_mark_ns_ + mark_interval_ns) {
+    // Every one: what the model hands out at such a moment stands between records, and a replay shows it there too.
+    if (now_ns >= last_mark_ns_) {
         mark(format::mark_advance, now_ns);
     }
     if (block_begun_ns_ == 0) {
