@@ -300,9 +300,13 @@ static __always_inline struct ifl_stat_slot *slot_of(__u64 id)
 	return bpf_map_lookup_elem(&stat_slots, &index);
 }
 
-static __always_inline void count_unseen(__u32 row, __u32 family)
+static __always_inline void count_unseen(const struct ifl_stat_slot *slot, __u32 family)
 {
 	struct ifl_stat_row *counters;
+	__u32 row = slot->row;
+
+	if (!(slot->flags & IFL_STAT_SLOT_SKIP))
+		STAT_COUNT(unseen_unasked);
 
 	if (row == IFL_STAT_ROW_LATE)
 		row = family ? IFL_STAT_ROW_OTHERS_AIO : IFL_STAT_ROW_OTHERS_URING;
@@ -325,7 +329,7 @@ static __always_inline void begin_collided(__u64 id, struct ifl_stat_slot *begun
 	begun->tag = id | SLOT_OPEN;
 	begun->flags |= IFL_STAT_SLOT_COLLIDED;
 	if (left) {
-		count_unseen(left->row, family);
+		count_unseen(left, family);
 		*left = *begun;
 		return;
 	}
@@ -345,7 +349,7 @@ static __always_inline void begin_request(__u64 id, struct ifl_stat_slot *begun,
 		return;
 	seen = slot->tag;
 	if (seen == (id | SLOT_OPEN)) {
-		count_unseen(slot->row, family);
+		count_unseen(slot, family);
 	} else if (seen & SLOT_OPEN || __sync_val_compare_and_swap(&slot->tag, seen, id | SLOT_OPEN) != seen) {
 		begin_collided(id, begun, family);
 		return;
@@ -363,7 +367,7 @@ static __always_inline void begin_unwanted(__u64 id, __u32 family)
 	struct ifl_stat_slot *slot = slot_of(id);
 
 	if (slot && slot->tag == (id | SLOT_OPEN)) {
-		count_unseen(slot->row, family);
+		count_unseen(slot, family);
 		slot->tag = id;
 	} else if (stat_shared.collided) {
 		forget_collided(id);

@@ -20,6 +20,9 @@ struct fsync_iocb___work {
 struct poll_iocb___work {
 	struct work_struct work;
 };
+struct kioctx___tail {
+	unsigned int tail;
+};
 struct aio_kiocb___work {
 	struct fsync_iocb___work fsync;
 	struct poll_iocb___work poll;
@@ -247,22 +250,23 @@ int stat_kprobe_aio_complete(struct pt_regs *ctx)
 /* The slab cache of struct aio_kiocb, often merged with others; learnt at the first allocation. */
 __u64 stat_kiocb_cache;
 
-/* Where in io_submit_one memory was freed that had been written to: not where a full ring gives it back unused. */
+/* Places in io_submit_one where memory was freed as it had been taken: a full ring gives it back unused there. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 64);
 	__type(key, __u64);
-	__type(value, __u64);
-} stat_free_sites SEC(".maps");
+	__type(value, __u8);
+} stat_unused_sites SEC(".maps");
 
-/* Changes, all but surely, when the memory is used for a request. */
+/*
+ * Changes when the memory is used for a request that completes: if it is not the context that changes, it is the number
+ * of events in that context's ring.
+ */
 static __always_inline __u64 mark_of(struct aio_kiocb *kiocb)
 {
-	__u64 mark = BPF_CORE_READ(kiocb, ki_res.obj) * 31 + BPF_CORE_READ(kiocb, rw.ki_pos);
+	struct kioctx___tail *kioctx = (struct kioctx___tail *)BPF_CORE_READ(kiocb, ki_ctx);
 
-	mark = mark * 31 + (__u64)BPF_CORE_READ(kiocb, ki_ctx);
-	mark = mark * 31 + BPF_CORE_READ(kiocb, ki_res.res);
-	return mark * 31 + (__u32)BPF_CORE_READ(kiocb, ki_refcnt.refs.counter);
+	return (__u64)kioctx * 31 + BPF_CORE_READ(kioctx, tail);
 }
 
 SEC("raw_tp/kmem_cache_alloc")
@@ -295,19 +299,20 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 
 /*
  * It goes back inside io_submit_one, its reference count 0: it has completed, or the ring was full and it was never
- * used, which leaves all as it was, also a count of 0. A place in the code is one or the other: once memory that had
- * changed came from there it is the first.
+ * used, which leaves all as it was, also a count of 0. A place in the code is one or the other.
  */
-static __always_inline bool has_completed_inside(struct aio_kiocb *kiocb, __u64 call_site, __u64 mark)
+static __always_inline bool was_never_used(struct aio_kiocb *kiocb, __u64 call_site, __u64 mark)
 {
-	__u64 *undecided = bpf_map_lookup_elem(&stat_free_sites, &call_site), none = 0;
+	__u8 one = 1;
 
-	if (mark_of(kiocb) != mark) {
-		if (!undecided)
-			bpf_map_update_elem(&stat_free_sites, &call_site, &none, BPF_ANY);
+	if (call_site < config.submit_one_start || call_site >= config.submit_one_end)
+		return false;
+	if (bpf_map_lookup_elem(&stat_unused_sites, &call_site))
 		return true;
-	}
-	return undecided != NULL;
+	if (mark_of(kiocb) != mark)
+		return false;
+	bpf_map_update_elem(&stat_unused_sites, &call_site, &one, BPF_ANY);
+	return true;
 }
 
 static __always_inline void on_free(__u64 call_site, __u64 address, __u64 cache)
@@ -316,7 +321,6 @@ static __always_inline void on_free(__u64 call_site, __u64 address, __u64 cache)
 	struct ifl_stat_slot *slot;
 	__u64 start_ns, mark;
 	__u32 row;
-	int count;
 
 	if (cache != stat_kiocb_cache || !cache)
 		return;
@@ -328,13 +332,7 @@ static __always_inline void on_free(__u64 call_site, __u64 address, __u64 cache)
 	row = slot->row;
 	if (!take_request(address, slot))
 		return;
-	count = BPF_CORE_READ(kiocb, ki_refcnt.refs.counter);
-	if (call_site >= config.submit_one_start && call_site < config.submit_one_end && !count &&
-	    !has_completed_inside(kiocb, call_site, mark)) {
-		STAT_COUNT(undecided);
-		return;
-	}
-	if (count) {
+	if (BPF_CORE_READ(kiocb, ki_refcnt.refs.counter) || was_never_used(kiocb, call_site, mark)) {
 		STAT_COUNT(refused);
 		return;
 	}
@@ -393,6 +391,23 @@ SEC("tracepoint/syscalls/sys_exit_io_cancel")
 int stat_sys_exit_io_cancel(struct exit_of_call *ctx)
 {
 	note_io_cancel(ctx->ret);
+	return 0;
+}
+
+#define NR_IO_CANCEL 210
+#define NR_IO_CANCEL_I386 249
+
+/* Where tracefs is not mounted. Every system call of the machine ends here. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(stat_sys_exit, struct pt_regs *regs, long ret)
+{
+	__u32 nr = regs->orig_ax & ~X32_SYSCALL_BIT;
+
+	if (nr != NR_IO_CANCEL && nr != NR_IO_CANCEL_I386)
+		return 0;
+	if (in_compat_call(bpf_get_current_task_btf()) ? nr != NR_IO_CANCEL_I386 : nr != NR_IO_CANCEL)
+		return 0;
+	note_io_cancel((int)ret);
 	return 0;
 }
 

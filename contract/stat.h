@@ -146,15 +146,15 @@ struct ifl_stat_shared {
 	ifl_u32 rows_used;    /* rows given to keys; may run over config.rows */
 	ifl_u64 pids_changed; /* verdicts about processes are remembered until it grows */
 	ifl_u64 contexts_changed;
-	ifl_u64 collided;      /* entries of the map of collided requests */
-	ifl_u64 untracked;     /* began, but no table took them */
-	ifl_u64 unmatched;     /* ended without a beginning seen; not counted with a filter */
-	ifl_u64 overflowed;    /* last CQEs that found the CQ ring full: no event says of which request */
-	ifl_u64 more_unknown;  /* CQEs of requests that go on, which name no request */
-	ifl_u64 notifications; /* zero-copy: the buffer is free again */
-	ifl_u64 keys_full;     /* requests of a key that found no row */
-	ifl_u64 undecided;     /* AIO by tracepoints: ended inside io_submit, or was refused: cannot be told yet */
-	ifl_u64 refused;       /* iocbs that io_submit refused, as far as seen */
+	ifl_u64 collided;	/* entries of the map of collided requests */
+	ifl_u64 untracked;	/* began, but no table took them */
+	ifl_u64 unmatched;	/* ended without a beginning seen; not counted with a filter */
+	ifl_u64 overflowed;	/* last CQEs that found the CQ ring full: no event says of which request */
+	ifl_u64 more_unknown;	/* CQEs of requests that go on, which name no request */
+	ifl_u64 notifications;	/* zero-copy: the buffer is free again */
+	ifl_u64 keys_full;	/* requests of a key that found no row */
+	ifl_u64 unseen_unasked; /* of what ended unseen, that without IOSQE_CQE_SKIP_SUCCESS */
+	ifl_u64 refused;	/* iocbs that io_submit refused, as far as seen */
 	ifl_u64 cancels[IFL_STAT_WAYS][IFL_STAT_ANSWERS];
 };
 

@@ -110,7 +110,6 @@ StatNotes notes_of(const StatTables& tables) {
                     .more_unknown = shared.more_unknown,
                     .notifications = shared.notifications,
                     .keys_full = shared.keys_full,
-                    .undecided = shared.undecided,
                     .refused = shared.refused,
                     .programs_skipped = tables.programs_skipped,
                     .cancels = {}};
@@ -125,8 +124,8 @@ StatNotes notes_of(const StatTables& tables) {
 StatNotes difference(const StatNotes& now, const StatNotes& before) {
     StatNotes notes = now;
     for (auto count : {&StatNotes::untracked, &StatNotes::unmatched, &StatNotes::unseen, &StatNotes::overflowed,
-                       &StatNotes::more_unknown, &StatNotes::notifications, &StatNotes::keys_full,
-                       &StatNotes::undecided, &StatNotes::refused, &StatNotes::programs_skipped}) {
+                       &StatNotes::more_unknown, &StatNotes::notifications, &StatNotes::keys_full, &StatNotes::refused,
+                       &StatNotes::programs_skipped}) {
         notes.*count -= before.*count;
     }
     for (std::size_t way = 0; way < IFL_STAT_WAYS; way++) {
@@ -292,7 +291,10 @@ StatFrame StatTally::look(const StatTables& tables, unsigned parity) {
     const auto open = open_requests(tables);
     frame.all.in_flight = open.all.count;
     frame.all.oldest_ns = open.all.oldest_ns;
-    frame.may_have_ended = open.may_have_ended;
+    // A CQE that overflowed names no request; which one it was shows when its memory is used again.
+    const auto& shared = tables.shared;
+    const auto overflowed = shared.overflowed - std::min(shared.overflowed, shared.unseen_unasked);
+    frame.may_have_ended = std::min<std::uint64_t>(open.all.count, open.may_have_ended + overflowed);
     for (std::uint32_t row = 0; row < rows_in_use(tables); row++) {
         StatLine line;
         line.counters = take(tables, row, parity);

@@ -91,7 +91,6 @@ struct StatNotes {
     std::uint64_t more_unknown = 0;      // CQEs of multishot requests that name no request: not counted by key
     std::uint64_t notifications = 0;     // of zero-copy sends
     std::uint64_t keys_full = 0;         // requests whose key found no row
-    std::uint64_t undecided = 0;         // AIO: ended inside io_submit, or refused
     std::uint64_t refused = 0;           // AIO: iocbs that io_submit refused; no requests
     std::uint64_t programs_skipped = 0;  // times that the kernel did not run a program
     StatCancels cancels{};

@@ -91,6 +91,15 @@ constexpr std::array slab_requests{
 constexpr std::array fentry_cancel{Place{"stat_fexit_io_cancel", "", false}};
 constexpr std::array kprobe_cancel{Place{"stat_kretprobe_io_cancel", "__x64_sys_io_cancel", true}};
 constexpr std::array tracepoint_cancel{Place{"stat_sys_exit_io_cancel", "", false}};
+constexpr std::array sys_exit_cancel{Place{"stat_sys_exit", "", false}};
+
+// The call's own tracepoint is found through tracefs; without it the one of all calls is left.
+bool has_call_tracepoint() {
+    constexpr std::array folders{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+    return std::ranges::any_of(folders, [](const char* folder) {
+        return ::access(fmt::format("{}/events/syscalls/sys_exit_io_cancel/id", folder).c_str(), R_OK) == 0;
+    });
+}
 
 // What the slab does not tell apart: contract/stat.h.
 struct Pair {
@@ -112,9 +121,10 @@ std::span<const Place> request_places(Tier tier) {
 }
 
 std::span<const Place> cancel_places(Tier tier) {
-    return tier == Tier::fentry   ? std::span<const Place>(fentry_cancel)
-           : tier == Tier::kprobe ? std::span<const Place>(kprobe_cancel)
-                                  : std::span<const Place>(tracepoint_cancel);
+    return tier == Tier::fentry    ? std::span<const Place>(fentry_cancel)
+           : tier == Tier::kprobe  ? std::span<const Place>(kprobe_cancel)
+           : has_call_tracepoint() ? std::span<const Place>(tracepoint_cancel)
+                                   : std::span<const Place>(sys_exit_cancel);
 }
 
 // What one of them skips another one sees.
@@ -365,8 +375,8 @@ void StatProbes::State::describe(const StatOptions& options) {
     }
     if (cancels == Tier::tracepoint) {
         limits.emplace_back(
-            "the hook on io_cancel slows every system call of the machine by about 0.1 µs (--family uring or "
-            "--without-hook do_io_cancel does without); 32-bit calls of it are not seen");
+            "the hook on io_cancel slows every system call of the machine by about 0.1 µs; --family uring or "
+            "--without-hook do_io_cancel does without it");
     }
     if (options.aio && cancels == Tier::none) {
         limits.emplace_back("what io_cancel said is not seen");

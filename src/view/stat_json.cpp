@@ -122,7 +122,6 @@ void write_notes(JsonLine& line, const StatFrame& frame) {
     line.number("ended_unseen", notes.unseen);
     line.number("overflowed", notes.overflowed);
     line.number("keys_full", notes.keys_full);
-    line.number("undecided", notes.undecided);
     line.number("programs_skipped", notes.programs_skipped);
     line.number("in_flight_may_have_ended", frame.may_have_ended);
     line.end_object();

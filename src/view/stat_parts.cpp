@@ -64,7 +64,6 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame) {
     add_note(losses, notes.overflowed,
              "ended by a CQE that overflowed: counted as ended unseen when their memory is used again");
     add_note(losses, notes.keys_full, "under \"(not known)\": more keys than rows (--keys)");
-    add_note(losses, notes.undecided, "not counted: completed in io_submit, or refused, which could not be told");
     add_note(losses, notes.programs_skipped, "times that the kernel skipped a hook");
     add_note(losses, frame.may_have_ended, "in flight that may have ended: their success leaves no event");
     std::string text =
