@@ -114,6 +114,15 @@ static __always_inline void count_kiocb(struct aio_kiocb *kiocb, __u32 op, __u32
 
 /* --- Where functions can be hooked ------------------------------------------------------------------------------ */
 
+/* A typed pointer as a number to calculate with: the verifier wants it to have been in memory. */
+static __always_inline __u64 number_from(const void *pointer)
+{
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
+}
+
 /* A context and an iocb as one number; the lowest bit stays free. */
 static __always_inline __u64 id_of_iocb(__u64 kioctx, __u64 iocb)
 {
@@ -123,8 +132,9 @@ static __always_inline __u64 id_of_iocb(__u64 kioctx, __u64 iocb)
 static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct ifl_stat_slot begun = {.row = IFL_STAT_ROW_LATE};
+	struct ifl_stat_slot begun = {.row = IFL_STAT_ROW_LATE}, *slot;
 	__u16 op = 0;
+	__u64 id;
 
 	if (bpf_probe_read_user(&op, sizeof(op), (void *)(iocb + __builtin_offsetof(struct iocb, aio_lio_opcode))))
 		op = IFL_STAT_AIO_UNKNOWN;
@@ -135,8 +145,26 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 		begun.row = row_of_op(begun.op);
 	else if (!known_late())
 		begun.row = row_of_submission(task, BPF_CORE_READ((struct kioctx *)kioctx, user_id));
+	id = id_of_iocb(kioctx, iocb);
+	slot = find_request(id);
+	if (slot) {
+		/* Which of them will end when nobody knows: they count, without a latency. */
+		slot->flags |= IFL_STAT_SLOT_DOUBLED;
+		__sync_fetch_and_add(&slot->mark, 1);
+		return;
+	}
 	begun.start_ns = bpf_ktime_get_ns();
-	begin_request(id_of_iocb(kioctx, iocb), &begun, AIO);
+	begin_request(id, &begun, AIO);
+}
+
+/* One of the requests that stand in the slot ends. False: it was none of them, another program has seen its end. */
+static __always_inline bool take_one(__u64 id, struct ifl_stat_slot *slot)
+{
+	__u64 more = slot->mark;
+
+	if (slot->flags & IFL_STAT_SLOT_DOUBLED && more)
+		return __sync_val_compare_and_swap(&slot->mark, more, more - 1) == more;
+	return take_request(id, slot);
 }
 
 static __always_inline void submit_one_ends(__u64 kioctx, __u64 iocb, int error)
@@ -147,7 +175,7 @@ static __always_inline void submit_one_ends(__u64 kioctx, __u64 iocb, int error)
 	if (!error)
 		return;
 	slot = find_request(id);
-	if (slot && take_request(id, slot))
+	if (slot && take_one(id, slot))
 		STAT_COUNT(refused);
 }
 
@@ -166,24 +194,27 @@ static __always_inline void kiocb_completes(struct aio_kiocb *kiocb, bool first)
 		}
 		return;
 	}
-	start_ns = slot->start_ns;
+	/* Several requests: they cannot be told apart, so only one program may count. */
+	if (slot->flags & IFL_STAT_SLOT_DOUBLED && !first)
+		return;
+	start_ns = slot->flags & IFL_STAT_SLOT_DOUBLED ? 0 : slot->start_ns;
 	op = slot->op;
 	row = slot->row;
-	if (take_request(id, slot))
+	if (take_one(id, slot))
 		count_kiocb(kiocb, op, row, start_ns);
 }
 
 SEC("fentry/io_submit_one")
 int BPF_PROG(stat_fentry_io_submit_one, struct kioctx *kioctx, struct iocb *iocb)
 {
-	submit_one_begins((__u64)kioctx, (__u64)iocb);
+	submit_one_begins(number_from(kioctx), number_from(iocb));
 	return 0;
 }
 
 SEC("fexit/io_submit_one")
 int BPF_PROG(stat_fexit_io_submit_one, struct kioctx *kioctx, struct iocb *iocb, bool compat, int ret)
 {
-	submit_one_ends((__u64)kioctx, (__u64)iocb, ret);
+	submit_one_ends(number_from(kioctx), number_from(iocb), ret);
 	return 0;
 }
 
@@ -233,7 +264,7 @@ int stat_kretprobe_io_submit_one(struct pt_regs *ctx)
 	if (!id)
 		return 0;
 	slot = find_request(*id);
-	if (slot && take_request(*id, slot))
+	if (slot && take_one(*id, slot))
 		STAT_COUNT(refused);
 	return 0;
 }

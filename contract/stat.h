@@ -79,6 +79,7 @@ enum ifl_stat_answer {
 enum {
 	IFL_STAT_SLOT_SKIP = 1u << 0,	  /* IOSQE_CQE_SKIP_SUCCESS: a success ends it without an event */
 	IFL_STAT_SLOT_COLLIDED = 1u << 1, /* it stands in the map of collided requests */
+	IFL_STAT_SLOT_DOUBLED = 1u << 2,  /* AIO: one iocb submitted again while in flight; `mark` more of them are */
 };
 
 /*

@@ -150,7 +150,7 @@ struct OpenRequests {
 OpenRequests open_requests(const StatTables& tables) {
     OpenRequests open;
     const auto add = [](InFlight& to, const ifl_stat_slot& slot) {
-        to.count++;
+        to.count += 1 + ((slot.flags & IFL_STAT_SLOT_DOUBLED) != 0 ? slot.mark : 0);
         to.oldest_ns = to.oldest_ns == 0 ? slot.start_ns : std::min<std::uint64_t>(to.oldest_ns, slot.start_ns);
     };
     const auto look = [&](const ifl_stat_slot& slot) {
