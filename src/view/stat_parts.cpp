@@ -59,7 +59,8 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame) {
     }
     std::vector<std::string> losses;
     add_note(losses, notes.untracked, "requests not counted: the table was full");
-    add_note(losses, notes.unmatched, "without latency: begun before inflight, or unseen");
+    add_note(losses, frame.all.counters.untimed,
+             "without latency: begun before inflight or unseen, or of an iocb that was in flight twice");
     add_note(losses, notes.unseen, "ended unseen: result and latency not known");
     add_note(losses, notes.overflowed,
              "ended by a CQE that overflowed: counted as ended unseen when their memory is used again");
