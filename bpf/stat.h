@@ -300,6 +300,16 @@ static __always_inline struct ifl_stat_slot *slot_of(__u64 id)
 	return bpf_map_lookup_elem(&stat_slots, &index);
 }
 
+/* Of a request whose key would have shown at its end. */
+static __always_inline __u32 row_of_unknown(__u32 family)
+{
+	if (stat_config.by == IFL_STAT_BY_OP)
+		return family ? IFL_STAT_AIO_ROWS + IFL_STAT_AIO_UNKNOWN : IFL_STAT_OP_OTHER;
+	if (stat_config.by == IFL_STAT_BY_OUTCOME)
+		return (family ? IFL_STAT_AIO_ROWS : 0) + IFL_STAT_OUTCOMES;
+	return family ? IFL_STAT_ROW_OTHERS_AIO : IFL_STAT_ROW_OTHERS_URING;
+}
+
 static __always_inline void count_unseen(const struct ifl_stat_slot *slot, __u32 family)
 {
 	struct ifl_stat_row *counters;
@@ -309,7 +319,7 @@ static __always_inline void count_unseen(const struct ifl_stat_slot *slot, __u32
 		STAT_COUNT(unseen_unasked);
 
 	if (row == IFL_STAT_ROW_LATE)
-		row = family ? IFL_STAT_ROW_OTHERS_AIO : IFL_STAT_ROW_OTHERS_URING;
+		row = row_of_unknown(family);
 	counters = row_of(IFL_STAT_LANE_REST, row);
 	if (counters)
 		__sync_fetch_and_add(&counters->unseen, 1);

@@ -300,10 +300,26 @@ static __always_inline __u64 mark_of(struct aio_kiocb *kiocb)
 	return (__u64)kioctx * 31 + BPF_CORE_READ(kioctx, tail);
 }
 
+/*
+ * The memory is taken for another request, and no hook saw the last one there end: there are kernels that run no
+ * program in some interrupts. What it left there still tells how it ended, unless somebody else used the memory
+ * meanwhile, who would not have left the address of one of AIO's functions.
+ */
+static __always_inline void end_unseen(__u64 address, struct ifl_stat_slot *slot)
+{
+	struct aio_kiocb *kiocb = (struct aio_kiocb *)address;
+	__u32 op = op_from_memory(kiocb), row = slot->row;
+
+	if (op == IFL_STAT_AIO_UNKNOWN || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
+		return;
+	if (take_request(address, slot))
+		count_kiocb(kiocb, op, row, 0);
+}
+
 SEC("raw_tp/kmem_cache_alloc")
 int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct ifl_stat_slot begun = {.row = IFL_STAT_ROW_LATE, .op = IFL_STAT_AIO_UNKNOWN};
+	struct ifl_stat_slot begun = {.row = IFL_STAT_ROW_LATE, .op = IFL_STAT_AIO_UNKNOWN}, *left;
 	__u64 call_site = ctx->args[0], kiocb = ctx->args[1];
 	struct task_struct *task;
 	struct pt_regs *regs;
@@ -311,6 +327,9 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 	if (call_site < config.submit_one_start || call_site >= config.submit_one_end)
 		return 0;
 	stat_kiocb_cache = ctx->args[2];
+	left = find_request(kiocb);
+	if (left)
+		end_unseen(kiocb, left);
 	task = bpf_get_current_task_btf();
 	if (stat_config.filtered && !wanted_anew(task)) {
 		begin_unwanted(kiocb, AIO);

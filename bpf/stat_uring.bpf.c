@@ -130,7 +130,7 @@ static __always_inline void count_unmatched(__u64 req, int result)
 	STAT_COUNT(unmatched);
 	if (result > 0 && op < 64 && stat_config.ops_with_bytes & OP_BIT(op & 63))
 		ended.bytes = result;
-	ended.row = stat_config.by == IFL_STAT_BY_OP ? row_of_op(op) : IFL_STAT_ROW_OTHERS_URING;
+	ended.row = stat_config.by == IFL_STAT_BY_OP ? row_of_op(op) : row_of_unknown(0);
 	ended.row = row_at_end(ended.row, ended.outcome, req);
 	count_ended_alone(&ended);
 }

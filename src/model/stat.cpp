@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::array by_names = std::to_array<std::string_view>({"op", "pid", "comm", "file", "context", "outcome"});
 // A cancelled request and one that its context or process left behind both end with ECANCELED.
-constexpr std::array outcome_names = std::to_array<std::string_view>({"completed", "failed", "cancelled or abandoned"});
+constexpr std::array outcome_names =
+    std::to_array<std::string_view>({"completed", "failed", "cancelled or abandoned", "(not known)"});
 constexpr std::uint64_t slot_open = 1;
 
 Family family_of_row(std::uint32_t row, const StatTables& tables) {

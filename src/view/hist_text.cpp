@@ -146,11 +146,7 @@ public:
     void interval(const StatFrame& frame) override {
         remember(frame);
         if (options_.in_place) {
-            auto text = maps(frame);
-            for (auto& note : stat_notes(frame)) {
-                text.push_back(std::move(note));
-            }
-            output_.write(stat_screen(text, options_.rows));
+            output_.write(stat_screen(maps(frame), stat_notes(frame, options_.columns), options_.rows));
         }
     }
 
@@ -162,7 +158,7 @@ public:
         if (!maps_.empty()) {
             std::ranges::move(maps(whole), std::back_inserter(text));
         }
-        std::ranges::move(stat_notes(whole), std::back_inserter(text));
+        std::ranges::move(stat_notes(whole, options_.columns), std::back_inserter(text));
         for (const auto& line : text) {
             output_.write(line + "\n");
         }

@@ -20,6 +20,16 @@ constexpr std::array answer_words = std::to_array<std::string_view>(
      "refused (EINVAL: completed first, not cancellable, ...: `inflight trace` tells which)", "failed otherwise"});
 static_assert(answer_words.size() == IFL_STAT_ANSWERS);
 
+// A line that is too long goes on in the next, indented.
+void add_wrapped(std::vector<std::string>& lines, const std::string& text, std::size_t columns) {
+    const std::string wrapped = wrap(text, columns, 0, 2);
+    for (std::size_t at = 0; at < wrapped.size();) {
+        const auto end = std::min(wrapped.find('\n', at), wrapped.size());
+        lines.push_back(wrapped.substr(at, end - at));
+        at = end + 1;
+    }
+}
+
 void add_note(std::vector<std::string>& notes, std::uint64_t count, std::string_view what) {
     if (count != 0) {
         notes.push_back(fmt::format("{} {}", format_count(count), what));
@@ -38,7 +48,7 @@ std::string stat_heading(std::string_view command, const StatInfo& info, std::si
     return text;
 }
 
-std::vector<std::string> stat_notes(const model::StatFrame& frame) {
+std::vector<std::string> stat_notes(const model::StatFrame& frame, std::size_t columns) {
     const auto& notes = frame.notes;
     std::vector<std::string> lines;
     for (std::size_t way = 0; way < notes.cancels.size(); way++) {
@@ -47,7 +57,8 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame) {
             add_note(answers, notes.cancels.at(way).at(answer), answer_words.at(answer));
         }
         if (!answers.empty()) {
-            lines.push_back(fmt::format("cancels, {}: {}", model::stat_way_names.at(way), fmt::join(answers, ", ")));
+            add_wrapped(lines, fmt::format("cancels, {}: {}", model::stat_way_names.at(way), fmt::join(answers, ", ")),
+                        columns);
         }
     }
     std::vector<std::string> others;
@@ -55,7 +66,7 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame) {
     add_note(others, notes.notifications, "zero-copy notifications (not counted as requests)");
     add_note(others, notes.refused, "iocbs that io_submit refused (not counted as requests)");
     if (!others.empty()) {
-        lines.push_back(fmt::format("beside: {}", fmt::join(others, ", ")));
+        add_wrapped(lines, fmt::format("beside: {}", fmt::join(others, ", ")), columns);
     }
     std::vector<std::string> losses;
     add_note(losses, notes.untracked, "requests not counted: the table was full");
@@ -72,7 +83,7 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame) {
     if (!notes.unmatched_known) {
         text += "; with a filter, requests from before are not seen";
     }
-    lines.push_back(text);
+    add_wrapped(lines, text, columns);
     return lines;
 }
 
@@ -83,12 +94,16 @@ std::string stat_time(const StatInfo& info, std::uint64_t time_ns) {
     return fmt::format("{:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60);
 }
 
-std::string stat_screen(const std::vector<std::string>& lines, std::size_t rows) {
+std::string stat_screen(const std::vector<std::string>& lines, const std::vector<std::string>& tail, std::size_t rows) {
     // Home; each line clears what was to its right; then all below.
     std::string text = "\x1b[H";
-    const std::size_t shown = rows == 0 ? lines.size() : std::min(lines.size(), rows - 1);
-    for (std::size_t i = 0; i < shown; i++) {
-        text += lines[i] + "\x1b[K\n";
+    const auto add = [&text](const std::string& line) { text += line + "\x1b[K\n"; };
+    const std::size_t room = rows == 0 ? lines.size() : rows - std::min(rows, tail.size() + 1);
+    for (std::size_t i = 0; i < std::min(lines.size(), room); i++) {
+        add(lines[i]);
+    }
+    for (const auto& line : tail) {
+        add(line);
     }
     return text + "\x1b[J";
 }

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
 
 namespace inflight::view {
 
@@ -33,6 +35,57 @@ std::string bytes_per_second(std::uint64_t bytes, std::uint64_t span_ns) {
     return format_bytes(static_cast<std::uint64_t>(rate)) + "/s";
 }
 
+std::string_view title_of(model::StatBy by) {
+    constexpr std::array titles =
+        std::to_array<std::string_view>({"OP", "PROCESS", "COMM", "FILE", "CONTEXT", "OUTCOME"});
+    return titles.at(static_cast<std::size_t>(by));
+}
+
+std::string quantile(const StatLine& line, double q) {
+    return duration_or_dash(line.counters.latency.quantile_ns(q, line.counters.max_ns));
+}
+
+// How long the oldest request has been in flight.
+std::string oldest(const StatLine& line, const StatFrame& frame) {
+    const bool known = line.oldest_ns != 0 && line.oldest_ns < frame.end_ns;
+    return known ? format_duration(frame.end_ns - line.oldest_ns) : "-";
+}
+
+// A column of numbers. On a terminal that is too narrow for all, those with the highest `drop` go first; 0 never goes.
+struct Column {
+    std::string_view title;
+    unsigned drop;
+    std::string (*cell)(const StatLine& line, const StatFrame& frame);
+};
+constexpr std::array columns{
+    Column{"ENDED", 0, [](const StatLine& line, const StatFrame&) { return format_count(line.counters.ended()); }},
+    Column{"RATE", 0,
+           [](const StatLine& line, const StatFrame& frame) {
+               return per_second(line.counters.ended(), frame.end_ns - frame.start_ns);
+           }},
+    Column{"BYTES", 2,
+           [](const StatLine& line, const StatFrame& frame) {
+               return bytes_per_second(line.counters.bytes, frame.end_ns - frame.start_ns);
+           }},
+    Column{"P50", 0, [](const StatLine& line, const StatFrame&) { return quantile(line, 0.5); }},
+    Column{"P90", 5, [](const StatLine& line, const StatFrame&) { return quantile(line, 0.9); }},
+    Column{"P99", 0, [](const StatLine& line, const StatFrame&) { return quantile(line, 0.99); }},
+    Column{"P99.9", 4, [](const StatLine& line, const StatFrame&) { return quantile(line, 0.999); }},
+    Column{"MAX", 1,
+           [](const StatLine& line, const StatFrame&) {
+               return line.counters.latency.count() != 0 ? format_duration(line.counters.max_ns) : std::string("-");
+           }},
+    Column{"FAILED", 0, [](const StatLine& line, const StatFrame&) { return format_count(line.counters.failed); }},
+    Column{"CANCELLED", 3,
+           [](const StatLine& line, const StatFrame&) { return format_count(line.counters.cancelled); }},
+    Column{"IN FLIGHT", 0,
+           [](const StatLine& line, const StatFrame&) {
+               return line.in_flight ? format_count(*line.in_flight) : std::string("-");
+           }},
+    Column{"OLDEST", 2, oldest},
+};
+constexpr unsigned most_dropped = 5;
+
 class StatText final : public StatView {
 public:
     StatText(Output& output, StatTextOptions options) : output_(output), options_(options) {}
@@ -40,27 +93,33 @@ public:
     void begin(const StatInfo& info) override {
         info_ = info;
         heading_ = stat_heading("stat", info, options_.columns);
-        if (options_.in_place) {
-            output_.write("\x1b[2J");
-        } else {
-            output_.write(heading_);
-        }
+        output_.write(options_.in_place ? "\x1b[2J" : heading_);
     }
 
-    void interval(const StatFrame& frame) override { show(frame, options_.in_place); }
+    void interval(const StatFrame& frame) override {
+        if (!options_.in_place) {
+            show(frame);
+            return;
+        }
+        const auto notes = stat_notes(frame, options_.columns);
+        // The time, titles, "more", "all", and the line below the last.
+        const std::size_t other_lines = notes.size() + 5;
+        const std::size_t room = options_.rows > other_lines ? options_.rows - other_lines : 1;
+        output_.write(stat_screen(lines(frame, std::min(options_.top, room)), notes, options_.rows));
+    }
 
     void end(const StatFrame& whole, const std::string& ended_by) override {
         if (options_.in_place) {
             output_.write("\x1b[H\x1b[2J" + heading_);
         }
-        show(whole, false);
+        show(whole);
         output_.write("ended: " + printable(ended_by) + "\n");
     }
 
 private:
-    [[nodiscard]] std::vector<std::string> cells(const StatLine& line, const StatFrame& frame) const;
+    [[nodiscard]] std::vector<std::string> table(const StatFrame& frame, std::size_t top, unsigned drop_above) const;
     [[nodiscard]] std::vector<std::string> lines(const StatFrame& frame, std::size_t top) const;
-    void show(const StatFrame& frame, bool in_place);
+    void show(const StatFrame& frame);
 
     Output& output_;
     StatTextOptions options_;
@@ -68,53 +127,21 @@ private:
     std::string heading_;
 };
 
-std::vector<std::string> StatText::cells(const StatLine& line, const StatFrame& frame) const {
-    const auto& counters = line.counters;
-    const auto span_ns = frame.end_ns - frame.start_ns;
-    const auto quantile = [&](double q) { return duration_or_dash(counters.latency.quantile_ns(q, counters.max_ns)); };
-    const bool timed = counters.latency.count() != 0;
-    std::string in_flight = line.in_flight ? format_count(*line.in_flight) : "-";
-    if (line.oldest_ns != 0 && line.oldest_ns < frame.end_ns) {
-        in_flight += fmt::format(" ({})", format_duration(frame.end_ns - line.oldest_ns));
-    }
-    return {format_count(counters.ended()),
-            per_second(counters.ended(), span_ns),
-            bytes_per_second(counters.bytes, span_ns),
-            quantile(0.5),
-            quantile(0.9),
-            quantile(0.99),
-            quantile(0.999),
-            timed ? format_duration(counters.max_ns) : "-",
-            format_count(counters.failed),
-            format_count(counters.cancelled),
-            in_flight};
-}
-
-std::vector<std::string> StatText::lines(const StatFrame& frame, std::size_t top) const {
+std::vector<std::string> StatText::table(const StatFrame& frame, std::size_t top, unsigned drop_above) const {
     constexpr std::size_t key_columns = 40;
-    Table table({{"FAMILY", Align::left},
-                 {std::string(name(frame.by) == "op"        ? "OP"
-                              : name(frame.by) == "pid"     ? "PROCESS"
-                              : name(frame.by) == "comm"    ? "COMM"
-                              : name(frame.by) == "file"    ? "FILE"
-                              : name(frame.by) == "context" ? "CONTEXT"
-                                                            : "OUTCOME"),
-                  Align::left},
-                 {"ENDED", Align::right},
-                 {"RATE", Align::right},
-                 {"BYTES", Align::right},
-                 {"P50", Align::right},
-                 {"P90", Align::right},
-                 {"P99", Align::right},
-                 {"P99.9", Align::right},
-                 {"MAX", Align::right},
-                 {"FAILED", Align::right},
-                 {"CANCELLED", Align::right},
-                 {"IN FLIGHT", Align::right}});
+    std::vector<Table::Column> titles{{"FAMILY", Align::left}, {std::string(title_of(frame.by)), Align::left}};
+    for (const auto& column : columns) {
+        if (column.drop <= drop_above) {
+            titles.push_back({std::string(column.title), Align::right});
+        }
+    }
+    Table table(std::move(titles));
     const auto add = [&](std::string_view family, std::string_view key, const StatLine& line) {
         std::vector<std::string> row{std::string(family), keep_tail(printable(key), key_columns)};
-        for (auto& cell : cells(line, frame)) {
-            row.push_back(std::move(cell));
+        for (const auto& column : columns) {
+            if (column.drop <= drop_above) {
+                row.push_back(column.cell(line, frame));
+            }
         }
         table.add(std::move(row));
     };
@@ -130,32 +157,35 @@ std::vector<std::string> StatText::lines(const StatFrame& frame, std::size_t top
         add("", fmt::format("({} more)", frame.lines.size() - shown), rest);
     }
     add("", "all", frame.all);
-    const auto span_ns = frame.end_ns - frame.start_ns;
+    return table.lines();
+}
+
+std::vector<std::string> StatText::lines(const StatFrame& frame, std::size_t top) const {
+    const auto span = format_duration(frame.end_ns - frame.start_ns);
     std::vector<std::string> text;
-    text.push_back(frame.whole_run
-                       ? fmt::format("the whole run, {}:", format_duration(span_ns))
-                       : fmt::format("{}, the last {}:", stat_time(info_, frame.end_ns), format_duration(span_ns)));
-    for (auto& line : table.lines()) {
-        text.push_back(std::move(line));
+    text.push_back(frame.whole_run ? fmt::format("the whole run, {}:", span)
+                                   : fmt::format("{}, the last {}:", stat_time(info_, frame.end_ns), span));
+    auto rows = table(frame, top, most_dropped);
+    if (options_.rows != 0) {
+        for (unsigned drop = most_dropped; drop-- > 0 && display_width(rows.front()) > options_.columns;) {
+            rows = table(frame, top, drop);
+        }
+        for (auto& row : rows) {
+            row = keep_head(row, options_.columns);
+        }
     }
-    for (auto& note : stat_notes(frame)) {
-        text.push_back(std::move(note));
-    }
+    std::ranges::move(rows, std::back_inserter(text));
     return text;
 }
 
-void StatText::show(const StatFrame& frame, bool in_place) {
-    if (!in_place) {
-        for (const auto& line : lines(frame, options_.top)) {
-            output_.write(line + "\n");
-        }
-        output_.write("\n");
-        return;
+void StatText::show(const StatFrame& frame) {
+    for (const auto& line : lines(frame, options_.top)) {
+        output_.write(line + "\n");
     }
-    // What is not keys: the time, titles, "more", "all" and the notes.
-    constexpr std::size_t other_lines = 8;
-    const std::size_t room = options_.rows > other_lines ? options_.rows - other_lines : 1;
-    output_.write(stat_screen(lines(frame, std::min(options_.top, room)), options_.rows));
+    for (const auto& line : stat_notes(frame, options_.columns)) {
+        output_.write(line + "\n");
+    }
+    output_.write("\n");
 }
 
 }  // namespace

@@ -62,11 +62,13 @@ struct HistOptions {
 
 // "inflight stat on HOST, Linux ..., by op; limits", with line ends.
 [[nodiscard]] std::string stat_heading(std::string_view command, const StatInfo& info, std::size_t columns);
-// Cancels, and what could not be counted as it should; each a line.
-[[nodiscard]] std::vector<std::string> stat_notes(const model::StatFrame& frame);
+// Cancels, and what could not be counted as it should, in lines of at most `columns`.
+[[nodiscard]] std::vector<std::string> stat_notes(const model::StatFrame& frame, std::size_t columns);
 // "15:04:05" UTC of a time of CLOCK_MONOTONIC.
 [[nodiscard]] std::string stat_time(const StatInfo& info, std::uint64_t time_ns);
-// What puts lines in the place of those before, on a terminal of `rows` rows.
-[[nodiscard]] std::string stat_screen(const std::vector<std::string>& lines, std::size_t rows);
+// What puts lines in the place of those before, on a terminal of `rows` rows (0: no limit). All of `tail` is shown, of
+// `lines` what fits.
+[[nodiscard]] std::string stat_screen(const std::vector<std::string>& lines, const std::vector<std::string>& tail,
+                                      std::size_t rows);
 
 }  // namespace inflight::view

@@ -110,7 +110,8 @@ struct Kind {
 
 constexpr Kind kinds[] = {
     {"stat.text", [](Output& output) { return view::make_stat_text(output, {}); }, second_ns},
-    {"stat.terminal", [](Output& output) { return view::make_stat_text(output, {.in_place = true, .rows = 10}); },
+    {"stat.terminal",
+     [](Output& output) { return view::make_stat_text(output, {.in_place = true, .columns = 80, .rows = 22}); },
      second_ns},
     {"stat.top", [](Output& output) { return view::make_stat_text(output, {.top = 1}); }, 0},
     {"stat.json", view::make_stat_json, second_ns},

@@ -127,13 +127,20 @@ TEST_P(StatFio, CountsWhatFioCounts) {
     const auto reads = fio_totals(report, "read");
     const auto writes = fio_totals(report, "write");
     const bool aio = each.engine == "libaio";
-    EXPECT_EQ(counted.sum(aio ? "pread" : "read", "requests"), reads.requests);
-    EXPECT_EQ(counted.sum(aio ? "pread" : "read", "bytes"), reads.bytes);
-    EXPECT_EQ(counted.sum(aio ? "pwrite" : "write", "requests"), writes.requests);
-    EXPECT_EQ(counted.sum(aio ? "pwrite" : "write", "bytes"), writes.bytes);
-    EXPECT_EQ(number(counted.all(), "in_flight"), 0);
+    const auto counted_reads = counted.sum(aio ? "pread" : "read", "requests");
+    const auto counted_writes = counted.sum(aio ? "pwrite" : "write", "requests");
+    // Some kernels run no BPF program in some interrupts. What ends there shows when its memory is used again, which
+    // the last requests of a run do not see: then they are said to be in flight.
+    const auto unseen = number(counted.all(), "ended_unseen") + number(counted.all(), "in_flight");
+    EXPECT_EQ(number(counted.all(), "requests") + number(counted.all(), "in_flight"), reads.requests + writes.requests);
+    EXPECT_LE(unseen, aio ? 16 : 0);
+    EXPECT_LE(reads.requests - counted_reads, unseen);
+    EXPECT_LE(writes.requests - counted_writes, unseen);
+    EXPECT_EQ(counted.sum(aio ? "pread" : "read", "bytes"), reads.bytes - (reads.requests - counted_reads) * 4096);
+    EXPECT_EQ(counted.sum(aio ? "pwrite" : "write", "bytes"), writes.bytes - (writes.requests - counted_writes) * 4096);
     EXPECT_EQ(number(counted.all(), "losses", "untracked"), 0);
-    fmt::print("fio {}: {} reads, {} writes, all counted\n", each.name, reads.requests, writes.requests);
+    fmt::print("fio {}: {} reads, {} writes; {} without latency, {} unseen\n", each.name, reads.requests,
+               writes.requests, number(counted.all(), "without_latency"), unseen);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, StatFio,
