@@ -2,7 +2,7 @@
 #include "probe/stat_loader.hpp"
 
 #include "probe/messages.hpp"
-#include "probe/programs.hpp"
+#include "probe/stat_hooks.hpp"
 #include "probe/trial.hpp"
 
 #include <bpf/bpf.h>
@@ -64,103 +64,10 @@ private:
     std::size_t bytes_ = 0;
 };
 
-// A program and the function it stands at; without a function the program says itself where.
-struct Place {
-    std::string_view program;
-    std::string_view function;
-    bool returns = false;
-};
-
-constexpr std::array fentry_requests{
-    // Ends before beginnings: what begins is then sure to be seen ending.
-    Place{"stat_fentry_aio_complete_1", "", false}, Place{"stat_fentry_aio_complete_2", "", false},
-    Place{"stat_fentry_aio_complete_3", "", false}, Place{"stat_fexit_io_submit_one", "", false},
-    Place{"stat_fentry_io_submit_one", "", false},
-};
-constexpr std::array kprobe_requests{
-    Place{"stat_kprobe_aio_complete", "aio_complete", false},
-    Place{"stat_kretprobe_io_submit_one", "io_submit_one", true},
-    Place{"stat_kprobe_io_submit_one", "io_submit_one", false},
-};
-constexpr std::array slab_requests{
-    Place{"stat_free_1", "", false},
-    Place{"stat_free_2", "", false},
-    Place{"stat_free_3", "", false},
-    Place{"stat_alloc", "", false},
-};
-constexpr std::array fentry_cancel{Place{"stat_fexit_io_cancel", "", false}};
-constexpr std::array kprobe_cancel{Place{"stat_kretprobe_io_cancel", "__x64_sys_io_cancel", true}};
-constexpr std::array tracepoint_cancel{Place{"stat_sys_exit_io_cancel", "", false}};
-constexpr std::array sys_exit_cancel{Place{"stat_sys_exit", "", false}};
-
-// The call's own tracepoint is found through tracefs; without it the one of all calls is left.
-bool has_call_tracepoint() {
-    constexpr std::array folders{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
-    return std::ranges::any_of(folders, [](const char* folder) {
-        return ::access(fmt::format("{}/events/syscalls/sys_exit_io_cancel/id", folder).c_str(), R_OK) == 0;
-    });
-}
-
-// What the slab does not tell apart: contract/stat.h.
-struct Pair {
-    unsigned one;
-    unsigned other;
-    unsigned both;
-    std::string_view names;
-};
-constexpr std::array pairs{Pair{0, 7, IFL_STAT_AIO_READ, "pread,preadv"},
-                           Pair{1, 8, IFL_STAT_AIO_WRITE, "pwrite,pwritev"},
-                           Pair{2, 3, IFL_STAT_AIO_FSYNC, "fsync,fdsync"}};
-
-constexpr std::array tiers{Tier::fentry, Tier::kprobe, Tier::tracepoint};
-
-std::span<const Place> request_places(Tier tier) {
-    return tier == Tier::fentry   ? std::span<const Place>(fentry_requests)
-           : tier == Tier::kprobe ? std::span<const Place>(kprobe_requests)
-                                  : std::span<const Place>(slab_requests);
-}
-
-std::span<const Place> cancel_places(Tier tier) {
-    return tier == Tier::fentry    ? std::span<const Place>(fentry_cancel)
-           : tier == Tier::kprobe  ? std::span<const Place>(kprobe_cancel)
-           : has_call_tracepoint() ? std::span<const Place>(tracepoint_cancel)
-                                   : std::span<const Place>(sys_exit_cancel);
-}
-
-// What one of them skips another one sees.
-bool skipping_is_harmless(std::string_view program) {
-    return program.starts_with("stat_free_") || program.starts_with("stat_fentry_aio_complete") ||
-           program == "stat_alloc";
-}
-
 std::uint64_t recursion_misses(const bpf_program* program) {
     bpf_prog_info info{};
     __u32 bytes = sizeof(info);
     return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0 ? info.recursion_misses : 0;
-}
-
-constexpr std::array our_hooks{std::string_view("aio_requests"), std::string_view("do_io_cancel")};
-
-// The tiers that were taken away from one of our hooks; all three: it is left out.
-Result<std::map<std::string_view, std::vector<Tier>>> parse_without(const std::vector<std::string>& without) {
-    std::map<std::string_view, std::vector<Tier>> refused;
-    for (const auto& text : without) {
-        const auto colon = text.rfind(':');
-        const auto tier = colon == std::string::npos ? std::nullopt : tier_by_name(text.substr(colon + 1));
-        const std::string named = tier ? text.substr(0, colon) : text;
-        const std::string_view asked = named == "io_submit_one" || named == "aio_complete" ? our_hooks[0] : named;
-        const auto* const hook = std::ranges::find(our_hooks, asked);
-        if (hook == our_hooks.end()) {
-            return failure("--without-hook " + named, "stat has no such hook",
-                           "it can do without io_submit_one, aio_complete and do_io_cancel, also in one tier only");
-        }
-        for (const Tier each : tiers) {
-            if (!tier || *tier == each) {
-                refused[*hook].push_back(each);
-            }
-        }
-    }
-    return refused;
 }
 
 Result<void> may_load(const KernelInfo& kernel) {
@@ -173,21 +80,6 @@ Result<void> may_load(const KernelInfo& kernel) {
                        "boot without lockdown=confidentiality; lockdown=integrity is fine");
     }
     return {};
-}
-
-// The first pair of which one is wanted and the other not.
-const Pair* divided_pair(std::uint64_t ops) {
-    const auto* const found = std::ranges::find_if(
-        pairs, [ops](const Pair& pair) { return (ops >> pair.one & 1U) != (ops >> pair.other & 1U); });
-    return found == pairs.end() ? nullptr : found;
-}
-
-std::uint64_t with_pairs(std::uint64_t ops) {
-    for (const auto& pair : pairs) {
-        const bool both = (ops >> pair.one & 1U) != 0 && (ops >> pair.other & 1U) != 0;
-        ops = both ? ops | std::uint64_t{1} << pair.both : ops & ~(std::uint64_t{1} << pair.both);
-    }
-    return ops;
 }
 
 }  // namespace
@@ -213,7 +105,7 @@ struct StatProbes::State {
     [[nodiscard]] Result<void> load(const StatOptions& options);
     void set_sizes(const StatOptions& options);
     void set_config(const StatOptions& options);
-    [[nodiscard]] std::optional<std::string> attach_all(std::span<const Place> places);
+    [[nodiscard]] std::optional<std::string> attach_all(std::span<const StatPlace> places);
     void describe(const StatOptions& options);
 };
 
@@ -298,16 +190,16 @@ Result<void> StatProbes::State::load(const StatOptions& options) {
     bpf_object__for_each_program(each, skeleton->obj) {
         bpf_program__set_autoload(each, false);
     }
-    const auto load_all = [this](std::span<const Place> places) {
+    const auto load_all = [this](std::span<const StatPlace> places) {
         for (const auto& place : places) {
             bpf_program__set_autoload(program(place.program), true);
         }
     };
     if (requests != Tier::none) {
-        load_all(request_places(requests));
+        load_all(stat_request_places(requests));
     }
     if (cancels != Tier::none) {
-        load_all(cancel_places(cancels));
+        load_all(stat_cancel_places(cancels));
     }
     for (const auto name : others) {
         bpf_program__set_autoload(program(name), true);
@@ -333,7 +225,7 @@ Result<void> StatProbes::State::load(const StatOptions& options) {
 }
 
 // The reason of the first that cannot be attached; those before it stay.
-std::optional<std::string> StatProbes::State::attach_all(std::span<const Place> places) {
+std::optional<std::string> StatProbes::State::attach_all(std::span<const StatPlace> places) {
     for (const auto& place : places) {
         bpf_program* what = program(place.program);
         bpf_link* link = nullptr;
@@ -391,7 +283,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
     if (auto allowed = may_load(kernel); !allowed) {
         return std::unexpected(allowed.error());
     }
-    auto without = parse_without(options.common.without);
+    auto without = tiers_without(options.common.without);
     if (!without) {
         return std::unexpected(without.error());
     }
@@ -399,8 +291,8 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
     if (!types) {
         return std::unexpected(types.error());
     }
-    auto& refused_requests = (*without)[our_hooks[0]];
-    auto& refused_cancels = (*without)[our_hooks[1]];
+    auto& refused_requests = without->requests;
+    auto& refused_cancels = without->cancels;
     Symbols symbols;
     std::vector<std::string> reasons;
     if (options.aio) {
@@ -425,7 +317,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
         }
     }
     const auto choose = [&](const std::vector<Tier>& refused) {
-        for (const Tier tier : tiers) {
+        for (const Tier tier : {Tier::fentry, Tier::kprobe, Tier::tracepoint}) {
             const bool allowed = !options.common.forced || *options.common.forced == tier;
             if (allowed && std::ranges::find(refused, tier) == refused.end()) {
                 return tier;
@@ -453,11 +345,11 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
                                           : "count io_uring only: --family uring");
             }
         }
-        const Pair* divided = state->requests == Tier::tracepoint ? divided_pair(options.stat.ops_wanted[1]) : nullptr;
-        if (divided != nullptr) {
-            return failure(fmt::format("count only one of {}", divided->names),
+        const auto divided = divided_pair(options.stat.ops_wanted[1]);
+        if (divided && state->requests == Tier::tracepoint) {
+            return failure(fmt::format("count only one of {}", *divided),
                            "the hooks that this kernel allows cannot tell them apart",
-                           fmt::format("count both: --op {}", divided->names));
+                           fmt::format("count both: --op {}", *divided));
         }
         if (state->requests == Tier::none && state->others.empty()) {
             return failure("count requests of io_uring", "this kernel has no io_uring");
@@ -465,14 +357,14 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
         if (auto loaded = state->load(options); !loaded) {
             return std::unexpected(loaded.error());
         }
-        std::vector<Place> same_in_each;
+        std::vector<StatPlace> same_in_each;
         for (const auto each : state->others) {
             same_in_each.push_back({each, "", false});
         }
         if (auto reason = state->attach_all(same_in_each)) {
             return failure("attach a hook", *reason, "run `inflight doctor` to see what this kernel allows");
         }
-        const auto place = [&](Tier tier, std::span<const Place> places, std::vector<Tier>& refused) {
+        const auto place = [&](Tier tier, std::span<const StatPlace> places, std::vector<Tier>& refused) {
             if (tier == Tier::none) {
                 return true;
             }
@@ -483,8 +375,8 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
             }
             return !reason;
         };
-        if (place(state->requests, request_places(state->requests), refused_requests) &&
-            place(state->cancels, cancel_places(state->cancels), refused_cancels)) {
+        if (place(state->requests, stat_request_places(state->requests), refused_requests) &&
+            place(state->cancels, stat_cancel_places(state->cancels), refused_cancels)) {
             state->describe(options);
             return StatProbes(std::move(state));
         }
@@ -562,7 +454,7 @@ void StatProbes::clear_maxima(unsigned parity) {
 std::uint64_t StatProbes::programs_skipped() const {
     std::uint64_t skipped = 0;
     for (const bpf_program* program : state_->attached) {
-        skipped += skipping_is_harmless(bpf_program__name(program)) ? 0 : recursion_misses(program);
+        skipped += stat_has_twins(bpf_program__name(program)) ? 0 : recursion_misses(program);
     }
     return skipped;
 }
