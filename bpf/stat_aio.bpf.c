@@ -146,7 +146,7 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 	else if (!known_late())
 		begun.row = row_of_submission(task, BPF_CORE_READ((struct kioctx *)kioctx, user_id));
 	id = id_of_iocb(kioctx, iocb);
-	slot = find_request(id);
+	slot = find_request(id, AIO);
 	if (slot) {
 		/* Which of them will end when nobody knows: they count, without a latency. */
 		slot->flags |= IFL_STAT_SLOT_DOUBLED;
@@ -174,7 +174,7 @@ static __always_inline void submit_one_ends(__u64 kioctx, __u64 iocb, int error)
 
 	if (!error)
 		return;
-	slot = find_request(id);
+	slot = find_request(id, AIO);
 	if (slot && take_one(id, slot))
 		STAT_COUNT(refused);
 }
@@ -184,7 +184,7 @@ static __always_inline void kiocb_completes(struct aio_kiocb *kiocb, bool first)
 {
 	__u64 kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx), iocb = BPF_CORE_READ(kiocb, ki_res.obj), start_ns;
 	__u64 id = id_of_iocb(kioctx, iocb);
-	struct ifl_stat_slot *slot = find_request(id);
+	struct ifl_stat_slot *slot = find_request(id, AIO);
 	__u32 op, row;
 
 	if (!slot) {
@@ -263,7 +263,7 @@ int stat_kretprobe_io_submit_one(struct pt_regs *ctx)
 	id = bpf_map_lookup_elem(&stat_submitting, &task);
 	if (!id)
 		return 0;
-	slot = find_request(*id);
+	slot = find_request(*id, AIO);
 	if (slot && take_one(*id, slot))
 		STAT_COUNT(refused);
 	return 0;
@@ -327,7 +327,7 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 	if (call_site < config.submit_one_start || call_site >= config.submit_one_end)
 		return 0;
 	stat_kiocb_cache = ctx->args[2];
-	left = find_request(kiocb);
+	left = find_request(kiocb, AIO);
 	if (left)
 		end_unseen(kiocb, left);
 	task = bpf_get_current_task_btf();
@@ -374,7 +374,7 @@ static __always_inline void on_free(__u64 call_site, __u64 address, __u64 cache)
 
 	if (cache != stat_kiocb_cache || !cache)
 		return;
-	slot = find_request(address);
+	slot = find_request(address, AIO);
 	if (!slot)
 		return;
 	start_ns = slot->start_ns;

@@ -190,7 +190,7 @@ int stat_complete(unsigned long long *ctx)
 	/* A message from another ring, or the CQE of a request that is over. */
 	if (!id)
 		return 0;
-	slot = find_request(id);
+	slot = find_request(id, 0);
 	if (!slot) {
 		if (!(flags & CQE_F_MORE))
 			count_unmatched(id, result);
