@@ -46,7 +46,7 @@ public:
         }
     }
     [[nodiscard]] Result<void> map(const bpf_map* what, int protection) {
-        const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         const std::size_t wanted = std::size_t{bpf_map__value_size(what)} * bpf_map__max_entries(what);
         const std::size_t bytes = (wanted + page - 1) / page * page;
         void* at = ::mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(what), 0);
@@ -103,7 +103,7 @@ struct StatProbes::State {
     }
     void choose_others(const StatOptions& options);
     [[nodiscard]] Result<void> load(const StatOptions& options);
-    void set_sizes(const StatOptions& options);
+    void set_sizes(const StatOptions& options) const;
     void set_config(const StatOptions& options);
     [[nodiscard]] std::optional<std::string> attach_all(std::span<const StatPlace> places);
     void describe(const StatOptions& options);
@@ -134,7 +134,7 @@ void StatProbes::State::choose_others(const StatOptions& options) {
     }
 }
 
-void StatProbes::State::set_sizes(const StatOptions& options) {
+void StatProbes::State::set_sizes(const StatOptions& options) const {
     const auto& stat = report.config;
     auto& maps = skeleton->maps;
     const bool keyed = stat.by != IFL_STAT_BY_OP && stat.by != IFL_STAT_BY_OUTCOME;

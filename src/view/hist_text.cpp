@@ -251,6 +251,7 @@ std::string HistText::cell(std::uint64_t count, std::uint64_t most) const {
 std::vector<std::string> HistText::maps(const StatFrame& frame) const {
     constexpr std::size_t label_columns = 12;
     std::vector<const HeatMap*> order;
+    order.reserve(maps_.size());
     for (const auto& [key, heat] : maps_) {
         order.push_back(&heat);
     }
