@@ -58,7 +58,7 @@ constexpr auto fields = std::to_array<Field>({
      [](Asked of) { return number_text(if_known(of.cgroup_id != 0, of.cgroup_id)); }},
     {"family", [](Asked of) { return Word(static_cast<std::uint64_t>(of.family)); },
      [](Asked of) { return Text(name(of.family)); }},
-    {"op", nullptr, opcode_text},  // by name: both families have an fsync
+    {"op", nullptr, opcode_text},
     {"fd", [](Asked of) { return if_known(has_fd(of), static_cast<std::uint64_t>(of.fd)); },
      [](Asked of) { return number_text(if_known(has_fd(of), static_cast<std::uint64_t>(of.fd))); }},
     {"file", nullptr,
@@ -156,6 +156,19 @@ std::size_t Grouping::Hash::operator()(const std::vector<std::uint64_t>& words) 
     return hash;
 }
 
+// Of the name: both families have an fsync, and it is one operation.
+std::uint64_t Grouping::operation_number(const Request& request) {
+    if (!request.opcode) {
+        return 0;
+    }
+    const std::uint32_t opcode = (static_cast<std::uint32_t>(request.family) << 16U) + *request.opcode;
+    const auto [place, made] = operations_.try_emplace(opcode, 0);
+    if (made) {
+        place->second = texts_.try_emplace(opcode_text(request).value_or(""), texts_.size() + 1).first->second;
+    }
+    return place->second;
+}
+
 Grouping::Counted& Grouping::group_of(const Request& request) {
     words_.clear();
     for (const auto field : fields_) {
@@ -166,14 +179,24 @@ Grouping::Counted& Grouping::group_of(const Request& request) {
             words_.push_back(word.value_or(0));
             continue;
         }
+        if (field == GroupField::op) {
+            words_.push_back(operation_number(request));
+            continue;
+        }
         const auto text = row.text(request);
         words_.push_back(text ? texts_.try_emplace(*text, texts_.size() + 1).first->second : 0);
     }
+    if (last_ != nullptr && words_ == last_words_) {
+        return *last_;
+    }
+    last_words_ = words_;
     const auto found = groups_.find(words_);
     if (found != groups_.end()) {
+        last_ = &found->second;
         return found->second;
     }
     Counted& made = groups_[words_];
+    last_ = &made;
     for (const auto field : fields_) {
         made.group.key.push_back(field_of(field).text(request));
     }

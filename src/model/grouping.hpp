@@ -71,6 +71,7 @@ private:
     };
 
     Counted& group_of(const Request& request);
+    [[nodiscard]] std::uint64_t operation_number(const Request& request);
     void keep_times(Counted& counted, const Request& request);
 
     std::vector<GroupField> fields_;
@@ -78,8 +79,11 @@ private:
     std::size_t kept_ = 0;
     bool times_dropped_ = false;
     std::unordered_map<std::vector<std::uint64_t>, Counted, Hash> groups_;
-    std::unordered_map<std::string, std::uint64_t> texts_;  // their numbers, from 1; 0: not known
-    std::vector<std::uint64_t> words_;                      // of the request at hand
+    std::unordered_map<std::string, std::uint64_t> texts_;         // their numbers, from 1; 0: not known
+    std::vector<std::uint64_t> words_;                             // of the request at hand
+    std::unordered_map<std::uint32_t, std::uint64_t> operations_;  // the numbers in `texts_` of their names
+    std::vector<std::uint64_t> last_words_;
+    Counted* last_ = nullptr;  // their group
 };
 
 }  // namespace inflight::model

@@ -199,10 +199,12 @@ private:
     Result<NodePtr> nested();
     Result<NodePtr> known();
     Result<NodePtr> comparison();
-    Result<const WhereField*> field(const Token& token) const;
-    Result<NodePtr> number_condition(const WhereField& field, Comparison comparison, const Token& value) const;
-    Result<NodePtr> text_condition(const WhereField& field, Comparison comparison, const Token& value) const;
-    Result<WideNumber> number_of(const WhereField& field, const Token& value) const;
+    [[nodiscard]] Result<const WhereField*> field(const Token& token) const;
+    [[nodiscard]] Result<NodePtr> number_condition(const WhereField& field, Comparison comparison,
+                                                   const Token& value) const;
+    [[nodiscard]] Result<NodePtr> text_condition(const WhereField& field, Comparison comparison,
+                                                 const Token& value) const;
+    [[nodiscard]] Result<WideNumber> number_of(const WhereField& field, const Token& value) const;
 
     std::string_view text_;
     std::vector<Token> tokens_;

@@ -32,7 +32,7 @@ enum class FieldType : std::uint8_t {
 // What is asked: a request, and the verdict of the cancel that it is the target of, where it is asked for a cancel.
 struct WhereSubject {
     const Request& request;
-    std::optional<Verdict> verdict{};
+    std::optional<Verdict> verdict{};  // NOLINT(readability-redundant-member-init): may be left out
 };
 
 struct WhereField {
@@ -47,7 +47,7 @@ struct WhereField {
 [[nodiscard]] std::span<const WhereField> where_fields();
 // A hyphen in `name` stands for an underscore. nullptr: there is none.
 [[nodiscard]] const WhereField* where_field(std::string_view name);
-// Of the types that have a fixed set of names: whether `name` is one. True for all other types.
-[[nodiscard]] bool is_name_of(FieldType type, std::string_view name);
+// Of the types that have a fixed set of names: whether `text` is one. True for all other types.
+[[nodiscard]] bool is_name_of(FieldType type, std::string_view text);
 
 }  // namespace inflight::model
