@@ -1,25 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `trace` shows, from a capture file.
-#include "capture/file_source.hpp"
 #include "cli/command.hpp"
+#include "cli/filters.hpp"
+#include "cli/report_run.hpp"
 #include "cli/thresholds.hpp"
-#include "cli/tracing.hpp"
-#include "model/findings.hpp"
-#include "model/statistics.hpp"
+#include "model/diff.hpp"
+#include "model/grouping.hpp"
+#include "model/slowest.hpp"
+#include "model/where_time.hpp"
+#include "view/diff.hpp"
+#include "view/groups.hpp"
+#include "view/json_line.hpp"
 
-#include <fmt/format.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
 
 namespace inflight::cli {
 
 namespace {
 
 struct ReportOptions {
-    std::string file;
+    std::vector<std::string> files;
     std::string format = "text";
-    TracingOptions tracing;  // of them only where to write
-    model::FindingOptions findings;
+    std::string output;
+    FilterOptions filters;  // those that a finished request can be asked
+    std::string where;
+    std::vector<std::string> group_by;
+    std::string by = "requests";
+    std::size_t top = 0;
+    bool events = false;
+    bool diff = false;
+    ReportQuestion question;
 };
 
 class Report final : public Command {
@@ -28,87 +45,324 @@ public:
     int run() override;
 
 private:
-    [[nodiscard]] int say_damage(const capture::FileSource& file) const;
+    void declare_selection(CLI::App& app);
+    [[nodiscard]] Result<void> settle();
+    [[nodiscard]] Result<void> misuse() const;
+    [[nodiscard]] Result<void> report(Output& output);
+    [[nodiscard]] Result<void> views(Captures& captures, Output& output);
+    [[nodiscard]] Result<void> slowest(Captures& captures, Output& output);
+    [[nodiscard]] Result<void> groups(Captures& captures, Output& output);
+    [[nodiscard]] Result<void> difference(Output& output);
+    void end(Output& output, view::View& view, const ReportEnd& ended) const;
+    [[nodiscard]] std::unique_ptr<view::View> view_for(Output& output) const;
+    [[nodiscard]] view::TextOptions text_options() const;
 
     ReportOptions options_;
+    std::vector<model::GroupField> fields_;
 };
 
+Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
+    if (path.empty()) {
+        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
+    }
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd.valid()) {
+        return failure("open " + path, describe_errno(errno), "choose another file with --output");
+    }
+    return std::make_unique<FdOutput>(std::move(fd), path);
+}
+
+void Report::declare_selection(CLI::App& app) {
+    const auto* const group = "Selection";
+    const auto list = [&](const char* option, std::vector<std::string>& values, const char* text, const char* type) {
+        app.add_option(option, values, text)->group(group)->type_name(type)->delimiter(',')->allow_extra_args(false);
+    };
+    app.add_option("--where", options_.where,
+                   "Only requests for which this holds, as 'op == read and latency > 10ms'; cancels with their target")
+        ->group(group)
+        ->type_name("CONDITION");
+    app.add_option("--since", options_.question.since,
+                   "Only what ended from then on: 10s after the start, 14:03:05, 2026-11-23T14:03:05Z")
+        ->group(group)
+        ->type_name("WHEN");
+    app.add_option("--until", options_.question.until, "Only what ended before")->group(group)->type_name("WHEN");
+    list("--event", options_.filters.events, "Show this system call (see `inflight events`)", "NAME");
+    list("--family", options_.filters.families, "Only this family: aio (kernel AIO) or uring (io_uring)", "FAMILY");
+    list("--op", options_.filters.operations, "Only requests of this operation", "OP");
+    list("--outcome", options_.filters.outcomes,
+         "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight", "OUTCOME");
+    app.add_option("--min-latency", options_.filters.min_latency_ns, "Only requests that took at least this long")
+        ->group(group)
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+}
+
 CLI::App* Report::declare(CLI::App& root) {
-    CLI::App* app = root.add_subcommand("report", "Show a capture file as `trace` would have shown it");
-    app->add_option("file", options_.file, "What `record`, or `trace --save`, has written")
+    CLI::App* app = root.add_subcommand("report", "Show from capture files what trace shows live, or count it");
+    app->add_option("file", options_.files, "Capture files, as `inflight record` writes them; several merge by time")
+        ->required()
         ->type_name("FILE")
-        ->option_text("FILE")
-        ->required();
+        ->option_text("FILE...");
     app->add_option("-o,--format", options_.format, "text, json (one object a line) or tracee (that tracer's events)")
-        ->check(CLI::IsMember(std::vector<std::string>{"text", "json", "tracee"}).description(""))
+        ->check(CLI::IsMember({"text", "json", "tracee"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
-    app->add_option("--output", options_.tracing.output, "Write to this file instead of standard output")
-        ->type_name("FILE");
-    declare_thresholds(*app, options_.findings);
+    app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
+    app->add_flag("--events", options_.events, "Show the system calls too");
+    app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other too");
+    app->add_option("--group-by", options_.group_by,
+                    "Count instead of listing, by one or more of: pid, tid, comm, uid, cgroup, family, op, fd, file, "
+                    "context, outcome, error")
+        ->type_name("FIELD,...")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app->add_option("--top", options_.top, "Only so many groups; without --group-by the slowest requests")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber.description(""));
+    app->add_option("--by", options_.by, "What --top means of groups: requests, bytes, latency (p99) or errors")
+        ->check(CLI::IsMember({"requests", "bytes", "latency", "errors"}).description(""))
+        ->type_name("ORDER")
+        ->capture_default_str();
+    app->add_flag("--diff", options_.diff, "Compare two captures, FILE A with FILE B");
+    app->add_option("--slow-submit", options_.question.slow_submit_ns,
+                    "An io_submit this long is a finding (as it was recorded)")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    declare_selection(*app);
+    declare_thresholds(*app, options_.question.findings);
     app->footer(examples_footer({
-        {"inflight report fio.capture", "each request, cancel and finding"},
-        {"inflight report -o json db.capture", "for a program to read"},
+        {"inflight report run.ifl", "each request of the capture, as trace shows it"},
+        {"inflight report --where 'op == read and latency > 10ms' run.ifl", "slow reads"},
+        {"inflight report --top 20 --since 10s --until 20s run.ifl", "the slowest of ten seconds"},
+        {"inflight report --group-by file,op --top 10 --by bytes run.ifl", "where the bytes went"},
+        {"inflight report --diff before.ifl after.ifl", "what has changed by more than noise"},
     }));
     return app;
 }
 
-// A reader must know what is missing before it believes the rest.
-int Report::say_damage(const capture::FileSource& file) const {
-    constexpr std::size_t shown = 20;
-    const auto& damage = file.damage();
-    for (std::size_t i = 0; i < std::min(shown, damage.size()); i++) {
-        print_error(fmt::format("{}: {} bytes at {} could not be read: {}", file.path(), damage[i].length_bytes,
-                                damage[i].offset_bytes, damage[i].why));
+// What was given, as what it means. An error is one of usage.
+Result<void> Report::settle() {
+    if (auto wrong = misuse(); !wrong) {
+        return wrong;
     }
-    if (damage.size() > shown) {
-        print_error(fmt::format("{}: {} more places could not be read", file.path(), damage.size() - shown));
+    auto selection = selection_from(options_.filters);
+    if (!selection) {
+        return std::unexpected(selection.error());
     }
-    if (!file.ended()) {
-        print_error(fmt::format("{}: the recording has no end: it goes on, or was killed", file.path()));
+    options_.question.selection = std::move(*selection);
+    auto fields = model::group_fields_from(options_.group_by);
+    if (!fields) {
+        return std::unexpected(fields.error());
     }
-    return damage.empty() && file.ended() ? exit_ok : exit_failed;
+    fields_ = std::move(*fields);
+    if (!options_.where.empty()) {
+        auto where = model::Where::parse(options_.where);
+        if (!where) {
+            return std::unexpected(where.error());
+        }
+        options_.question.where = std::move(*where);
+    }
+    for (const auto& [option, text] :
+         {std::pair{"--since", &options_.question.since}, {"--until", &options_.question.until}}) {
+        if (const auto time = model::time_point(option, *text, {}); !text->empty() && !time) {
+            return std::unexpected(time.error());
+        }
+    }
+    const bool events = options_.events || options_.format == "tracee" || !options_.filters.events.empty();
+    if (events) {
+        const auto mask = event_mask(options_.filters.events);
+        if (!mask) {
+            return std::unexpected(mask.error());
+        }
+        options_.question.events_shown = *mask;
+    }
+    return {};
+}
+
+Result<void> Report::misuse() const {
+    const bool counts = options_.diff || !options_.group_by.empty();
+    if (options_.format == "tracee" && (counts || options_.top != 0)) {
+        return failure("-o tracee", "it has system calls only: no counts, no requests", "choose text or json");
+    }
+    std::error_code none;
+    for (const auto& file : options_.files) {
+        if (!options_.output.empty() && std::filesystem::equivalent(options_.output, file, none)) {
+            return failure("--output " + options_.output, "this is a capture to be read", "choose another file");
+        }
+    }
+    if (options_.diff && (options_.files.size() != 2 || !options_.group_by.empty() || options_.top != 0)) {
+        return failure("--diff", "it takes two files, and neither --group-by nor --top",
+                       "inflight report --diff before.ifl after.ifl");
+    }
+    return {};
+}
+
+view::TextOptions Report::text_options() const {
+    const bool terminal = options_.output.empty() && ::isatty(STDOUT_FILENO) != 0;
+    winsize size{};
+    constexpr std::size_t usual = 120;
+    constexpr std::size_t least = 80;
+    const bool sized = terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+    return {.color = terminal && std::getenv("NO_COLOR") == nullptr,
+            .columns = sized ? std::max<std::size_t>(size.ws_col, least) : usual};
+}
+
+std::unique_ptr<view::View> Report::view_for(Output& output) const {
+    if (options_.format == "json") {
+        return view::make_json_view(output);
+    }
+    if (options_.format == "tracee") {
+        return view::make_tracee_view(output);
+    }
+    return view::make_text_view(output, text_options());
+}
+
+// Damage is told in every format; the events of tracee have no place for it.
+void Report::end(Output& output, view::View& view, const ReportEnd& ended) const {
+    if (options_.format == "json") {
+        view::write_captures(output, ended.files);
+    }
+    view.end(ended.summary);
+    if (options_.format == "text") {
+        output.write(view::captures_text(ended.files, text_options()));
+    }
+    if (options_.format == "tracee") {
+        if (const auto text = view::captures_text(ended.files, {}); !text.empty()) {
+            print_error(text);
+        }
+    }
+}
+
+Result<void> Report::views(Captures& captures, Output& output) {
+    const auto view = view_for(output);
+    view->begin(captures.info());
+    const auto ended = captures.read(options_.question, *view, true);
+    if (!ended) {
+        return std::unexpected(ended.error());
+    }
+    end(output, *view, *ended);
+    return {};
+}
+
+Result<void> Report::slowest(Captures& captures, Output& output) {
+    model::Slowest slowest(options_.top);
+    const auto ended = captures.read(options_.question, slowest, false);
+    if (!ended) {
+        return std::unexpected(ended.error());
+    }
+    const auto view = view_for(output);
+    view->begin(captures.info());
+    for (const auto& request : slowest.take()) {
+        view->on_request(request);
+    }
+    end(output, *view, *ended);
+    return {};
+}
+
+Result<void> Report::groups(Captures& captures, Output& output) {
+    model::Grouping grouping(fields_);
+    const auto ended = captures.read(options_.question, grouping, false);
+    if (!ended) {
+        return std::unexpected(ended.error());
+    }
+    const auto order = model::group_order_by_name(options_.by).value_or(model::GroupOrder::requests);
+    const view::GroupReport report{.fields = fields_,
+                                   .groups = grouping.groups(order, options_.top),
+                                   .groups_in_all = grouping.size(),
+                                   .span_ns = ended->summary.end_ns - ended->summary.start_ns};
+    const auto view = view_for(output);
+    view->begin(captures.info());
+    options_.format == "json" ? view::write_groups(output, report)
+                              : output.write(view::groups_text(report, text_options()));
+    end(output, *view, *ended);
+    return {};
+}
+
+Result<void> Report::difference(Output& output) {
+    view::DiffReport report;
+    std::vector<model::RunSlices::Cut> cuts;
+    std::vector<ReportEnd> ends;
+    for (std::size_t index = 0; index < 2; ++index) {
+        const auto& path = options_.files.at(index);
+        auto captures = Captures::open({path});
+        if (!captures) {
+            return std::unexpected(captures.error());
+        }
+        model::RunSlices slices(captures->info().start_ns);
+        auto ended = captures->read(options_.question, slices, false);
+        if (!ended) {
+            return std::unexpected(ended.error());
+        }
+        cuts.push_back(slices.cut());
+        ends.push_back(std::move(*ended));
+        const auto& cut = cuts.back();
+        view::DiffRun& run = index == 0 ? report.a : report.b;
+        run = {.file = path,
+               .host = captures->info().host_name,
+               .requests = cut.requests,
+               .cancels = cut.cancels,
+               .span_ns = cut.span_ns,
+               .slices = cut.slices,
+               .slice_ns = cut.slice_ns,
+               .lost = ends.back().summary.losses.total(),
+               .damaged = std::ranges::any_of(ends.back().files, [](const auto& file) { return !file.damage.empty(); }),
+               .ended = std::ranges::all_of(ends.back().files, &view::CaptureFile::ended)};
+    }
+    report.differences = model::differences(cuts.front(), cuts.back());
+    if (options_.format == "json") {
+        view::write_diff(output, report);
+        view::JsonLine line(output);
+        for (const auto& ended : ends) {
+            view::write_captures(output, ended.files);
+            view::write_losses(line, ended.summary.losses);
+        }
+        return {};
+    }
+    output.write(view::diff_text(report, text_options()));
+    for (const auto& ended : ends) {
+        output.write(view::captures_text(ended.files, text_options()));
+    }
+    return {};
+}
+
+Result<void> Report::report(Output& output) {
+    if (options_.diff) {
+        return difference(output);
+    }
+    auto captures = Captures::open(options_.files);
+    if (!captures) {
+        return std::unexpected(captures.error());
+    }
+    if (const auto span = captures->span(options_.question); !span) {
+        return std::unexpected(span.error());
+    }
+    if (!fields_.empty()) {
+        return groups(*captures, output);
+    }
+    return options_.top != 0 ? slowest(*captures, output) : views(*captures, output);
 }
 
 int Report::run() {
-    const auto opened = capture::FileSource::open(options_.file);
-    if (!opened) {
-        print_error(opened.error().message());
-        return exit_failed;
+    if (const auto settled = settle(); !settled) {
+        print_error(settled.error().message());
+        return exit_usage;
     }
-    capture::FileSource& file = **opened;
-    auto output = open_output(options_.tracing.output);
+    ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write
+    auto output = open_output(options_.output);
     if (!output) {
         print_error(output.error().message());
         return exit_failed;
     }
-    const auto view = make_view(options_.format, options_.tracing, **output);
-    model::Statistics statistics(*view);
-    model::Findings findings(options_.findings, statistics);
-    model::Tracker tracker(file.info().tracker, findings);
-    capture::TrackerConsumer consumer(tracker);
-    view->begin(file.info().trace);
-    if (auto replayed = file.replay(consumer); !replayed) {
-        print_error(replayed.error().message());
+    if (const auto reported = report(**output); !reported) {
+        print_error(reported.error().message());
         return exit_failed;
     }
-    const capture::Account& account = file.account();
-    const std::uint64_t end_ns = file.ended() && account.end_ns != 0 ? account.end_ns : file.last_ns();
-    findings.finish(end_ns);
-    auto summary = statistics.summary(file.info().trace.start_ns, end_ns);
-    summary.losses = account.losses;
-    summary.losses.completions_unseen = tracker.completions_unseen();
-    summary.losses.submissions_unseen = tracker.submissions_unseen();
-    summary.aio_nr = account.aio_nr;
-    summary.aio_max_nr = account.aio_max_nr;
-    summary.ended_by = account.ended_by.empty() ? "the recording has no end" : account.ended_by;
-    view->end(summary);
     (*output)->flush();
     if ((*output)->error()) {
         print_error((*output)->error()->message());
         return exit_failed;
     }
-    return say_damage(file);
+    return exit_ok;
 }
 
 }  // namespace

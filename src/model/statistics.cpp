@@ -24,7 +24,8 @@ bool moves_bytes(const Request& request) {
     return std::ranges::find(transfers, *request.opcode) != transfers.end();
 }
 
-// A request with several CQEs has moved what they say together.
+}  // namespace
+
 std::uint64_t bytes_moved(const Request& request) {
     if (!moves_bytes(request)) {
         return 0;
@@ -34,8 +35,6 @@ std::uint64_t bytes_moved(const Request& request) {
     }
     return request.complete_ns && request.result > 0 ? static_cast<std::uint64_t>(request.result) : 0;
 }
-
-}  // namespace
 
 void Statistics::on_request(const Request& request) {
     const auto outcome = static_cast<std::size_t>(request.outcome);

@@ -9,6 +9,9 @@
 
 namespace inflight::model {
 
+// What a request transferred: its result, where that counts bytes; of one with several CQEs what they say together.
+[[nodiscard]] std::uint64_t bytes_moved(const Request& request);
+
 // Counts what passes on its way to `next`, which does not get looks at a context in between (ContextChange::observed).
 // Not thread-safe.
 class Statistics final : public Sink {

@@ -47,6 +47,15 @@ void LatencyHistogram::add(std::uint64_t latency_ns) {
     max_ns_ = std::max(max_ns_, latency_ns);
 }
 
+void LatencyHistogram::merge(const LatencyHistogram& other) {
+    buckets_.resize(std::max(buckets_.size(), other.buckets_.size()));
+    for (std::size_t bucket = 0; bucket < other.buckets_.size(); ++bucket) {
+        buckets_[bucket] += other.buckets_[bucket];
+    }
+    count_ += other.count_;
+    max_ns_ = std::max(max_ns_, other.max_ns_);
+}
+
 std::uint64_t LatencyHistogram::quantile_ns(double q) const {
     const auto wanted = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
     std::uint64_t seen = 0;

@@ -20,6 +20,7 @@ inline constexpr std::size_t verdict_count = 10;
 class LatencyHistogram {
 public:
     void add(std::uint64_t latency_ns);
+    void merge(const LatencyHistogram& other);
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] std::uint64_t max_ns() const { return max_ns_; }
     // The upper end of the bucket that holds the quantile (0 < q <= 1), at most max_ns(): never too small, and too

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/report_run.hpp"
+
+#include "cli/command.hpp"
+#include "cli/report_merge.hpp"
+#include "model/conflicts.hpp"
+#include "model/tracker.hpp"
+#include "model/where_time.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace inflight::cli {
+
+namespace {
+
+void add(model::Losses& to, const model::Losses& from) {
+    to.cpus.insert(to.cpus.end(), from.cpus.begin(), from.cpus.end());
+    to.requests_untracked += from.requests_untracked;
+    to.calls_untracked += from.calls_untracked;
+    to.contexts_untracked += from.contexts_untracked;
+    to.exits_missed += from.exits_missed;
+    to.programs_skipped += from.programs_skipped;
+    to.completions_unseen += from.completions_unseen;
+    to.submissions_unseen += from.submissions_unseen;
+    to.out_of_order += from.out_of_order;
+}
+
+view::CaptureFile state_of(const capture::FileSource& source) {
+    view::CaptureFile file{.path = source.path(),
+                           .host = source.info().trace.host_name,
+                           .ended = source.ended(),
+                           .ended_by = source.account().ended_by,
+                           .damage = {}};
+    for (const auto& damage : source.damage()) {
+        file.damage.push_back(fmt::format("{} bytes at {}: {}", damage.length_bytes, damage.offset_bytes, damage.why));
+    }
+    return file;
+}
+
+}  // namespace
+
+Result<Captures> Captures::open(const std::vector<std::string>& paths) {
+    Captures captures;
+    std::vector<Error> errors;
+    for (const auto& path : paths) {
+        auto source = capture::FileSource::open(path);
+        if (source) {
+            captures.sources_.push_back(std::move(*source));
+            continue;
+        }
+        errors.push_back(source.error());
+        captures.unreadable_.push_back({.path = path,
+                                        .host = {},
+                                        .ended = false,
+                                        .ended_by = {},
+                                        .damage = {"nothing of it can be read: " + source.error().why}});
+    }
+    if (captures.sources_.empty()) {
+        return std::unexpected(errors.front());
+    }
+    for (const auto& error : errors) {
+        print_error(error.message());
+    }
+    // The earliest is the clock of all.
+    std::ranges::stable_sort(captures.sources_, {}, [](const auto& source) {
+        const auto& trace = source->info().trace;
+        return static_cast<std::int64_t>(trace.start_ns) + trace.wall_offset_ns;
+    });
+    return captures;
+}
+
+std::int64_t Captures::shift_ns(std::size_t index) const {
+    // Two readings of both clocks of one host differ a little, and by what the wall clock was set in between.
+    constexpr std::int64_t same_clock_ns = 1'000'000'000;
+    const auto& trace = sources_.at(index)->info().trace;
+    const std::int64_t shift = trace.wall_offset_ns - info().wall_offset_ns;
+    const bool same = trace.host_name == info().host_name && std::abs(shift) < same_clock_ns;
+    return same ? 0 : shift;
+}
+
+Result<model::TimeSpan> Captures::span(const ReportQuestion& question) const {
+    const model::CaptureClock clock{.start_ns = info().start_ns, .wall_offset_ns = info().wall_offset_ns};
+    model::TimeSpan span;
+    if (!question.since.empty()) {
+        const auto since = model::time_point("--since", question.since, clock);
+        if (!since) {
+            return std::unexpected(since.error());
+        }
+        span.since_ns = *since;
+    }
+    if (!question.until.empty()) {
+        const auto until = model::time_point("--until", question.until, clock);
+        if (!until) {
+            return std::unexpected(until.error());
+        }
+        span.until_ns = *until;
+    }
+    if (span.since_ns && span.until_ns && *span.since_ns >= *span.until_ns) {
+        return failure("--since " + question.since + " --until " + question.until, "nothing lies between them",
+                       "give an --until that is later");
+    }
+    return span;
+}
+
+Result<void> Captures::read_one(std::size_t index, const ReportQuestion& question, const model::TimeSpan& span,
+                                model::Sink& sink) {
+    auto& source = *sources_.at(index);
+    model::WhereFilter where(question.where, span, sink);
+    model::Selection select(question.selection, where);
+    Shifted shifted(shift_ns(index), index, select);
+    model::Sink& own_clock = sources_.size() > 1 ? static_cast<model::Sink&>(shifted) : select;
+    model::Findings findings(question.findings, own_clock);
+    model::ConflictOptions conflict_options;
+    conflict_options.events_shown = question.events_shown;
+    model::Conflicts conflicts(conflict_options, findings);
+    model::TrackerOptions options = source.info().tracker;
+    options.events_wanted = question.events_shown | (question.check ? model::calls_for_conflicts : 0);
+    options.slow_submit_ns = question.slow_submit_ns != 0 ? question.slow_submit_ns : options.slow_submit_ns;
+    model::Tracker tracker(options, question.check ? static_cast<model::Sink&>(conflicts) : findings);
+    capture::TrackerConsumer consumer(tracker);
+    if (auto replayed = source.replay(consumer); !replayed) {
+        return replayed;
+    }
+    const std::uint64_t end_ns = std::max(source.account().end_ns, source.last_ns());
+    findings.finish(end_ns);
+    end_ns_ = std::max(end_ns_, end_ns + static_cast<std::uint64_t>(shift_ns(index)));
+    auto losses = source.account().losses;
+    losses.completions_unseen = tracker.completions_unseen();
+    losses.submissions_unseen = tracker.submissions_unseen();
+    add(losses_, losses);
+    return {};
+}
+
+Result<ReportEnd> Captures::read(const ReportQuestion& question, model::Sink& sink, bool in_order) {
+    const auto wanted = span(question);
+    if (!wanted) {
+        return std::unexpected(wanted.error());
+    }
+    model::Statistics statistics(sink);
+    Merge merge;
+    const bool merged = in_order && sources_.size() > 1;
+    for (std::size_t index = 0; index < sources_.size(); ++index) {
+        merge.next_file();
+        if (auto read = read_one(index, question, *wanted, merged ? static_cast<model::Sink&>(merge) : statistics);
+            !read) {
+            return std::unexpected(read.error());
+        }
+    }
+    merge.hand_out(statistics);
+    const std::uint64_t start_ns = info().start_ns;
+    const std::uint64_t end_ns = std::max(end_ns_, start_ns);
+    const std::uint64_t from_ns = std::clamp(wanted->since_ns.value_or(start_ns), start_ns, end_ns);
+    ReportEnd end;
+    end.summary = statistics.summary(from_ns, std::clamp(wanted->until_ns.value_or(end_ns), from_ns, end_ns));
+    end.summary.losses = losses_;
+    const auto& account = sources_.front()->account();
+    if (sources_.size() == 1) {
+        end.summary.aio_nr = account.aio_nr;
+        end.summary.aio_max_nr = account.aio_max_nr;
+        end.summary.ended_by = account.ended_by;
+    }
+    for (const auto& source : sources_) {
+        end.files.push_back(state_of(*source));
+    }
+    end.files.insert(end.files.end(), unreadable_.begin(), unreadable_.end());
+    return end;
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/captures.hpp"
+
+#include "view/escape.hpp"
+#include "view/json_line.hpp"
+#include "view/text_parts.hpp"
+
+#include <fmt/format.h>
+
+namespace inflight::view {
+
+std::string captures_text(const std::vector<CaptureFile>& files, const TextOptions& options) {
+    const TextFrame frame{.options = options};
+    std::string text;
+    for (const auto& file : files) {
+        const std::string name =
+            fmt::format("capture {}{}{}", printable(file.path), file.host.empty() ? "" : " of ", printable(file.host));
+        if (files.size() > 1 && file.ended && file.damage.empty()) {
+            text += name + ": whole\n";
+        }
+        if (!file.ended) {
+            text +=
+                paint(name + ": the recording did not end properly; what came last may be missing", Tone::red, frame) +
+                "\n";
+        }
+        for (const auto& damage : file.damage) {
+            text += paint(fmt::format("{}: damaged: {}", name, printable(damage)), Tone::red, frame) + "\n";
+        }
+    }
+    return text;
+}
+
+void write_captures(Output& output, const std::vector<CaptureFile>& files) {
+    JsonLine line(output);
+    for (const auto& file : files) {
+        line.begin();
+        line.string("type", "capture");
+        line.string("file", file.path);
+        line.string_if("host", file.host);
+        line.boolean("ended", file.ended);
+        line.string_if("ended_by", file.ended_by);
+        line.key("damage");
+        line.begin_array();
+        for (const auto& damage : file.damage) {
+            line.string(damage);
+        }
+        line.end_array();
+        line.end();
+    }
+}
+
+}  // namespace inflight::view

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be said of the files that a report was made from: whether they are whole.
+#pragma once
+
+#include "view/view.hpp"
+
+#include <string>
+#include <vector>
+
+namespace inflight::view {
+
+struct CaptureFile {
+    std::string path;
+    std::string host;
+    bool ended = true;                // false: the recording was killed, or is still going on
+    std::string ended_by;             // empty: not known
+    std::vector<std::string> damage;  // one sentence each; empty: nothing is missing
+};
+
+// A line for each file that is not whole, and for each where there are several; may be empty.
+[[nodiscard]] std::string captures_text(const std::vector<CaptureFile>& files, const TextOptions& options);
+// A line for each file: docs/report.schema.json.
+void write_captures(Output& output, const std::vector<CaptureFile>& files);
+
+}  // namespace inflight::view
