@@ -151,8 +151,8 @@ private:
         return payload_;
     }
 
-    void on_begin(std::uint32_t span) override;
-    void on_end(std::uint32_t span) override;
+    void on_begin(std::uint32_t index) override;
+    void on_end(std::uint32_t index) override;
     void on_lane_count(std::uint32_t lane, std::uint64_t time_ns, std::uint64_t in_flight) override {
         count(ids_.id(TrackIds::Of::lane_count, lane), time_ns, in_flight);
     }

@@ -240,7 +240,7 @@ void Slots::arrange(std::uint64_t end_ns) {
     }
     std::ranges::sort(spans_, {},
                       [](const Span& span) { return std::tuple(span.lane, span.start_ns, span.end_ns, span.key); });
-    std::ranges::stable_sort(moments_, {}, &Moment::time_ns);
+    std::ranges::sort(moments_, {}, [](const Moment& moment) { return std::pair(moment.time_ns, moment.payload); });
     give_slots();
     find_targets();
     std::map<std::uint32_t, std::uint32_t> lanes_of;

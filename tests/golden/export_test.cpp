@@ -146,6 +146,15 @@ TEST(Exports, AreRefusedByTheCheckerWhenARequestIsMissing) {
     }
 }
 
+TEST(Exports, HaveTheColumnsThatTheManualNames) {
+    const std::string manual = content_of(source_folder() / "docs" / "export.md");
+    std::string table = "| column | meaning |\n| --- | --- |\n";
+    for (const view::CsvColumn& column : view::csv_columns()) {
+        table.append("| ").append(column.name).append(" | ").append(column.meaning).append(" |\n");
+    }
+    EXPECT_NE(manual.find(table), std::string::npos) << "docs/export.md should have\n" << table;
+}
+
 TEST(Exports, AreTheSameEachTime) {
     const Scenario many{"many", feed_many};
     EXPECT_EQ(print(many, view::make_perfetto_view), print(many, view::make_perfetto_view));
