@@ -60,5 +60,3 @@ int kprobe_aio_complete(struct pt_regs *ctx)
 	end_request((struct aio_kiocb *)PT_REGS_PARM1(ctx), IFL_TIER_KPROBE);
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "GPL";

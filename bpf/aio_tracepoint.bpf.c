@@ -99,7 +99,7 @@ int BPF_PROG(tracepoint_sys_enter, struct pt_regs *regs, long nr)
 	__u8 syscall, abi;
 	__u64 args[6];
 
-	if (!aio_call(nr, &syscall, &abi) || !watched(syscall) || !wanted(current_task()))
+	if (!aio_call(nr, &syscall, &abi) || !watched(syscall) || !wanted_current())
 		return 0;
 	read_typed_args(regs, abi, args);
 	open_call(syscall, abi, IFL_TIER_TRACEPOINT, args);
@@ -154,7 +154,7 @@ int tracepoint_alloc(struct bpf_raw_tracepoint_args *ctx)
 static __always_inline void end_inside_submit(struct ifl_call_entry *call, struct ifl_request_entry *entry,
 					      struct aio_kiocb *kiocb, __u64 now)
 {
-	if (BPF_CORE_READ(kiocb, ki_refcnt.refs.counter) || BPF_CORE_READ(kiocb, ki_res.obj) != entry->request.iocb)
+	if (READ(kiocb, ki_refcnt.refs.counter) || READ(kiocb, ki_res.obj) != entry->request.iocb)
 		return;
 	take_completion(&entry->request, kiocb, now, false);
 	entry->request.flags |= IFL_REQ_SYNC;
@@ -164,7 +164,7 @@ static __always_inline void end_inside_submit(struct ifl_call_entry *call, struc
 
 static __always_inline void check_file(struct ifl_request_entry *entry, struct aio_kiocb *kiocb)
 {
-	struct file *file = BPF_CORE_READ(kiocb, ki_filp);
+	struct file *file = READ(kiocb, ki_filp);
 
 	/* Another thread put another file at this fd between our look and the kernel's. */
 	if ((__u64)file != entry->file)
@@ -182,13 +182,13 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 
 	if (kiocb_cache ? cache != kiocb_cache : !contexts_found)
 		return;
-	entry = bpf_map_lookup_elem(&requests, &address);
+	entry = find_request(address);
 	if (!entry) {
-		if (!first || !contexts_found || !kiocb_cache || BPF_CORE_READ(kiocb, ki_refcnt.refs.counter))
+		if (!first || !contexts_found || !kiocb_cache || READ(kiocb, ki_refcnt.refs.counter))
 			return;
-		kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
+		kioctx = (__u64)READ(kiocb, ki_ctx);
 		context = context_of(kioctx);
-		if (!context || context->created_ns || BPF_CORE_READ(kiocb, ki_list.next) == 0)
+		if (!context || context->created_ns || READ(kiocb, ki_list.next) == 0)
 			return;
 		write_unseen(kiocb, kioctx, context, IFL_TIER_TRACEPOINT, bpf_ktime_get_ns(), false);
 		return;
@@ -205,7 +205,7 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 		write_request(&entry->request, IFL_TIER_TRACEPOINT);
 		account_end(entry->request.kioctx, entry->request.context_id);
 	}
-	bpf_map_delete_elem(&requests, &address);
+	remove_request(entry, address);
 }
 
 /*
@@ -222,5 +222,3 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 FREE_PROGRAM(1)
 FREE_PROGRAM(2)
 FREE_PROGRAM(3)
-
-char LICENSE[] SEC("license") = "GPL";

@@ -109,12 +109,34 @@ static __always_inline bool is_always_written(__u8 syscall)
 	       syscall == IFL_IO_URING_REGISTER;
 }
 
+/* The context that the call's first argument names. */
+static __always_inline void take_context(struct ifl_call_entry *entry, struct task_struct *task, __u8 tier, __u64 now)
+{
+	struct ifl_call *call = &entry->call;
+	bool again = call->syscall == IFL_IO_SUBMIT || call->syscall == IFL_IO_GETEVENTS;
+	struct kioctx *kioctx = NULL;
+
+	call->ctx_id = call->args[0];
+	if (again)
+		kioctx = find_kioctx_again(entry, task, call->ctx_id);
+	if (kioctx && entry->last_contexts_known == contexts_changes) {
+		call->context_id = entry->last_context_id;
+	} else {
+		kioctx = find_kioctx(task, call->ctx_id);
+		call->context_id = context_id_of(task, kioctx, tier, now);
+		if (again)
+			remember_kioctx(entry, call->ctx_id, kioctx, call->context_id);
+	}
+	call->kioctx = (__u64)kioctx;
+	if (kioctx)
+		call->flags |= IFL_CALL_CTX_AT_ENTRY;
+}
+
 static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const __u64 args[6])
 {
 	struct task_struct *task = current_task();
 	__u64 now = bpf_ktime_get_ns();
 	struct ifl_call_entry *entry = thread_entry();
-	struct kioctx *kioctx;
 	struct ifl_call *call;
 
 	if (!entry || (is_uring_call(syscall) && !uring_call_wanted(syscall, args)))
@@ -153,13 +175,7 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 	}
 	if (syscall == IFL_IO_SETUP)
 		return;
-	call->ctx_id = args[0];
-	kioctx = find_kioctx(task, call->ctx_id);
-	if (kioctx) {
-		call->flags |= IFL_CALL_CTX_AT_ENTRY;
-		call->kioctx = (__u64)kioctx;
-		call->context_id = context_id_of(task, kioctx, tier, now);
-	}
+	take_context(entry, task, tier, now);
 	if (syscall == IFL_IO_CANCEL)
 		read_key(call, args[1]);
 	if (syscall == IFL_IO_GETEVENTS || syscall == IFL_IO_PGETEVENTS)
@@ -299,6 +315,7 @@ static __always_inline void close_destroy(struct ifl_call_entry *entry, __u8 tie
 		return;
 	write_context(kioctx, context, IFL_CONTEXT_DESTROYED, tier, now);
 	bpf_map_delete_elem(&contexts, &kioctx);
+	__sync_fetch_and_add(&contexts_changes, 1);
 }
 
 static __always_inline void close_submit(struct ifl_call_entry *entry, __s64 ret, __u8 tier, __u64 now)
@@ -347,6 +364,11 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 	struct ifl_call *call = &entry->call;
 	__u64 now = bpf_ktime_get_ns();
 
+	if (ret == -ERRNO_EINVAL && call->flags & IFL_CALL_CTX_AT_ENTRY && entry->last_kioctx) {
+		entry->last_kioctx = 0;
+		if (call->syscall != IFL_IO_CANCEL && !find_kioctx(current_task(), call->ctx_id))
+			call->flags &= ~IFL_CALL_CTX_AT_ENTRY;
+	}
 	if (call->abi != IFL_ABI_X32) {
 		switch (call->syscall) {
 		case IFL_IO_SUBMIT: close_submit(entry, ret, tier, now); return;

@@ -7,6 +7,9 @@
 
 #define MAX_CONTEXTS_SCANNED 8192
 
+/* Counts on whenever a context comes or goes. */
+__u32 contexts_changes __weak = 0;
+
 struct context_scan {
 	struct kioctx_table *table;
 	__u64 ctx_id;
@@ -18,7 +21,7 @@ static __always_inline struct kioctx *context_in_slot(struct kioctx_table *table
 {
 	struct kioctx *kioctx = NULL;
 
-	bpf_core_read(&kioctx, sizeof(kioctx), &table->table[slot]);
+	copy_kernel(&kioctx, &table->table[slot], sizeof(kioctx));
 	return kioctx;
 }
 
@@ -29,7 +32,7 @@ static long scan_slot(__u32 slot, struct context_scan *scan)
 	if (slot >= scan->count)
 		return 1;
 	kioctx = context_in_slot(scan->table, slot);
-	if (!kioctx || BPF_CORE_READ(kioctx, user_id) != scan->ctx_id)
+	if (!kioctx || READ(kioctx, user_id) != scan->ctx_id)
 		return 0;
 	scan->found = kioctx;
 	return 1;
@@ -41,17 +44,17 @@ static long scan_slot(__u32 slot, struct context_scan *scan)
  */
 static __always_inline struct kioctx *find_kioctx(struct task_struct *task, __u64 ctx_id)
 {
-	struct kioctx_table *table = BPF_CORE_READ(task, mm, ioctx_table);
+	struct kioctx_table *table = READ(task, mm, ioctx_table);
 	struct kioctx *kioctx = NULL;
 	__u32 count, slot = 0;
 
 	if (!table || !ctx_id)
 		return NULL;
-	count = BPF_CORE_READ(table, nr);
+	count = READ(table, nr);
 	if (!bpf_probe_read_user(&slot, sizeof(slot), (void *)ctx_id)) {
 		if (slot < count)
 			kioctx = context_in_slot(table, slot);
-		if (kioctx && BPF_CORE_READ(kioctx, user_id) != ctx_id)
+		if (kioctx && READ(kioctx, user_id) != ctx_id)
 			kioctx = NULL;
 	} else {
 		struct context_scan scan = {.table = table, .ctx_id = ctx_id, .count = count};
@@ -59,7 +62,7 @@ static __always_inline struct kioctx *find_kioctx(struct task_struct *task, __u6
 		bpf_loop(MAX_CONTEXTS_SCANNED, scan_slot, &scan, 0);
 		kioctx = scan.found;
 	}
-	if (kioctx && BPF_CORE_READ(kioctx, dead.counter))
+	if (kioctx && READ(kioctx, dead.counter))
 		return NULL;
 	return kioctx;
 }
@@ -96,16 +99,17 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	struct ifl_context_entry entry = {};
 
 	entry.context_id = next_id();
-	entry.ctx_id = BPF_CORE_READ(kioctx, user_id);
+	entry.ctx_id = READ(kioctx, user_id);
 	entry.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
-	entry.capacity = BPF_CORE_READ(kioctx, nr_events);
-	entry.max_reqs = BPF_CORE_READ(kioctx, max_reqs);
-	entry.pid = BPF_CORE_READ(task, tgid);
-	entry.uid = BPF_CORE_READ(task, cred, uid.val);
+	entry.capacity = READ(kioctx, nr_events);
+	entry.max_reqs = READ(kioctx, max_reqs);
+	entry.pid = READ(task, tgid);
+	entry.uid = READ(task, cred, uid.val);
 	entry.cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
 	if (bpf_map_update_elem(&contexts, &key, &entry, BPF_ANY))
 		COUNT(contexts_untracked);
+	__sync_fetch_and_add(&contexts_changes, 1);
 	if (state == IFL_CONTEXT_FOUND)
 		contexts_found++;
 	note_cgroup(task, entry.cgroup_id, time_ns);
@@ -126,9 +130,38 @@ static __always_inline __u64 context_id_of(struct task_struct *task, struct kioc
 	if (!kioctx)
 		return 0;
 	entry = context_of((__u64)kioctx);
-	if (entry && entry->ctx_id == BPF_CORE_READ(kioctx, user_id))
+	if (entry && entry->ctx_id == READ(kioctx, user_id))
 		return entry->context_id;
 	return new_context(task, kioctx, IFL_CONTEXT_FOUND, tier, time_ns);
+}
+
+/*
+ * find_kioctx() for the calls that a program makes again and again on one context: the slot of the last one is looked
+ * at again, which needs no user memory. The kernel does look there, and fails with EINVAL if it finds another number: a
+ * call that returns that is looked at again.
+ */
+static __always_inline struct kioctx *find_kioctx_again(struct ifl_call_entry *entry, struct task_struct *task,
+							__u64 ctx_id)
+{
+	struct kioctx_table *table = READ(task, mm, ioctx_table);
+	struct kioctx *kioctx;
+
+	if (!entry->last_kioctx || entry->last_ctx_id != ctx_id || !table || entry->last_slot >= READ(table, nr))
+		return NULL;
+	kioctx = context_in_slot(table, entry->last_slot);
+	if ((__u64)kioctx != entry->last_kioctx || READ(kioctx, user_id) != ctx_id || READ(kioctx, dead.counter))
+		return NULL;
+	return kioctx;
+}
+
+static __always_inline void remember_kioctx(struct ifl_call_entry *entry, __u64 ctx_id, struct kioctx *kioctx,
+					    __u64 context_id)
+{
+	entry->last_ctx_id = ctx_id;
+	entry->last_kioctx = (__u64)kioctx;
+	entry->last_context_id = context_id;
+	entry->last_slot = kioctx ? READ(kioctx, id) : 0;
+	entry->last_contexts_known = contexts_changes;
 }
 
 #endif

@@ -42,6 +42,9 @@ enum {
 enum {
 	BPF_RB_NO_WAKEUP = 1,
 };
+enum {
+	BPF_F_MMAPABLE = 1u << 10,
+};
 struct bpf_raw_tracepoint_args {
 	__u64 args[0];
 };
@@ -173,6 +176,7 @@ struct kioctx {
 	unsigned long user_id;
 	unsigned int max_reqs, nr_events;
 	struct list_head active_reqs;
+	unsigned int id; /* its slot in the table */
 };
 struct kioctx_table {
 	unsigned int nr;
@@ -262,6 +266,7 @@ enum {
 	IOCB_CMD_PWRITEV = 8,
 };
 
+#define ERRNO_EINVAL 22		   /* EINVAL */
 #define IOCB_WRITE (1 << 18)	   /* include/linux/fs.h, kiocb.ki_flags, 5.10 to 6.18 */
 #define TS_COMPAT 0x0002	   /* arch/x86/include/asm/thread_info.h: in a 32-bit system call */
 #define X32_SYSCALL_BIT 0x40000000 /* arch/x86/include/uapi/asm/unistd.h */

@@ -7,6 +7,7 @@
 #define INFLIGHT_BPF_KERNEL_URING_H
 
 #include "kernel.h"
+#include "typed.h"
 
 /* Of linux/io_uring.h: shared with user space, hence not relocated. */
 struct uring_sqe {
@@ -344,17 +345,17 @@ static __always_inline struct file *fixed_file(struct io_ring_ctx *ctx, __u32 sl
 
 	if (bpf_core_type_exists(struct io_fixed_file)) {
 		struct io_ring_ctx___counted *old = (void *)ctx;
-		struct io_fixed_file *files = BPF_CORE_READ(old, file_table.files);
+		struct io_fixed_file *files = READ(old, file_table.files);
 
-		if (files && slot < BPF_CORE_READ(old, nr_user_files))
+		if (files && slot < READ(old, nr_user_files))
 			bpf_probe_read_kernel(&pointer, sizeof(pointer), (void *)files + slot * sizeof(pointer));
 	} else {
-		struct io_rsrc_node **nodes = BPF_CORE_READ(ctx, file_table.data.nodes), *node = NULL;
+		struct io_rsrc_node **nodes = READ(ctx, file_table.data.nodes), *node = NULL;
 
-		if (nodes && slot < BPF_CORE_READ(ctx, file_table.data.nr))
+		if (nodes && slot < READ(ctx, file_table.data.nr))
 			bpf_probe_read_kernel(&node, sizeof(node), nodes + slot);
 		if (node)
-			pointer = BPF_CORE_READ(node, file_ptr);
+			pointer = READ(node, file_ptr);
 	}
 	return (struct file *)(pointer & FILE_POINTER_MASK);
 }
@@ -362,22 +363,24 @@ static __always_inline struct file *fixed_file(struct io_ring_ctx *ctx, __u32 sl
 static __always_inline __u32 registered_files(struct io_ring_ctx *ctx)
 {
 	if (bpf_core_field_exists(((struct io_ring_ctx___counted *)0)->nr_user_files))
-		return BPF_CORE_READ((struct io_ring_ctx___counted *)ctx, nr_user_files);
-	return BPF_CORE_READ(ctx, file_table.data.nr);
+		return READ((struct io_ring_ctx___counted *)ctx, nr_user_files);
+	return READ(ctx, file_table.data.nr);
 }
 
 static __always_inline __u32 registered_buffers(struct io_ring_ctx *ctx)
 {
 	if (bpf_core_field_exists(((struct io_ring_ctx___counted *)0)->nr_user_bufs))
-		return BPF_CORE_READ((struct io_ring_ctx___counted *)ctx, nr_user_bufs);
-	return BPF_CORE_READ(ctx, buf_table.nr);
+		return READ((struct io_ring_ctx___counted *)ctx, nr_user_bufs);
+	return READ(ctx, buf_table.nr);
 }
 
 /* The fields of a CQE that io_uring_complete shows: in 6.1 and 6.12 as arguments, later behind a pointer. */
-static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer)
+static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer, bool big)
 {
 	if (by_pointer) {
-		bpf_probe_read_kernel(out, sizeof(*out), (void *)args[2]);
+		copy_kernel(out, (void *)args[2], 16);
+		if (big)
+			copy_kernel(out->big, (void *)args[2] + 16, 16);
 		return;
 	}
 	out->user_data = args[2];
@@ -394,7 +397,7 @@ struct worker_count {
 /* Of one table of workers, `class` 0 bound, 1 unbound. False: the task has none. */
 static __always_inline bool read_workers(struct io_uring_task *tctx, __u32 class, struct worker_count *out)
 {
-	struct io_wq *wq = BPF_CORE_READ(tctx, io_wq);
+	struct io_wq *wq = READ(tctx, io_wq);
 
 	if (!wq)
 		return false;
@@ -408,14 +411,14 @@ static __always_inline bool read_workers(struct io_uring_task *tctx, __u32 class
 			return false;
 		acct = (void *)node + bpf_core_field_offset(struct io_wqe, acct) +
 		       class * bpf_core_type_size(struct io_wqe_acct);
-		out->now = BPF_CORE_READ((struct io_wqe_acct *)acct, nr_workers);
-		out->limit = BPF_CORE_READ((struct io_wqe_acct *)acct, max_workers);
+		out->now = READ((struct io_wqe_acct *)acct, nr_workers);
+		out->limit = READ((struct io_wqe_acct *)acct, max_workers);
 	} else {
 		void *acct = (void *)wq + bpf_core_field_offset(struct io_wq, acct) +
 			     class * bpf_core_type_size(struct io_wq_acct);
 
-		out->now = BPF_CORE_READ((struct io_wq_acct *)acct, nr_workers);
-		out->limit = BPF_CORE_READ((struct io_wq_acct *)acct, max_workers);
+		out->now = READ((struct io_wq_acct *)acct, nr_workers);
+		out->limit = READ((struct io_wq_acct *)acct, max_workers);
 	}
 	return true;
 }

@@ -25,7 +25,7 @@ static __always_inline __u32 append_name(char *names, __u32 bytes, const void *n
 
 static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_id, __u64 time_ns)
 {
-	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct kernfs_node *node = READ(task, cgroups, dfl_cgrp, kn);
 	struct ifl_cgroup *record = reserve(IFL_CGROUP, sizeof(*record), IFL_TIER_NONE, time_ns);
 	__u32 bytes = 0, count = 0;
 
@@ -37,12 +37,12 @@ static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_
 		__u32 length;
 
 		if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-			parent = BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
+			parent = READ((struct kernfs_node___rcu *)node, __parent);
 		else
-			parent = BPF_CORE_READ(node, parent);
+			parent = READ(node, parent);
 		if (!node || !parent || bytes >= NAMES_START_LIMIT)
 			break;
-		length = append_name(record->names, bytes, BPF_CORE_READ(node, name));
+		length = append_name(record->names, bytes, READ(node, name));
 		if (!length)
 			break;
 		bytes += length;
@@ -79,23 +79,23 @@ static long walk_path(__u32 index, struct path_walk *walk)
 {
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
-	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	struct dentry *parent = READ(dentry, d_parent);
 	__u32 length;
 
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+	if (dentry == READ(mount, mnt.mnt_root)) {
+		struct mount *above = READ(mount, mnt_parent);
 
 		if (above == mount || !above) {
 			walk->complete = 1;
 			return 1;
 		}
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->dentry = READ(mount, mnt_mountpoint);
 		walk->mount = above;
 		return 0;
 	}
 	if (walk->bytes >= NAMES_START_LIMIT)
 		return 1;
-	length = append_name(walk->record->names, walk->bytes, BPF_CORE_READ(dentry, d_name.name));
+	length = append_name(walk->record->names, walk->bytes, READ(dentry, d_name.name));
 	if (!length)
 		return 1;
 	walk->bytes += length;
@@ -108,25 +108,25 @@ static long walk_path(__u32 index, struct path_walk *walk)
 
 static __always_inline int write_file(struct file *file, __u64 file_id, __u64 time_ns)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct inode *inode = READ(file, f_inode);
+	struct dentry *dentry = READ(file, f_path.dentry);
 	struct path_walk walk = {.dentry = dentry};
 	/* d_unlinked() of include/linux/dcache.h: the root of a file system is never hashed. */
-	bool linked = BPF_CORE_READ(dentry, d_hash.pprev) || BPF_CORE_READ(dentry, d_parent) == dentry;
+	bool linked = READ(dentry, d_hash.pprev) || READ(dentry, d_parent) == dentry;
 	__u32 unlinked = linked ? 0 : IFL_FILE_UNLINKED;
 	struct ifl_file *record;
 
-	walk.mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	walk.mount = (void *)READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
 	record = reserve(IFL_FILE, sizeof(*record), IFL_TIER_NONE, time_ns);
 	if (!record)
 		return -1;
 	walk.record = record;
 	record->file_id = file_id;
-	record->inode = BPF_CORE_READ(inode, i_ino);
-	record->sb_magic = BPF_CORE_READ(inode, i_sb, s_magic);
-	record->device = BPF_CORE_READ(inode, i_sb, s_dev);
-	record->mode = BPF_CORE_READ(inode, i_mode);
-	record->open_flags = BPF_CORE_READ(file, f_flags);
+	record->inode = READ(inode, i_ino);
+	record->sb_magic = READ(inode, i_sb, s_magic);
+	record->device = READ(inode, i_sb, s_dev);
+	record->mode = READ(inode, i_mode);
+	record->open_flags = READ(file, f_flags);
 	bpf_loop(MAX_COMPONENTS, walk_path, &walk, 0);
 	record->flags = unlinked | (walk.complete ? 0 : IFL_FILE_TRUNCATED);
 	record->names_bytes = walk.bytes;
@@ -144,9 +144,9 @@ static __always_inline __u64 file_id_of(struct file *file, __u64 time_ns)
 	if (!file)
 		return 0;
 	key.file = (__u64)file;
-	key.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-	key.operations = (__u64)BPF_CORE_READ(file, f_op);
-	key.inode_number = BPF_CORE_READ(file, f_inode, i_ino);
+	key.dentry = (__u64)READ(file, f_path.dentry);
+	key.operations = (__u64)READ(file, f_op);
+	key.inode_number = READ(file, f_inode, i_ino);
 	known = bpf_map_lookup_elem(&files, &key);
 	if (known)
 		return *known;
@@ -160,13 +160,13 @@ static __always_inline __u64 file_id_of(struct file *file, __u64 time_ns)
 
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **slots = BPF_CORE_READ(table, fd);
+	struct fdtable *table = READ(task, files, fdt);
+	struct file **slots = READ(table, fd);
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= READ(table, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	copy_kernel(&file, slots + fd, sizeof(file));
 	return file;
 }
 

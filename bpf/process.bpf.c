@@ -6,33 +6,34 @@
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 parent_pid = BPF_CORE_READ(parent, tgid), child_pid = BPF_CORE_READ(child, tgid);
+	__u32 parent_pid = READ(parent, tgid), child_pid = READ(child, tgid);
 	__u8 one = 1;
 
-	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid))
-		bpf_map_update_elem(&pids, &child_pid, &one, BPF_ANY);
+	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid) &&
+	    !bpf_map_update_elem(&pids, &child_pid, &one, BPF_ANY))
+		__sync_fetch_and_add(&pids_changes, 1);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
-	__u32 pid = BPF_CORE_READ(task, tgid), tid = BPF_CORE_READ(task, pid);
+	__u32 pid = READ(task, tgid), tid = READ(task, pid);
 	struct ifl_process_exit *record;
 
 	bpf_map_delete_elem(&calls, &tid);
-	if (BPF_CORE_READ(task, signal, live.counter) || !wanted(task))
+	if (READ(task, signal, live.counter) || !wanted(task))
 		return 0;
 	record = reserve(IFL_PROCESS_EXIT, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
 	if (record) {
 		record->pid = pid;
-		record->exit_code = BPF_CORE_READ(task, exit_code);
+		record->exit_code = READ(task, exit_code);
 		BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
 		submit(record);
 	}
 	/* The number may be another process's tomorrow. */
-	if (config.by_pid)
-		bpf_map_delete_elem(&pids, &pid);
+	if (config.by_pid && !bpf_map_delete_elem(&pids, &pid))
+		__sync_fetch_and_add(&pids_changes, 1);
 	return 0;
 }
 
@@ -86,7 +87,7 @@ struct walk {
 static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *kiocb)
 {
 	__u64 address = (__u64)kiocb;
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 	struct task_struct *task = walk->task;
 	struct kioctx *kioctx = walk->kioctx;
 	struct ifl_context_entry *context;
@@ -109,22 +110,23 @@ static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *k
 	request->kiocb = address;
 	request->kioctx = (__u64)walk->kioctx;
 	request->context_id = walk->context_id;
-	request->ctx_id = BPF_CORE_READ(kioctx, user_id);
-	request->iocb = BPF_CORE_READ(kiocb, ki_res.obj);
-	request->user_data = BPF_CORE_READ(kiocb, ki_res.data);
+	request->ctx_id = READ(kioctx, user_id);
+	request->iocb = READ(kiocb, ki_res.obj);
+	request->user_data = READ(kiocb, ki_res.data);
 	/* active_reqs holds what can be cancelled, and of all operations poll alone can (fs/aio.c, aio_poll) */
 	request->opcode = IOCB_CMD_POLL;
-	request->buffer = BPF_CORE_READ(kiocb, poll.events);
+	request->buffer = READ(kiocb, poll.events);
 	request->flags = IFL_REQ_EXISTED;
 	request->fd = -1;
-	request->pid = BPF_CORE_READ(task, tgid);
-	request->uid = BPF_CORE_READ(task, cred, uid.val);
+	request->pid = READ(task, tgid);
+	request->uid = READ(task, cred, uid.val);
 	request->cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&request->comm, task, comm);
-	entry->file = (__u64)BPF_CORE_READ(kiocb, ki_filp);
+	entry->file = (__u64)READ(kiocb, ki_filp);
 	request->file_id = file_id_of((struct file *)entry->file, walk->now);
 	entry->iterated = iterator_pass;
-	if (bpf_map_update_elem(&requests, &address, entry, BPF_NOEXIST))
+	entry->taken = IFL_ENTRY_IN_FLIGHT;
+	if (!put_request(address, entry))
 		return;
 	context = context_of((__u64)walk->kioctx);
 	if (context) {
@@ -144,10 +146,10 @@ static long walk_request(__u32 index, struct walk *walk)
 	if (!at || at == walk->head)
 		return 1;
 	kiocb = (void *)at - bpf_core_field_offset(struct aio_kiocb, ki_list);
-	if (BPF_CORE_READ(kiocb, ki_ctx) != walk->kioctx)
+	if (READ(kiocb, ki_ctx) != walk->kioctx)
 		return 1;
 	note_existing(walk, kiocb);
-	walk->at = BPF_CORE_READ(at, next);
+	walk->at = READ(at, next);
 	return 0;
 }
 
@@ -155,7 +157,7 @@ static __always_inline struct kioctx *live_context(struct walk *walk, __u32 slot
 {
 	struct kioctx *kioctx = context_in_slot(walk->table, slot);
 
-	return kioctx && !BPF_CORE_READ(kioctx, dead.counter) ? kioctx : NULL;
+	return kioctx && !READ(kioctx, dead.counter) ? kioctx : NULL;
 }
 
 static long note_context(__u32 slot, struct walk *walk)
@@ -181,7 +183,7 @@ static long walk_context(__u32 slot, struct walk *walk)
 	walk->kioctx = kioctx;
 	walk->context_id = context->context_id;
 	walk->head = (void *)kioctx + bpf_core_field_offset(struct kioctx, active_reqs);
-	walk->at = BPF_CORE_READ(kioctx, active_reqs.next);
+	walk->at = READ(kioctx, active_reqs.next);
 	bpf_loop(MAX_REQUESTS_WALKED, walk_request, walk, 0);
 	return 0;
 }
@@ -193,14 +195,14 @@ int process_iterator(struct bpf_iter__task *ctx)
 	struct kioctx_table *table;
 	struct walk walk = {};
 
-	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (!task || READ(task, pid) != READ(task, tgid))
 		return 0;
-	table = BPF_CORE_READ(task, mm, ioctx_table);
+	table = READ(task, mm, ioctx_table);
 	if (!table || !wanted(task))
 		return 0;
 	walk.task = task;
 	walk.table = table;
-	walk.count = BPF_CORE_READ(table, nr);
+	walk.count = READ(table, nr);
 	walk.now = bpf_ktime_get_ns();
 	/* Later passes only confirm: what they meet first is being made right now, and its own hook will tell. */
 	if (iterator_pass == 1)
@@ -208,5 +210,3 @@ int process_iterator(struct bpf_iter__task *ctx)
 	bpf_loop(MAX_CONTEXTS_SCANNED, walk_context, &walk, 0);
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "GPL";

@@ -19,7 +19,7 @@
 
 static __always_inline void read_args(const struct pt_regs *regs, __u8 abi, __u64 args[6])
 {
-#define WITH_HELPER(name) BPF_CORE_READ(regs, name)
+#define WITH_HELPER(name) READ(regs, name)
 	TAKE_ARGS(args, abi, WITH_HELPER);
 #undef WITH_HELPER
 }
@@ -36,10 +36,10 @@ static __always_inline void open_call_from(const struct pt_regs *regs, __u8 sysc
 {
 	__u64 args[6];
 
-	if (!wanted(current_task()))
+	if (!wanted_current())
 		return;
 	/* The entry points that x32 shares with x86-64. */
-	if (abi == IFL_ABI_X86_64 && BPF_CORE_READ(regs, orig_ax) & X32_SYSCALL_BIT)
+	if (abi == IFL_ABI_X86_64 && READ(regs, orig_ax) & X32_SYSCALL_BIT)
 		abi = IFL_ABI_X32;
 	read_args(regs, abi, args);
 	open_call(syscall, abi, tier, args);
@@ -73,9 +73,9 @@ static __always_inline void settle_attempt(struct ifl_call_entry *call, bool acc
 	}
 	call->held_full = 0;
 	account_rejected(call);
-	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	entry = find_request(kiocb);
 	if (entry && entry->request.call_id == call->call.call_id)
-		bpf_map_delete_elem(&requests, &kiocb);
+		remove_request(entry, kiocb);
 }
 
 static __always_inline void close_current_call(__s64 ret, __u8 tier)
@@ -166,7 +166,7 @@ static __always_inline void show_request(__u64 kiocb, const struct iocb *iocb)
 		read_cold_iocb(&call->attempt.request);
 	}
 	drop_unbound(call);
-	name_file(call, BPF_CORE_READ((struct aio_kiocb *)kiocb, ki_filp));
+	name_file(call, READ((struct aio_kiocb *)kiocb, ki_filp));
 	bind_attempt(call, kiocb);
 }
 
@@ -174,7 +174,7 @@ static __always_inline void show_polled_request(struct poll_table_struct *table)
 {
 	struct aio_poll_table *outer = (void *)table - bpf_core_field_offset(struct aio_poll_table, pt);
 
-	show_request((__u64)BPF_CORE_READ(outer, iocb), NULL);
+	show_request((__u64)READ(outer, iocb), NULL);
 }
 
 static __always_inline void submit_one_ends(int ret)
@@ -196,10 +196,10 @@ static __always_inline void submit_one_ends(int ret)
 	account_rejected(call);
 	drop_unbound(call);
 	kiocb = call->attempt.request.kiocb;
-	entry = bpf_map_lookup_elem(&requests, &kiocb);
+	entry = find_request(kiocb);
 	/* Its memory is free by now and may already be somebody else's request. */
 	if (call->attempt_bound && entry && entry->request.call_id == call->call.call_id)
-		bpf_map_delete_elem(&requests, &kiocb);
+		remove_request(entry, kiocb);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #define INFLIGHT_BPF_REQUEST_H
 
 #include "context.h"
+#include "slots.h"
 
 static __always_inline struct ifl_call_entry *current_call(void)
 {
@@ -82,7 +83,8 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 	request->header.time_ns = now;
 	request->kiocb = kiocb;
 	request->kioctx = kioctx;
-	request->context_id = context_id_of(task, (struct kioctx *)kioctx, tier, now);
+	request->context_id = kioctx == call->call.kioctx ? call->call.context_id
+							  : context_id_of(task, (struct kioctx *)kioctx, tier, now);
 	request->ctx_id = call->call.ctx_id;
 	request->iocb = address;
 	request->submit_ns = now;
@@ -95,6 +97,7 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 	request->file_id = 0;
 	__builtin_memcpy(request->comm, call->call.task.comm, sizeof(request->comm));
 	call->attempt.file = 0;
+	call->attempt.taken = IFL_ENTRY_IN_FLIGHT;
 	if (bpf_probe_read_user(&iocb, sizeof(iocb), (void *)address))
 		request->flags |= IFL_REQ_IOCB_UNREAD | IFL_REQ_OP_UNKNOWN;
 	else
@@ -109,8 +112,8 @@ static __always_inline void begin_attempt(struct ifl_call_entry *call, __u64 kio
 /* Most requests are for the file of the one before. */
 static __always_inline void name_file(struct ifl_call_entry *call, struct file *file)
 {
-	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), inode = BPF_CORE_READ(file, f_inode, i_ino);
-	__u64 operations = (__u64)BPF_CORE_READ(file, f_op);
+	__u64 dentry = (__u64)READ(file, f_path.dentry), inode = READ(file, f_inode, i_ino);
+	__u64 operations = (__u64)READ(file, f_op);
 
 	call->attempt.file = (__u64)file;
 	if (call->last_file != (__u64)file || call->last_dentry != dentry || call->last_inode != inode ||
@@ -127,23 +130,22 @@ static __always_inline void name_file(struct ifl_call_entry *call, struct file *
 /* What only the completed struct aio_kiocb tells. */
 static __always_inline void take_completion(struct ifl_request *request, struct aio_kiocb *kiocb, __u64 now, bool exact)
 {
-	struct kioctx *kioctx = BPF_CORE_READ(kiocb, ki_ctx);
+	struct kioctx *kioctx = READ(kiocb, ki_ctx);
 	__u64 completer = bpf_get_current_pid_tgid();
 
 	request->header.time_ns = now;
 	request->complete_ns = now;
-	request->user_data = BPF_CORE_READ(kiocb, ki_res.data);
-	request->result = BPF_CORE_READ(kiocb, ki_res.res);
-	request->result2 = BPF_CORE_READ(kiocb, ki_res.res2);
+	request->user_data = READ(kiocb, ki_res.data);
+	request->result = READ(kiocb, ki_res.res);
+	request->result2 = READ(kiocb, ki_res.res2);
 	request->state = IFL_REQUEST_COMPLETED;
 	request->completer_pid = completer >> 32;
 	request->completer_tid = (__u32)completer;
 	if (exact)
 		request->flags |= IFL_REQ_EXACT_END;
-	if (BPF_CORE_READ(kioctx, dead.counter))
+	if (READ(kioctx, dead.counter))
 		request->flags |= IFL_REQ_CONTEXT_DEAD;
-	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL &&
-	    BPF_CORE_READ(kiocb, poll.cancelled))
+	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL && READ(kiocb, poll.cancelled))
 		request->flags |= IFL_REQ_POLL_CANCELLED;
 }
 
@@ -161,8 +163,8 @@ static __always_inline void write_request(const struct ifl_request *request, __u
 static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, const struct ifl_context_entry *context,
 					 __u8 tier, __u64 now, bool exact)
 {
-	__u64 complete = (__u64)BPF_CORE_READ(kiocb, rw.ki_complete);
-	__u64 cancel = (__u64)BPF_CORE_READ(kiocb, ki_cancel);
+	__u64 complete = (__u64)READ(kiocb, rw.ki_complete);
+	__u64 cancel = (__u64)READ(kiocb, ki_cancel);
 	struct ifl_request *record = reserve(IFL_REQUEST, sizeof(*record), tier, now);
 
 	if (!record)
@@ -172,8 +174,8 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	record->kioctx = kioctx;
 	record->context_id = context->context_id;
 	record->ctx_id = context->ctx_id;
-	record->iocb = BPF_CORE_READ(kiocb, ki_res.obj);
-	record->user_data = BPF_CORE_READ(kiocb, ki_res.data);
+	record->iocb = READ(kiocb, ki_res.obj);
+	record->user_data = READ(kiocb, ki_res.data);
 	record->cgroup_id = context->cgroup_id;
 	record->pid = context->pid;
 	record->uid = context->uid;
@@ -183,21 +185,15 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	if (config.poll_cancel_address && cancel == config.poll_cancel_address)
 		record->opcode = IOCB_CMD_POLL;
 	else if (config.rw_complete_address && complete == config.rw_complete_address)
-		record->opcode = BPF_CORE_READ(kiocb, rw.ki_flags) & IOCB_WRITE ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+		record->opcode = READ(kiocb, rw.ki_flags) & IOCB_WRITE ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
 	else
 		record->flags |= IFL_REQ_OP_UNKNOWN;
 	take_completion(record, kiocb, now, exact);
 	submit(record);
 }
 
-/* True for the one caller that may end the request. */
-static __always_inline bool take(struct ifl_request_entry *entry)
-{
-	return !__sync_lock_test_and_set(&entry->taken, 1);
-}
-
 /* No hook saw this request end, but its memory has been given to another one. */
-static __always_inline void write_ended_unseen(struct ifl_request_entry *entry, __u8 tier)
+static __always_inline void end_unseen_request(struct ifl_request_entry *entry, __u64 kiocb, __u8 tier)
 {
 	if (!take(entry))
 		return;
@@ -207,18 +203,19 @@ static __always_inline void write_ended_unseen(struct ifl_request_entry *entry, 
 	entry->request.header.time_ns = entry->request.complete_ns;
 	write_request(&entry->request, tier);
 	account_end(entry->request.kioctx, entry->request.context_id);
+	remove_request(entry, kiocb);
 }
 
 /* From now on the request is known by its struct aio_kiocb. */
 static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kiocb)
 {
-	struct ifl_request_entry *left = bpf_map_lookup_elem(&requests, &kiocb);
+	struct ifl_request_entry *left = find_request(kiocb);
 
 	if (left)
-		write_ended_unseen(left, call->attempt.request.header.tier);
+		end_unseen_request(left, kiocb, call->attempt.request.header.tier);
 	call->attempt.request.kiocb = kiocb;
 	call->attempt_bound = 1;
-	if (bpf_map_update_elem(&requests, &kiocb, &call->attempt, BPF_ANY))
+	if (!put_request(kiocb, &call->attempt))
 		COUNT(requests_untracked);
 }
 
@@ -235,7 +232,7 @@ static __always_inline void end_tracked(struct ifl_request_entry *entry, struct 
 		entry->request.flags |= IFL_REQ_SYNC;
 	write_request(&entry->request, tier);
 	account_end(entry->request.kioctx, entry->request.context_id);
-	bpf_map_delete_elem(&requests, &address);
+	remove_request(entry, address);
 }
 
 /*
@@ -245,7 +242,7 @@ static __always_inline void end_tracked(struct ifl_request_entry *entry, struct 
 static __always_inline void end_request_again(struct aio_kiocb *kiocb, __u8 tier)
 {
 	__u64 address = (__u64)kiocb;
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 
 	if (entry)
 		end_tracked(entry, kiocb, tier, bpf_ktime_get_ns());
@@ -255,7 +252,7 @@ static __always_inline void end_request_again(struct aio_kiocb *kiocb, __u8 tier
 static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 {
 	__u64 address = (__u64)kiocb, now = bpf_ktime_get_ns();
-	struct ifl_request_entry *entry = bpf_map_lookup_elem(&requests, &address);
+	struct ifl_request_entry *entry = find_request(address);
 	struct ifl_unbound_key key = {};
 	struct ifl_context_entry *context;
 	struct ifl_call_entry *call;
@@ -264,18 +261,18 @@ static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 		end_tracked(entry, kiocb, tier, now);
 		return;
 	}
-	key.kioctx = (__u64)BPF_CORE_READ(kiocb, ki_ctx);
+	key.kioctx = (__u64)READ(kiocb, ki_ctx);
 	context = context_of(key.kioctx);
 	if (!context)
 		return;
-	key.iocb = BPF_CORE_READ(kiocb, ki_res.obj);
+	key.iocb = READ(kiocb, ki_res.obj);
 	call = current_call();
 	if (call && call->attempt_open && !call->attempt_bound && call->attempt.request.iocb == key.iocb &&
 	    call->attempt.request.kioctx == key.kioctx) {
 		call->attempt_bound = 1;
 		call->attempt.request.kiocb = address;
 		call->attempt.request.flags |= IFL_REQ_SYNC;
-		name_file(call, BPF_CORE_READ(kiocb, ki_filp));
+		name_file(call, READ(kiocb, ki_filp));
 		take_completion(&call->attempt.request, kiocb, now, true);
 		write_request(&call->attempt.request, tier);
 		account_end(key.kioctx, call->attempt.request.context_id);

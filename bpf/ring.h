@@ -6,32 +6,113 @@
 #include "names.h"
 #include "kernel_uring.h"
 
-/* Those whose owner the filter does not let through are kept too: another task that is let through may use them. */
+/*
+ * A ring stands at one of RING_PROBES places from the one that its address gives: looking one up in a hash map at each
+ * request would cost more than what is done with it. Those whose owner the filter does not let through are kept too:
+ * another task that is let through may use them.
+ */
+#define RING_PLACES_LOG2 13
+#define RING_PLACES (1u << RING_PLACES_LOG2) /* a survey walks them all */
+#define RING_PROBES 16
+#define NO_PLACE RING_PLACES
+/* The place of a ring that was closed is another's after that time: its last records refer to it. */
+#define RING_KEPT_NS 5000000000ULL
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192); /* a survey walks all of it, full or not */
-	__type(key, __u64);	   /* struct io_ring_ctx * */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RING_PLACES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct ifl_ring_entry);
 } uring_rings __weak SEC(".maps");
 
-/* ring_entry is large: a zeroed one to start from. */
+/*
+ * The address that a typed pointer has, as a number to calculate with, which the verifier allows once it has been
+ * somewhere else. For submissions only, which interrupt nothing.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct ifl_ring_entry);
-} blank_ring __weak SEC(".maps");
+	__type(value, __u64);
+} address_room __weak SEC(".maps");
+
+static __always_inline void *plain(const void *typed)
+{
+	__u32 zero = 0;
+	volatile __u64 *room = bpf_map_lookup_elem(&address_room, &zero);
+
+	if (!room)
+		return NULL;
+	*room = (__u64)typed;
+	return (void *)*room;
+}
+
+static __always_inline __u32 first_place_of(__u64 ctx)
+{
+	return (ctx >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - RING_PLACES_LOG2);
+}
+
+static __always_inline struct ifl_ring_entry *ring_at(__u32 place)
+{
+	return bpf_map_lookup_elem(&uring_rings, &place);
+}
+
+static __noinline __u32 find_place_of(__u64 ctx)
+{
+	__u32 first = first_place_of(ctx);
+
+	for (__u32 i = 0; i < RING_PROBES; i++) {
+		__u32 place = (first + i) & (RING_PLACES - 1);
+		struct ifl_ring_entry *entry = ring_at(place);
+
+		if (entry && entry->ring.ring == ctx)
+			return place;
+	}
+	return NO_PLACE;
+}
 
 static __always_inline struct ifl_ring_entry *ring_of(struct io_ring_ctx *ctx)
 {
-	__u64 key = (__u64)ctx;
+	struct ifl_ring_entry *entry = ring_at(first_place_of((__u64)ctx));
 
-	return bpf_map_lookup_elem(&uring_rings, &key);
+	if (entry && entry->ring.ring == (__u64)ctx)
+		return entry;
+	return ring_at(find_place_of((__u64)ctx));
+}
+
+/* A place for a ring that has none, which is its own when this returns. */
+static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
+{
+	__u32 first = first_place_of(ctx);
+
+	for (__u32 i = 0; i < RING_PROBES; i++) {
+		__u32 place = (first + i) & (RING_PLACES - 1);
+		struct ifl_ring_entry *entry = ring_at(place);
+		__u64 there;
+
+		if (!entry)
+			return NO_PLACE;
+		there = entry->ring.ring;
+		if (there && !(entry->closed && entry->closed_ns + RING_KEPT_NS < now))
+			continue;
+		there = __sync_val_compare_and_swap(&entry->ring.ring, there, ctx) == there ? ctx : entry->ring.ring;
+		if (there == ctx)
+			return place;
+	}
+	return NO_PLACE;
+}
+
+static __always_inline void close_ring(struct ifl_ring_entry *entry, __u64 now)
+{
+	entry->closed_ns = now;
+	entry->closed = 1;
+	entry->ring.flags |= IFL_RING_DYING;
 }
 
 static __always_inline bool is_dying(struct io_ring_ctx *ctx)
 {
-	return BPF_CORE_READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
+	return READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
 }
 
 static __always_inline __u32 own_task_flags(void)
@@ -46,26 +127,26 @@ static __always_inline bool own_process_exits(void)
 {
 	struct task_struct___uring *task = (void *)bpf_get_current_task();
 
-	return BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
 }
 
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
-	struct io_rings *rings = BPF_CORE_READ(ctx, rings);
+	struct io_rings *rings = READ(ctx, rings);
 
-	record->sq_head = BPF_CORE_READ(ctx, cached_sq_head);
-	record->sq_tail = BPF_CORE_READ(rings, sq.tail);
-	record->cq_head = BPF_CORE_READ(rings, cq.head);
-	record->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
-	record->sq_dropped = BPF_CORE_READ(rings, sq_dropped);
-	record->cq_overflow = BPF_CORE_READ(rings, cq_overflow);
-	record->sq_flags = BPF_CORE_READ(rings, sq_flags.counter);
+	record->sq_head = READ(ctx, cached_sq_head);
+	record->sq_tail = READ(rings, sq.tail);
+	record->cq_head = READ(rings, cq.head);
+	record->cq_tail = READ(ctx, cached_cq_tail);
+	record->sq_dropped = READ(rings, sq_dropped);
+	record->cq_overflow = READ(rings, cq_overflow);
+	record->sq_flags = READ(rings, sq_flags.counter);
 	record->files = registered_files(ctx);
 	record->buffers = registered_buffers(ctx);
 	record->sq_thread = 0;
 	if (record->setup_flags & RING_SETUP_SQPOLL)
-		record->sq_thread = BPF_CORE_READ(ctx, sq_data, thread, pid);
+		record->sq_thread = READ(ctx, sq_data, thread, pid);
 	record->flags |= IFL_RING_COUNTED;
 }
 
@@ -85,9 +166,9 @@ static long add_workers(__u32 index, struct worker_walk *walk)
 	if (!at || at == walk->head)
 		return 1;
 	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
-	walk->at = BPF_CORE_READ(at, next);
-	task = (void *)BPF_CORE_READ(node, task);
-	tctx = BPF_CORE_READ(task, io_uring);
+	walk->at = READ(at, next);
+	task = (void *)READ(node, task);
+	tctx = READ(task, io_uring);
 	if (!tctx)
 		return 0;
 	if (read_workers(tctx, 0, &count)) {
@@ -110,7 +191,7 @@ static __always_inline void count_workers(struct ifl_ring *record, struct io_rin
 	record->workers_bound = 0;
 	record->workers_unbound = 0;
 	walk.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
-	walk.at = BPF_CORE_READ(ctx, tctx_list.next);
+	walk.at = READ(ctx, tctx_list.next);
 	bpf_loop(MAX_RING_TASKS, add_workers, &walk, 0);
 }
 
@@ -129,37 +210,33 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
 						       __u8 state, __u64 time_ns)
 {
-	struct ifl_ring_entry *entry, *empty;
-	__u64 key = (__u64)ctx;
-	__u32 zero = 0;
+	struct ifl_ring_entry *entry = ring_of(ctx);
 
-	entry = ring_of(ctx);
 	if (entry && !entry->closed) {
 		/* The memory of a ring whose end was not noticed yet is another's now. */
 		if (entry->wanted)
 			write_ring(entry, IFL_CONTEXT_DESTROYED, time_ns);
 	}
-	empty = bpf_map_lookup_elem(&blank_ring, &zero);
-	if (!empty || bpf_map_update_elem(&uring_rings, &key, empty, BPF_ANY)) {
+	if (!entry)
+		entry = ring_at(take_place_for((__u64)ctx, time_ns));
+	if (!entry) {
 		COUNT(contexts_untracked);
 		return NULL;
 	}
-	entry = ring_of(ctx);
-	if (!entry)
-		return NULL;
-	entry->ring.ring = key;
+	__builtin_memset(entry, 0, sizeof(*entry));
+	entry->ring.ring = (__u64)ctx;
 	entry->ring.context_id = next_id();
 	entry->ring.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry->ring.cgroup_id = cgroup_id_of(owner);
-	entry->ring.setup_flags = BPF_CORE_READ(ctx, flags);
-	entry->ring.sq_entries = BPF_CORE_READ(ctx, sq_entries);
-	entry->ring.cq_entries = BPF_CORE_READ(ctx, cq_entries);
+	entry->ring.setup_flags = READ(ctx, flags);
+	entry->ring.sq_entries = READ(ctx, sq_entries);
+	entry->ring.cq_entries = READ(ctx, cq_entries);
 	entry->ring.fd = fd;
-	entry->ring.pid = BPF_CORE_READ(owner, tgid);
-	entry->ring.tid = BPF_CORE_READ(owner, pid);
-	entry->ring.uid = BPF_CORE_READ(owner, cred, uid.val);
+	entry->ring.pid = READ(owner, tgid);
+	entry->ring.tid = READ(owner, pid);
+	entry->ring.uid = READ(owner, cred, uid.val);
 	BPF_CORE_READ_INTO(&entry->ring.comm, owner, group_leader, comm);
-	entry->mm_account = (__u64)BPF_CORE_READ(ctx, mm_account);
+	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = wanted(owner);
 	count_ring(&entry->ring, ctx);
 	if (entry->wanted) {
@@ -188,14 +265,14 @@ static __always_inline struct io_ring_ctx *ring_of_file(struct file *file)
 	static const char ring_name[] = "[io_uring]";
 	char name[sizeof(ring_name)] = {};
 
-	if (!file || BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
+	if (!file || READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
 		return NULL;
-	bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	bpf_probe_read_kernel(name, sizeof(name), READ(file, f_path.dentry, d_name.name));
 	for (__u32 i = 0; i < sizeof(ring_name); i++) {
 		if (name[i] != ring_name[i])
 			return NULL;
 	}
-	return BPF_CORE_READ((struct file___private *)file, private_data);
+	return READ((struct file___private *)file, private_data);
 }
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef INFLIGHT_BPF_TASK_H
 #define INFLIGHT_BPF_TASK_H
 
-#include "maps.h"
+#include "typed.h"
 
 static __always_inline struct task_struct *current_task(void)
 {
@@ -12,7 +12,7 @@ static __always_inline struct task_struct *current_task(void)
 
 static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	return READ(task, cgroups, dfl_cgrp);
 }
 
 static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u64 id)
@@ -20,7 +20,7 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 	struct cgroup *cgroup = task_cgroup(task);
 	__u64 found = 0;
 
-	if (BPF_CORE_READ(cgroup, level) < (int)level)
+	if (READ(cgroup, level) < (int)level)
 		return false;
 	if (bpf_core_field_exists(((struct cgroup___ancestors *)0)->ancestors)) {
 		struct cgroup *ancestor = NULL;
@@ -28,7 +28,7 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ancestors, ancestors) +
 					  level * sizeof(void *));
-		found = BPF_CORE_READ(ancestor, kn, id);
+		found = READ(ancestor, kn, id);
 	} else if (bpf_core_field_exists(((struct cgroup___ids *)0)->ancestor_ids)) {
 		bpf_probe_read_kernel(&found, sizeof(found),
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
@@ -48,16 +48,40 @@ static __always_inline bool same_comm(const char *comm)
 	return true;
 }
 
-/* Costs nothing where no filter was given: config is constant for the verifier. */
-static __always_inline bool wanted(struct task_struct *task)
-{
-	if (config.by_pid) {
-		__u32 pid = BPF_CORE_READ(task, tgid);
+/* What the last look into `pids` said on this CPU: process, answer, and the number of changes at that time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} last_pid __weak SEC(".maps");
 
-		if (!bpf_map_lookup_elem(&pids, &pid))
-			return false;
-	}
-	if (config.by_uid && BPF_CORE_READ(task, cred, uid.val) != config.uid)
+#define PID_IS_IN (1u << 31)
+
+/* Counts on whenever `pids` changes. */
+__u32 pids_changes __weak = 0;
+
+static __always_inline bool is_in_pids(__u32 pid)
+{
+	__u64 key = (__u64)pids_changes << 32 | pid;
+	__u32 zero = 0;
+	__u64 *last = bpf_map_lookup_elem(&last_pid, &zero), known = last ? *(volatile __u64 *)last : 0;
+	bool in;
+
+	if (pid && (known & ~(__u64)PID_IS_IN) == key)
+		return known & PID_IS_IN;
+	in = bpf_map_lookup_elem(&pids, &pid);
+	if (last)
+		*(volatile __u64 *)last = key | (in ? PID_IS_IN : 0);
+	return in;
+}
+
+/* Costs nothing where no filter was given: config is constant for the verifier. */
+static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
+{
+	if (config.by_pid && !is_in_pids(pid))
+		return false;
+	if (config.by_uid && READ(task, cred, uid.val) != config.uid)
 		return false;
 	if (config.by_comm) {
 		char comm[IFL_COMM_BYTES] = {};
@@ -71,11 +95,21 @@ static __always_inline bool wanted(struct task_struct *task)
 	return true;
 }
 
+static __always_inline bool wanted(struct task_struct *task)
+{
+	return wanted_of(task, config.by_pid ? READ(task, tgid) : 0);
+}
+
+static __always_inline bool wanted_current(void)
+{
+	return wanted_of(current_task(), config.by_pid ? bpf_get_current_pid_tgid() >> 32 : 0);
+}
+
 /* A task's id as the task's own pid namespace numbers it. */
 static __always_inline __u32 id_in_own_namespace(struct task_struct *task, struct pid_namespace **own)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
 	struct upid upid = {};
 
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]);
@@ -86,10 +120,10 @@ static __always_inline __u32 id_in_own_namespace(struct task_struct *task, struc
 /* `task`'s id as `space` numbers it, 0 when it is not visible there. */
 static __always_inline __u32 id_in_namespace(struct task_struct *task, struct pid_namespace *space, __u32 space_level)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct pid *pid = READ(task, thread_pid);
 	struct upid upid = {};
 
-	if (BPF_CORE_READ(pid, level) < space_level)
+	if (READ(pid, level) < space_level)
 		return 0;
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[space_level]);
 	return upid.ns == space ? upid.nr : 0;
@@ -97,39 +131,48 @@ static __always_inline __u32 id_in_namespace(struct task_struct *task, struct pi
 
 static __always_inline __u64 cgroup_id_of(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	return READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
 static __always_inline void describe_task(struct ifl_task *out, struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	struct task_struct *leader = READ(task, group_leader);
+	struct task_struct *parent = READ(task, real_parent);
 	struct pid_namespace *space = NULL, *ignored = NULL;
 
-	out->pid = BPF_CORE_READ(task, tgid);
-	out->tid = BPF_CORE_READ(task, pid);
-	out->ppid = BPF_CORE_READ(parent, tgid);
-	out->uid = BPF_CORE_READ(task, cred, uid.val);
+	out->pid = READ(task, tgid);
+	out->tid = READ(task, pid);
+	out->ppid = READ(parent, tgid);
+	out->uid = READ(task, cred, uid.val);
 	out->ns_tid = id_in_own_namespace(task, &space);
 	out->ns_pid = id_in_own_namespace(leader, &ignored);
-	out->ns_ppid =
-	    id_in_namespace(BPF_CORE_READ(parent, group_leader), space, BPF_CORE_READ(task, thread_pid, level));
-	out->pid_ns = BPF_CORE_READ(space, ns.inum);
-	out->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	out->ns_ppid = id_in_namespace(READ(parent, group_leader), space, READ(task, thread_pid, level));
+	out->pid_ns = READ(space, ns.inum);
+	out->mnt_ns = READ(task, nsproxy, mnt_ns, ns.inum);
 	out->cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&out->comm, task, comm);
 }
 
-/* What every record has, of the current task; the helpers cost a fraction of the reads above. */
+/* What every record has, of the current task; where memory is read by helpers, those of their own cost less. */
 static __always_inline void describe_current_briefly(struct ifl_task *out)
 {
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct task_struct *task = current_task();
 
-	out->pid = pid_tgid >> 32;
-	out->tid = (__u32)pid_tgid;
-	out->uid = (__u32)bpf_get_current_uid_gid();
-	out->cgroup_id = bpf_get_current_cgroup_id();
-	bpf_get_current_comm(out->comm, sizeof(out->comm));
+	if (!config.typed_reads) {
+		__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+		out->pid = pid_tgid >> 32;
+		out->tid = (__u32)pid_tgid;
+		out->uid = (__u32)bpf_get_current_uid_gid();
+		out->cgroup_id = bpf_get_current_cgroup_id();
+		bpf_get_current_comm(out->comm, sizeof(out->comm));
+		return;
+	}
+	out->pid = READ(task, tgid);
+	out->tid = READ(task, pid);
+	out->uid = READ(task, cred, uid.val);
+	out->cgroup_id = cgroup_id_of(task);
+	take_own_comm(out->comm, task);
 }
 
 static __always_inline bool described_in_full(const struct ifl_task *task)
@@ -139,7 +182,7 @@ static __always_inline bool described_in_full(const struct ifl_task *task)
 
 static __always_inline bool in_compat_call(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return READ(task, thread_info.status) & TS_COMPAT;
 }
 
 #endif

@@ -17,7 +17,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(ctx, now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ctx), now);
 	struct ifl_uring_request *request;
 	struct ifl_uring_entry *entry;
 	struct uring_sqe *sqe;
@@ -43,6 +43,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
+	set_open(entry, IFL_UENTRY_OPEN);
 	if (request->flags & IFL_UREQ_SQE_UNREAD)
 		return;
 	add_details(request, req, sqe, now);
@@ -71,7 +72,7 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ring_ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(ring_ctx, now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx), now);
 	struct ifl_uring_entry *entry, *head;
 	struct ifl_uring_request *request;
 	struct uring_sqe *sqe;
@@ -96,8 +97,9 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 		request->sqe_flags = sqe->flags;
 	}
 	account_ring_submission(ring);
+	set_open(entry, IFL_UENTRY_OPEN);
 	/* The head of a chain ends with it, and no event says why. */
-	head = open_entry_of(ring_ctx->submit_state.link.head);
+	head = open_entry_of(plain(ring_ctx->submit_state.link.head));
 	if (head) {
 		request->link_head = head->request.request_id;
 		head->request.flags |= IFL_UREQ_LINK_FAILED;
@@ -112,7 +114,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 {
 	request->result = cqe->res;
 	request->cqe_flags = cqe->flags;
-	request->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
+	request->cq_tail = READ(ctx, cached_cq_tail);
 	request->cq_head = ring->cq_head;
 	if (ring->setup_flags & RING_SETUP_CQE32) {
 		request->flags |= IFL_UREQ_BIG_CQE;
@@ -163,7 +165,7 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 	record->big_cqe[1] = cqe->big[1];
 	record->result = cqe->res;
 	record->cqe_flags = cqe->flags;
-	record->cq_tail = BPF_CORE_READ(ctx, cached_cq_tail);
+	record->cq_tail = READ(ctx, cached_cq_tail);
 	record->cq_head = ring->ring.cq_head;
 	record->flags = flags;
 	record->completer_pid = id >> 32;
@@ -186,8 +188,8 @@ static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_r
 	record->context_id = ring->ring.context_id;
 	record->request_id = next_id();
 	record->user_data = cqe->user_data;
-	record->opcode = BPF_CORE_READ(req, opcode);
-	record->sqe_flags = BPF_CORE_READ(req, flags);
+	record->opcode = READ(req, opcode);
+	record->sqe_flags = READ(req, flags);
 	record->fd = -1;
 	record->pid = ring->ring.pid;
 	record->uid = ring->ring.uid;
@@ -207,9 +209,10 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 					     __u64 now)
 {
 	struct ifl_uring_request *request = &entry->request;
-	struct file *file = BPF_CORE_READ(req, file);
+	struct file *file = READ(req, file);
 
-	entry->open = IFL_UENTRY_FREE;
+	/* Another may take the place once it is free: not before the record is written. */
+	set_open(entry, IFL_UENTRY_BUSY);
 	request->complete_ns = now;
 	take_cqe_into(request, cqe, ctx, &ring->ring);
 	take_completer(request, ctx);
@@ -221,6 +224,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	add_peer(request, now);
 	write_uring_request(request, IFL_UREQ_ENDED, now);
 	account_ring_end(ring);
+	set_open(entry, IFL_UENTRY_FREE);
 }
 
 SEC("raw_tp/io_uring_complete")
@@ -242,12 +246,12 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		args[5] = ctx->args[5];
 		args[6] = ctx->args[6];
 	}
-	take_cqe(&cqe, args, config.cqe_by_pointer);
+	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags & RING_SETUP_CQE32);
 	__sync_fetch_and_add(&ring->ring.cqes, 1);
 	entry = req ? entry_of(req) : NULL;
 	if (entry && entry->request.user_data != cqe.user_data)
 		entry = NULL;
-	if (!entry || entry->open == IFL_UENTRY_FREE) {
+	if (!entry || entry->open == IFL_UENTRY_FREE || entry->open == IFL_UENTRY_BUSY) {
 		if (!ring->wanted)
 			return 0;
 		if (!req || cqe.flags & CQE_F_NOTIF)

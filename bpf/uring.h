@@ -9,11 +9,23 @@
 #include "detail.h"
 #include "ring.h"
 
-/* Made in full at load: memory that is asked for later may not be there in the middle of a burst. */
+#define URING_SLOTS_LOG2 15
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1u << URING_SLOTS_LOG2);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct ifl_uring_entry);
+} uring_slots __weak SEC(".maps");
+
+/*
+ * What finds its slot taken by another. A lookup here costs more than all else together. Made in full at load: memory
+ * that is asked for later may not be there in the middle of a burst.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072); /* 63 MB, as `bpftool map show` has it */
-	__type(key, __u64);	     /* struct io_kiocb * */
+	__uint(max_entries, 98304);
+	__type(key, __u64); /* struct io_kiocb * */
 	__type(value, struct ifl_uring_entry);
 } uring_requests __weak SEC(".maps");
 
@@ -39,11 +51,24 @@ struct {
 	__type(value, struct file_cache);
 } file_caches __weak SEC(".maps");
 
+/* Something stands in uring_requests. */
+__u32 uring_spilled __weak = 0;
+
+static __always_inline struct ifl_uring_entry *slot_of(__u64 req)
+{
+	__u32 slot = (req >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - URING_SLOTS_LOG2);
+
+	return bpf_map_lookup_elem(&uring_slots, &slot);
+}
+
 static __always_inline struct ifl_uring_entry *entry_of(void *req)
 {
 	__u64 key = (__u64)req;
+	struct ifl_uring_entry *slot = slot_of(key);
 
-	return bpf_map_lookup_elem(&uring_requests, &key);
+	if (slot && slot->request.req == key)
+		return slot;
+	return uring_spilled ? bpf_map_lookup_elem(&uring_requests, &key) : NULL;
 }
 
 static __always_inline struct ifl_uring_entry *open_entry_of(void *req)
@@ -53,18 +78,55 @@ static __always_inline struct ifl_uring_entry *open_entry_of(void *req)
 	return entry && entry->open == IFL_UENTRY_OPEN ? entry : NULL;
 }
 
-static __always_inline struct ifl_uring_entry *make_entry(void *req)
+static __always_inline struct ifl_uring_entry *spill(__u64 req)
 {
-	struct ifl_uring_entry *entry = entry_of(req), *empty;
-	__u64 key = (__u64)req;
+	struct ifl_uring_entry *entry = bpf_map_lookup_elem(&uring_requests, &req), *empty;
 	__u32 zero = 0;
 
 	if (entry)
 		return entry;
 	empty = bpf_map_lookup_elem(&blank_uring, &zero);
-	if (empty && bpf_map_update_elem(&uring_requests, &key, empty, BPF_NOEXIST))
+	uring_spilled = 1;
+	if (empty && bpf_map_update_elem(&uring_requests, &req, empty, BPF_NOEXIST))
 		COUNT(requests_untracked);
-	return entry_of(req);
+	return bpf_map_lookup_elem(&uring_requests, &req);
+}
+
+#define ENTRY_STATE(entry) (*(volatile __u64 *)&(entry)->open)
+#define STATE_OF(open, state) (((state) & ~0xffffffffULL) | (open))
+
+/* What is written to the entry is there before it is seen to have this state. */
+static __always_inline void set_open(struct ifl_uring_entry *entry, __u32 open)
+{
+	asm volatile("" ::: "memory");
+	*(volatile __u32 *)&entry->open = open;
+}
+
+/* Makes a place the caller's, and says in which state it was; false: another request stands there. */
+static __always_inline bool take_entry(struct ifl_uring_entry *entry, __u64 req, __u32 *was)
+{
+	__u64 state = ENTRY_STATE(entry);
+
+	if ((__u32)state != IFL_UENTRY_FREE && entry->request.req != req)
+		return false;
+	*was = state;
+	if (__sync_val_compare_and_swap((__u64 *)&entry->open, state, STATE_OF(IFL_UENTRY_BUSY, state)) == state)
+		return true;
+	/* A survey may just have freed it. */
+	*was = IFL_UENTRY_FREE;
+	state = STATE_OF(IFL_UENTRY_FREE, state);
+	return __sync_val_compare_and_swap((__u64 *)&entry->open, state, STATE_OF(IFL_UENTRY_BUSY, state)) == state;
+}
+
+/* Where the request that begins at `req` is to stand, the caller's now. What stood there before is still in it. */
+static __always_inline struct ifl_uring_entry *make_entry(__u64 req, __u32 *was)
+{
+	struct ifl_uring_entry *entry = slot_of(req);
+
+	if (entry && take_entry(entry, req, was))
+		return entry;
+	entry = spill(req);
+	return entry && take_entry(entry, req, was) ? entry : NULL;
 }
 
 static __always_inline void write_uring_request(const struct ifl_uring_request *request, __u8 state, __u64 time_ns)
@@ -119,7 +181,7 @@ static __always_inline void end_unseen_if_still(struct ifl_uring_entry *entry, s
 	record->complete_ns = now;
 	record->flags |= IFL_UREQ_END_UNSEEN;
 	record->state = IFL_UREQ_ENDED;
-	if (__sync_val_compare_and_swap((__u64 *)&entry->open, seen, seen & ~0xffffffffULL) != seen) {
+	if (__sync_val_compare_and_swap((__u64 *)&entry->open, seen, STATE_OF(IFL_UENTRY_FREE, seen)) != seen) {
 		take_back(record, IFL_URING_REQUEST);
 		return;
 	}
@@ -139,10 +201,10 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 	cache = bpf_map_lookup_elem(&file_caches, &zero);
 	if (!cache)
 		return 0;
-	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	dentry = (__u64)READ(file, f_path.dentry);
 	/* Its number, not its address: a new pipe may stand at all three addresses of one that was closed. */
-	inode = BPF_CORE_READ(file, f_inode, i_ino);
-	operations = (__u64)BPF_CORE_READ(file, f_op);
+	inode = READ(file, f_inode, i_ino);
+	operations = (__u64)READ(file, f_op);
 	slot = ((__u64)file >> 8 ^ (__u64)file >> 12) & (CACHED_FILES - 1);
 	cached = &cache->files[slot];
 	if (cached->file == (__u64)file && cached->dentry == dentry && cached->inode == inode &&
@@ -165,12 +227,12 @@ static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *
 	__u32 index = (ctx->cached_sq_head - 1) & (ctx->sq_entries - 1);
 
 	if (!(setup_flags & RING_SETUP_NO_SQARRAY)) {
-		if (bpf_probe_read_kernel(&index, sizeof(index), ctx->sq_array + index))
+		if (!copy_kernel(&index, ctx->sq_array + index, sizeof(index)))
 			return false;
 	}
 	if (setup_flags & RING_SETUP_SQE128)
 		index <<= 1;
-	return !bpf_probe_read_kernel(out, sizeof(*out), (void *)((__u64)ctx->sq_sqes + index * sizeof(*out)));
+	return copy_kernel(out, (void *)((__u64)ctx->sq_sqes + index * sizeof(*out)), sizeof(*out));
 }
 
 /* Has several CQEs, so that the model wants to know of it before it ends. */
@@ -200,13 +262,13 @@ static __always_inline void take_submitter(struct ifl_uring_request *request, st
 		request->cgroup_id = ring->ring.cgroup_id;
 		__builtin_memcpy(request->comm, ring->ring.comm, sizeof(request->comm));
 	} else {
-		__u64 id = bpf_get_current_pid_tgid();
+		struct task_struct *task = bpf_get_current_task_btf();
 
-		request->pid = id >> 32;
-		request->tid = (__u32)id;
-		request->uid = (__u32)bpf_get_current_uid_gid();
-		request->cgroup_id = bpf_get_current_cgroup_id();
-		bpf_get_current_comm(request->comm, sizeof(request->comm));
+		request->pid = task->tgid;
+		request->tid = task->pid;
+		request->uid = task->cred->uid.val;
+		request->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+		take_own_comm(request->comm, task);
 	}
 }
 
@@ -216,9 +278,9 @@ static __always_inline void take_rw(struct ifl_uring_request *request, struct io
 	struct io_rw *rw = (void *)req;
 
 	/* A union of plain bytes to the verifier: read with a helper. */
-	request->k_offset = BPF_CORE_READ(rw, kiocb.ki_pos);
-	request->k_address = BPF_CORE_READ(rw, addr);
-	request->k_length = BPF_CORE_READ(rw, len);
+	request->k_offset = READ(rw, kiocb.ki_pos);
+	request->k_address = READ(rw, addr);
+	request->k_length = READ(rw, len);
 	request->flags |= IFL_UREQ_KERNEL_RW;
 }
 
@@ -241,7 +303,7 @@ static __always_inline struct file *own_file(__u32 fd)
 
 	table = task->files->fdt;
 	if (fd < table->max_fds)
-		bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+		copy_kernel(&file, table->fd + fd, sizeof(file));
 	return file;
 }
 
@@ -313,37 +375,41 @@ static __always_inline void note_worker(void *work)
 static __always_inline void note_ring_closed(struct io_ring_ctx *ctx)
 {
 	struct ifl_ring_entry *ring = ring_of(ctx);
+	__u64 now;
 
 	if (!ring || ring->closed)
 		return;
-	ring->closed = 1;
-	ring->ring.flags |= IFL_RING_DYING;
+	now = bpf_ktime_get_ns();
+	close_ring(ring, now);
 	count_ring(&ring->ring, ctx);
 	if (ring->wanted)
-		write_ring(ring, IFL_CONTEXT_DESTROYED, bpf_ktime_get_ns());
+		write_ring(ring, IFL_CONTEXT_DESTROYED, now);
 }
 
-/* An entry for `req`, which begins now; NULL if nobody wants to see it. */
+/* An entry for `req`, which begins now, to be filled in and set open; NULL if nobody wants to see it. */
 static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kiocb *req, struct ifl_ring_entry *ring,
 								   __u64 now)
 {
 	bool by_thread = ring->ring.setup_flags & RING_SETUP_SQPOLL;
-	bool let_through = by_thread ? ring->wanted : wanted(current_task());
+	bool let_through = by_thread ? ring->wanted : wanted_current();
 	struct ifl_uring_entry *entry;
+	__u32 was = IFL_UENTRY_FREE;
 
 	if (!let_through && !ring->wanted)
 		return NULL;
-	entry = make_entry(req);
+	entry = make_entry((__u64)plain(req), &was);
 	if (!entry)
 		return NULL;
-	if (entry->open == IFL_UENTRY_OPEN)
+	/* Its memory is given to another: it has ended. */
+	if (was == IFL_UENTRY_OPEN)
 		end_unseen(entry, ring, now);
 	entry->on_free_list = 0;
 	entry->generation++;
-	entry->open = let_through ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED;
+	entry->request.req = (__u64)req;
 	if (!let_through) {
 		/* Its CQE is known by that. */
-		entry->request.user_data = BPF_CORE_READ(req, cqe.user_data);
+		entry->request.user_data = READ(req, cqe.user_data);
+		set_open(entry, IFL_UENTRY_IGNORED);
 		return NULL;
 	}
 	if (!ring->wanted) {

@@ -36,7 +36,7 @@ static __always_inline bool is_watched_for_time(__u8 syscall)
 
 static __always_inline struct file *registered_ring(struct task_struct *task, __u32 index)
 {
-	struct io_uring_task *tctx = BPF_CORE_READ((struct task_struct___uring *)task, io_uring);
+	struct io_uring_task *tctx = READ((struct task_struct___uring *)task, io_uring);
 	struct file *file = NULL;
 
 	if (tctx && index < REGISTERED_RINGS)

@@ -43,15 +43,15 @@ static __always_inline struct filename *first_path(struct io_kiocb *req, __u8 op
 {
 	switch (opcode) {
 	case OP_OPENAT:
-	case OP_OPENAT2: return BPF_CORE_READ((struct io_open *)req, filename);
-	case OP_STATX: return BPF_CORE_READ((struct io_statx *)req, filename);
-	case OP_UNLINKAT: return BPF_CORE_READ((struct io_unlink *)req, filename);
-	case OP_MKDIRAT: return BPF_CORE_READ((struct io_mkdir *)req, filename);
-	case OP_RENAMEAT: return BPF_CORE_READ((struct io_rename *)req, oldpath);
+	case OP_OPENAT2: return READ((struct io_open *)req, filename);
+	case OP_STATX: return READ((struct io_statx *)req, filename);
+	case OP_UNLINKAT: return READ((struct io_unlink *)req, filename);
+	case OP_MKDIRAT: return READ((struct io_mkdir *)req, filename);
+	case OP_RENAMEAT: return READ((struct io_rename *)req, oldpath);
 	case OP_SYMLINKAT:
-	case OP_LINKAT: return BPF_CORE_READ((struct io_link *)req, oldpath);
+	case OP_LINKAT: return READ((struct io_link *)req, oldpath);
 	case OP_SETXATTR:
-	case OP_GETXATTR: return BPF_CORE_READ((struct io_xattr *)req, filename);
+	case OP_GETXATTR: return READ((struct io_xattr *)req, filename);
 	}
 	return NULL;
 }
@@ -59,9 +59,9 @@ static __always_inline struct filename *first_path(struct io_kiocb *req, __u8 op
 static __always_inline struct filename *second_path(struct io_kiocb *req, __u8 opcode)
 {
 	if (opcode == OP_RENAMEAT)
-		return BPF_CORE_READ((struct io_rename *)req, newpath);
+		return READ((struct io_rename *)req, newpath);
 	if (opcode == OP_SYMLINKAT || opcode == OP_LINKAT)
-		return BPF_CORE_READ((struct io_link *)req, newpath);
+		return READ((struct io_link *)req, newpath);
 	return NULL;
 }
 
@@ -70,10 +70,10 @@ static __always_inline void add_paths(struct ifl_uring_request *request, struct 
 	struct filename *path = first_path(req, request->opcode);
 
 	if (path)
-		add_text(request, detail, IFL_DETAIL_PATH, BPF_CORE_READ(path, name));
+		add_text(request, detail, IFL_DETAIL_PATH, READ(path, name));
 	path = second_path(req, request->opcode);
 	if (path)
-		add_text(request, detail, IFL_DETAIL_NEW_PATH, BPF_CORE_READ(path, name));
+		add_text(request, detail, IFL_DETAIL_NEW_PATH, READ(path, name));
 }
 
 static __always_inline void add_xattr_name(struct ifl_uring_request *request, struct detail *detail,
@@ -82,9 +82,9 @@ static __always_inline void add_xattr_name(struct ifl_uring_request *request, st
 	struct xattr_name *name;
 
 	if (bpf_core_type_exists(struct kernel_xattr_ctx))
-		name = BPF_CORE_READ((struct io_xattr___kernel_ctx *)req, ctx.kname);
+		name = READ((struct io_xattr___kernel_ctx *)req, ctx.kname);
 	else
-		name = BPF_CORE_READ((struct io_xattr *)req, ctx.kname);
+		name = READ((struct io_xattr *)req, ctx.kname);
 	add_text(request, detail, IFL_DETAIL_XATTR_NAME, name);
 }
 
@@ -104,7 +104,7 @@ static __always_inline __u32 copied_address_offset(const void *copy)
 static __always_inline void add_address(struct ifl_uring_request *request, struct detail *detail, struct io_kiocb *req,
 					const struct uring_sqe *sqe)
 {
-	void *copy = BPF_CORE_READ(req, async_data);
+	void *copy = READ(req, async_data);
 	__u32 count = (__u32)sqe->off;
 
 	if (count > SOCKADDR_BYTES_MAX)
@@ -188,12 +188,12 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	case OP_SENDMSG:
 	case OP_SENDMSG_ZC:
 		/* 32-bit programs have other structures. */
-		if (!is_compat_ring(BPF_CORE_READ(req, ctx)))
+		if (!is_compat_ring(READ(req, ctx)))
 			add_message_address(request, &detail, sqe);
 		return;
 	case OP_TIMEOUT:
 	case OP_LINK_TIMEOUT:
-		timeout = BPF_CORE_READ(req, async_data);
+		timeout = READ(req, async_data);
 		if (!timeout)
 			return;
 		detail.kernel = 1;
@@ -205,7 +205,7 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	case OP_WRITEV:
 	case OP_READV_FIXED:
 	case OP_WRITEV_FIXED:
-		if (config.iovecs_wanted && !is_compat_ring(BPF_CORE_READ(req, ctx)))
+		if (config.iovecs_wanted && !is_compat_ring(READ(req, ctx)))
 			add_vector(request, &detail, IFL_DETAIL_IOVECS, sqe, IOVEC_BYTES);
 		return;
 	}
@@ -231,14 +231,14 @@ static __always_inline void add_peer(struct ifl_uring_request *request, __u64 no
 	    (__u32)(bpf_get_current_pid_tgid() >> 32) != request->pid)
 		return;
 	file = file_of_fd(current_task(), request->result);
-	socket = BPF_CORE_READ((struct file___private *)file, private_data);
-	sock = BPF_CORE_READ(socket, sk);
+	socket = READ((struct file___private *)file, private_data);
+	sock = READ(socket, sk);
 	if (!sock)
 		return;
-	peer.family = BPF_CORE_READ(sock, __sk_common.skc_family);
-	peer.port = BPF_CORE_READ(sock, __sk_common.skc_dport);
+	peer.family = READ(sock, __sk_common.skc_family);
+	peer.port = READ(sock, __sk_common.skc_dport);
 	if (peer.family == AF_INET) {
-		peer.address = BPF_CORE_READ(sock, __sk_common.skc_daddr);
+		peer.address = READ(sock, __sk_common.skc_daddr);
 	} else if (peer.family == AF_INET6) {
 		BPF_CORE_READ_INTO(&peer.address6, sock, __sk_common.skc_v6_daddr);
 		bytes = sizeof(peer);

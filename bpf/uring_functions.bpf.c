@@ -5,14 +5,14 @@
 SEC("fentry/io_wq_submit_work")
 int BPF_PROG(fentry_io_wq_submit_work, void *work)
 {
-	note_worker(work);
+	note_worker((void *)argument(ctx, 0));
 	return 0;
 }
 
 SEC("fentry/io_ring_ctx_wait_and_kill")
 int BPF_PROG(fentry_io_ring_ctx_wait_and_kill, struct io_ring_ctx *ring)
 {
-	note_ring_closed(ring);
+	note_ring_closed((struct io_ring_ctx *)argument(ctx, 0));
 	return 0;
 }
 

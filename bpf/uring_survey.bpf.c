@@ -9,7 +9,7 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct io_ring_ctx *ring;
 
-	if (!task || !file || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (!task || !file || READ(task, pid) != READ(task, tgid))
 		return 0;
 	ring = ring_of_file(file);
 	if (ring && !ring_of(ring))
@@ -42,7 +42,7 @@ static long note_free(__u32 index, struct free_walk *walk)
 	if (!at)
 		return 1;
 	entry = entry_of((void *)at - bpf_core_field_offset(struct io_kiocb, comp_list));
-	walk->at = BPF_CORE_READ(at, next);
+	walk->at = READ(at, next);
 	if (!entry)
 		return 0;
 	state = *(volatile __u64 *)&entry->open;
@@ -59,29 +59,29 @@ static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_r
 {
 	struct free_walk walk = {.ring = ring, .start_ns = now};
 
-	walk.at = BPF_CORE_READ(ctx, submit_state.free_list.next);
+	walk.at = READ(ctx, submit_state.free_list.next);
 	bpf_loop(MAX_FREE_REQUESTS, note_free, &walk, 0);
 	if (bpf_core_field_exists(((struct io_ring_ctx___counted *)0)->locked_free_list)) {
-		walk.at = BPF_CORE_READ((struct io_ring_ctx___counted *)ctx, locked_free_list.first);
+		walk.at = READ((struct io_ring_ctx___counted *)ctx, locked_free_list.first);
 		bpf_loop(MAX_FREE_REQUESTS, note_free, &walk, 0);
 	}
 }
 
 struct bpf_map;
 
-static long survey_ring(struct bpf_map *map, __u64 *key, struct ifl_ring_entry *ring, void *unused)
+static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
 {
-	struct io_ring_ctx *ctx = (struct io_ring_ctx *)*key;
-	__u64 now = bpf_ktime_get_ns();
+	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
+	__u64 now;
 
-	if (ring->closed)
+	if (!ctx || ring->closed)
 		return 0;
-	if (is_dying(ctx) || (__u64)BPF_CORE_READ(ctx, mm_account) != ring->mm_account) {
-		ring->closed = 1;
-		ring->ring.flags |= IFL_RING_DYING;
+	now = bpf_ktime_get_ns();
+	if (is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account) {
+		close_ring(ring, now);
 		/* What was reaped last, if it still stands there; its tables are gone already. */
-		if ((__u64)BPF_CORE_READ(ctx, mm_account) == ring->mm_account && BPF_CORE_READ(ctx, rings))
-			ring->ring.cq_head = BPF_CORE_READ(ctx, rings, cq.head);
+		if ((__u64)READ(ctx, mm_account) == ring->mm_account && READ(ctx, rings))
+			ring->ring.cq_head = READ(ctx, rings, cq.head);
 		if (ring->wanted)
 			write_ring(ring, IFL_CONTEXT_DESTROYED, now);
 		return 0;
@@ -101,11 +101,11 @@ struct exiting {
 	__u32 pid;
 };
 
-static long look_at_rings_of(struct bpf_map *map, __u64 *key, struct ifl_ring_entry *ring, struct exiting *exiting)
+static long look_at_rings_of(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, struct exiting *exiting)
 {
-	if (ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
+	if (!ring->ring.ring || ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
 		return 0;
-	count_ring(&ring->ring, (struct io_ring_ctx *)*key);
+	count_ring(&ring->ring, (struct io_ring_ctx *)ring->ring.ring);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, exiting->time_ns);
 	return 0;
 }
@@ -114,9 +114,9 @@ static long look_at_rings_of(struct bpf_map *map, __u64 *key, struct ifl_ring_en
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(uring_process_exit, struct task_struct *task)
 {
-	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = BPF_CORE_READ(task, tgid)};
+	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = READ(task, tgid)};
 
-	if (BPF_CORE_READ((struct task_struct___uring *)task, io_uring) && !BPF_CORE_READ(task, signal, live.counter))
+	if (READ((struct task_struct___uring *)task, io_uring) && !READ(task, signal, live.counter))
 		bpf_for_each_map_elem(&uring_rings, look_at_rings_of, &exiting, 0);
 	return 0;
 }

@@ -8,14 +8,23 @@
 #include "records.h"
 #include "uring.h"
 
+/* ifl_request_entry.taken */
+enum {
+	IFL_ENTRY_FREE = 0,
+	IFL_ENTRY_IN_FLIGHT = 1,
+	IFL_ENTRY_BUSY = 2,    /* a hook has ended it and will remove it */
+	IFL_ENTRY_FILLING = 3, /* it is just being written */
+};
+
 /*
- * A request in flight, keyed by its struct aio_kiocb. `taken` is set by the one hook that ends it: a nested delete of
- * a hash map entry may fail with -EBUSY (kernel/bpf/hashtab.c, htab_lock_bucket), an atomic exchange may not.
+ * A request in flight: in the slot that the address of its struct aio_kiocb gives, or in a hash map with that as the
+ * key. `taken` is changed by an exchange, so that one hook ends it: a nested delete of a hash map entry may fail with
+ * -EBUSY (kernel/bpf/hashtab.c, htab_lock_bucket), an atomic exchange may not.
  */
 struct ifl_request_entry {
 	struct ifl_request request;
 	ifl_u64 file;	  /* struct file * that request.file_id stands for */
-	ifl_u32 taken;	  /* it has ended; the entry is only not removed yet */
+	ifl_u32 taken;	  /* IFL_ENTRY_* */
 	ifl_u32 iterated; /* the number of the iterator pass that saw it last, for requests found by one */
 };
 
@@ -55,6 +64,11 @@ struct ifl_call_entry {
 	ifl_u64 last_inode;
 	ifl_u64 last_operations;
 	ifl_u64 last_file_id;
+	ifl_u64 last_ctx_id; /* the context of the last io_submit or io_getevents, and what we knew of it */
+	ifl_u64 last_kioctx;
+	ifl_u64 last_context_id;
+	ifl_u32 last_slot;		  /* of the mm's table */
+	ifl_u32 last_contexts_known;	  /* number of changes to our contexts at that time */
 	struct ifl_request_entry attempt; /* the iocb that io_submit works on now */
 	struct ifl_request held;	  /* see end_inside_submit() in bpf/ */
 	ifl_u32 in_flight_seen;		  /* of its context, with this attempt */
@@ -71,11 +85,14 @@ enum {
 	IFL_UENTRY_FREE = 0, /* no request is in flight at this address: what stands here is over */
 	IFL_UENTRY_OPEN = 1,
 	IFL_UENTRY_IGNORED = 2, /* in flight, and the filter did not let it through */
+	IFL_UENTRY_BUSY = 3,	/* just taken by a request, or its record is just written */
 };
 
 /*
- * A request in flight, keyed by its struct io_kiocb. The kernel uses these again and again, so the entry stays when the
- * request ends: making it anew for each would cost more than all the rest. It is removed with its ring.
+ * A request in flight. Its place is given by the address of its struct io_kiocb (request.req): a slot of `uring_slots`
+ * that is free, else an entry of the hash map `uring_requests`. Who takes a free slot, or ends a request that is not
+ * its own, does so by an exchange of `open` and `generation`. An entry of the hash map stays when the request ends, for
+ * the next one at the same address.
  */
 struct ifl_uring_entry {
 	struct ifl_uring_request request;
@@ -86,7 +103,7 @@ struct ifl_uring_entry {
 	ifl_u32 generation; /* of the requests at this address */
 };
 
-/* A ring, keyed by its struct io_ring_ctx. */
+/* A ring. ring.ring is its struct io_ring_ctx, 0: the place is free. */
 struct ifl_ring_entry {
 	struct ifl_ring ring; /* as its next record will have it; from sq_tail on void */
 	ifl_u64 mm_account;   /* io_ring_ctx.mm_account, which tells whether the memory is still this ring's */
@@ -94,14 +111,15 @@ struct ifl_ring_entry {
 	ifl_u32 skipping;     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
 	ifl_u32 wanted;	      /* the filter lets its owner through */
 	ifl_u32 closed;	      /* its end was reported */
+	ifl_u64 closed_ns;
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hidden padding");
-static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 24, "no hidden padding");
+static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 32, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 48 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
 	      "no hidden padding");
 #endif
 

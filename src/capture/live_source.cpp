@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/live_source.hpp"
 
+#include "capture/map_entries.hpp"
 #include "contract/tables.h"
 
 #include <bpf/bpf.h>
@@ -22,8 +23,7 @@ constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 constexpr std::uint64_t survey_interval_ns = 50'000'000;
-// Entries of the table of io_uring requests: above that number those go that nobody used for so long.
-constexpr std::size_t uring_entries_kept = 1U << 16U;
+// Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
@@ -31,39 +31,6 @@ constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
     "",       "request",      "call",     "iocbs",         "io_events", "context", "file",
     "cgroup", "process_exit", "snapshot", "uring_request", "uring_cqe", "ring",    "detail"};
-
-// All entries of a hash map. An entry that goes while we look may be missed, one that comes may be seen.
-template <typename Key, typename Value, typename Visit>
-void for_each_entry(int map, Visit visit) {
-    constexpr __u32 batch = 256;
-    std::vector<Key> keys(batch);
-    std::vector<Value> values(batch);
-    Key position{};
-    bool first = true;
-    for (;;) {
-        __u32 count = batch;
-        LIBBPF_OPTS(bpf_map_batch_opts, options);
-        const int error = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(),
-                                               &count, &options);
-        const bool last = error != 0 && errno == ENOENT;
-        if (error != 0 && errno == ENOSPC && count == 0) {
-            // One bucket holds more than fits: take more at once.
-            keys.resize(keys.size() * 2);
-            values.resize(values.size() * 2);
-            continue;
-        }
-        if (error != 0 && !last) {
-            return;
-        }
-        for (__u32 i = 0; i < count; i++) {
-            visit(keys[i], values[i]);
-        }
-        if (last) {
-            return;
-        }
-        first = false;
-    }
-}
 
 template <typename Record>
 void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
@@ -114,6 +81,16 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
     std::unique_ptr<LiveSource> source(new LiveSource(std::move(probes), options));
     if (auto opened = source->open_rings(); !opened) {
         return std::unexpected(opened.error());
+    }
+    const auto& opened_probes = source->probes_;
+    if (auto mapped = source->request_slots_.map(opened_probes.request_slots_fd()); !mapped) {
+        return std::unexpected(mapped.error());
+    }
+    if (auto mapped = source->uring_.map({.slots = opened_probes.uring_slots_fd(),
+                                          .spilled = opened_probes.uring_requests_fd(),
+                                          .rings = opened_probes.rings_of_uring_fd()});
+        !mapped) {
+        return std::unexpected(mapped.error());
     }
     return source;
 }
@@ -237,24 +214,26 @@ Result<void> LiveSource::take_snapshot(bool final) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
         // One that is just ending was in flight a moment ago; its record may not be here yet.
         const auto ended_ns = entry.request.complete_ns;
-        const bool ending = !final && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
-        if ((entry.taken == 0 || ending) && !(found_by_iterator && entry.iterated != *pass)) {
+        const bool ending =
+            !final && entry.taken == IFL_ENTRY_BUSY && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
+        if ((entry.taken == IFL_ENTRY_IN_FLIGHT || ending) && !(found_by_iterator && entry.iterated != *pass)) {
             requests.push_back(entry.request);
             requests.back().complete_ns = 0;
         }
     };
+    for (const ifl_request_entry& slot : request_slots_.entries()) {
+        const auto taken = __atomic_load_n(&slot.taken, __ATOMIC_ACQUIRE);
+        if (taken == IFL_ENTRY_IN_FLIGHT || taken == IFL_ENTRY_BUSY) {
+            keep(ifl_request_entry(slot));
+        }
+    }
     for_each_entry<std::uint64_t, ifl_request_entry>(
         probes_.requests_fd(), [&](std::uint64_t, const ifl_request_entry& entry) { keep(entry); });
     for_each_entry<ifl_unbound_key, ifl_request_entry>(
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
     std::vector<ifl_uring_request> uring_requests;
     if (rings_seen_) {
-        for_each_entry<std::uint64_t, ifl_uring_entry>(probes_.uring_requests_fd(),
-                                                       [&](std::uint64_t, const ifl_uring_entry& entry) {
-                                                           if (entry.open == IFL_UENTRY_OPEN) {
-                                                               uring_requests.push_back(entry.request);
-                                                           }
-                                                       });
+        uring_.for_each_open([&](const ifl_uring_request& request) { uring_requests.push_back(request); });
     }
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_uring_request& request : uring_requests) {
@@ -312,16 +291,12 @@ void LiveSource::read_contexts() {
 
 void LiveSource::read_rings() {
     const std::uint64_t now_ns = monotonic_ns();
-    for_each_entry<std::uint64_t, ifl_ring_entry>(probes_.rings_of_uring_fd(),
-                                                  [&](std::uint64_t, const ifl_ring_entry& entry) {
-                                                      if (entry.wanted == 0 || entry.closed != 0) {
-                                                          return;
-                                                      }
-                                                      ifl_ring record = entry.ring;
-                                                      set_header(record, IFL_RING, now_ns);
-                                                      record.state = IFL_CONTEXT_SNAPSHOT;
-                                                      sorter_.add(record.header);
-                                                  });
+    uring_.for_each_ring([&](const ifl_ring& ring) {
+        ifl_ring record = ring;
+        set_header(record, IFL_RING, now_ns);
+        record.state = IFL_CONTEXT_SNAPSHOT;
+        sorter_.add(record.header);
+    });
 }
 
 // Requests that are still open when their ring is gone ended without an event, or their ring took them along.
@@ -334,61 +309,19 @@ void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
         }
         closed.buried_ns = now_ns;
         gone.insert(closed.context_id);
-        ifl_ring_entry entry{};
-        if (bpf_map_lookup_elem(probes_.rings_of_uring_fd(), &closed.ring, &entry) == 0 &&
-            entry.ring.context_id == closed.context_id) {
-            bpf_map_delete_elem(probes_.rings_of_uring_fd(), &closed.ring);
-        }
     }
     if (gone.empty()) {
         return;
     }
-    struct Left {
-        std::uint64_t req = 0;
-        std::uint64_t request_id = 0;
-        ifl_u32 open = 0;
-    };
-    std::vector<Left> open;
-    std::vector<Left> idle;
-    std::size_t entries = 0;
-    for_each_entry<std::uint64_t, ifl_uring_entry>(
-        probes_.uring_requests_fd(), [&](std::uint64_t req, const ifl_uring_entry& entry) {
-            entries++;
-            const Left left{.req = req, .request_id = entry.request.request_id, .open = entry.open};
-            if (entry.open == IFL_UENTRY_FREE) {
-                if (entry.request.complete_ns + idle_entry_ns < now_ns) {
-                    idle.push_back(left);
-                }
-                return;
-            }
-            if (!gone.contains(entry.request.context_id)) {
-                return;
-            }
-            open.push_back(left);
-            if (entry.open != IFL_UENTRY_OPEN) {
-                return;
-            }
-            ifl_uring_request record = entry.request;
-            set_header(record, IFL_URING_REQUEST, now_ns);
-            record.header.tier = IFL_TIER_TRACEPOINT;
-            record.complete_ns = now_ns;
-            record.flags |= IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING;
-            record.state = IFL_UREQ_ENDED;
-            sorter_.add(record.header);
-        });
-    // Its memory may be a request of another ring by now: that one's entry must stay. What is free can stay anyway, for
-    // the next request there, as long as there is room.
-    const auto remove = [this](const Left& left) {
-        ifl_uring_entry entry{};
-        if (bpf_map_lookup_elem(probes_.uring_requests_fd(), &left.req, &entry) == 0 &&
-            entry.request.request_id == left.request_id && entry.open == left.open) {
-            bpf_map_delete_elem(probes_.uring_requests_fd(), &left.req);
-        }
-    };
-    std::ranges::for_each(open, remove);
-    if (entries > uring_entries_kept) {
-        std::ranges::for_each(idle, remove);
-    }
+    uring_.bury(gone, now_ns - std::min(now_ns, idle_entry_ns), [&](const ifl_uring_request& request) {
+        ifl_uring_request record = request;
+        set_header(record, IFL_URING_REQUEST, now_ns);
+        record.header.tier = IFL_TIER_TRACEPOINT;
+        record.complete_ns = now_ns;
+        record.flags |= IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING;
+        record.state = IFL_UREQ_ENDED;
+        sorter_.add(record.header);
+    });
 }
 
 // Nothing in the kernel tells the end of a context whose process just ends: its counters are read when the process is

@@ -3,6 +3,7 @@
 
 #include "capture/sorter.hpp"
 #include "capture/source.hpp"
+#include "capture/uring_tables.hpp"
 #include "probe/loader.hpp"
 
 #include <array>
@@ -50,6 +51,8 @@ private:
     static int on_ring_record(void* self, void* data, std::size_t bytes);
 
     probe::Probes probes_;
+    MappedArray<ifl_request_entry> request_slots_;
+    UringTables uring_;
     LiveOptions options_;
     std::vector<ring_buffer*> rings_;
     Sorter sorter_;

@@ -188,6 +188,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     }
     // 6.1 and 6.12: (ctx, req, user_data, res, cflags, extra1, extra2); 6.18: (ctx, req, cqe)
     config.cqe_by_pointer = types.tracepoint_arguments("io_uring_complete").value_or(0) == 3 ? 1 : 0;
+    config.typed_reads = types.has_function("bpf_rdonly_cast") ? 1 : 0;
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
     config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;
 
@@ -375,6 +376,9 @@ const std::vector<UniqueFd>& Probes::ring_fds() const {
 int Probes::counters_fd() const {
     return bpf_map__fd(state_->skeleton->maps.counters);
 }
+int Probes::request_slots_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.request_slots);
+}
 int Probes::requests_fd() const {
     return bpf_map__fd(state_->skeleton->maps.requests);
 }
@@ -386,6 +390,9 @@ int Probes::contexts_fd() const {
 }
 int Probes::calls_fd() const {
     return bpf_map__fd(state_->skeleton->maps.calls);
+}
+int Probes::uring_slots_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.uring_slots);
 }
 int Probes::uring_requests_fd() const {
     return bpf_map__fd(state_->skeleton->maps.uring_requests);

@@ -49,11 +49,13 @@ public:
     // Descriptors of the maps, owned by this object. `ring_fds` by CPU.
     [[nodiscard]] const std::vector<UniqueFd>& ring_fds() const;
     [[nodiscard]] int counters_fd() const;
+    [[nodiscard]] int request_slots_fd() const;
     [[nodiscard]] int requests_fd() const;
     [[nodiscard]] int unbound_fd() const;
     [[nodiscard]] int contexts_fd() const;
     [[nodiscard]] int calls_fd() const;
     [[nodiscard]] int pids_fd() const;
+    [[nodiscard]] int uring_slots_fd() const;
     [[nodiscard]] int uring_requests_fd() const;
     [[nodiscard]] int rings_of_uring_fd() const;
 

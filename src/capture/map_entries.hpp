@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/result.hpp"
+
+#include <bpf/bpf.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace inflight::capture {
+
+// All entries of a hash map. An entry that goes while we look may be missed, one that comes may be seen.
+template <typename Key, typename Value, typename Visit>
+void for_each_entry(int map, Visit visit) {
+    constexpr __u32 batch = 256;
+    std::vector<Key> keys(batch);
+    std::vector<Value> values(batch);
+    Key position{};
+    bool first = true;
+    for (;;) {
+        __u32 count = batch;
+        LIBBPF_OPTS(bpf_map_batch_opts, options);
+        const int error = bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(),
+                                               &count, &options);
+        const bool last = error != 0 && errno == ENOENT;
+        if (error != 0 && errno == ENOSPC && count == 0) {
+            // One bucket holds more than fits: take more at once.
+            keys.resize(keys.size() * 2);
+            values.resize(values.size() * 2);
+            continue;
+        }
+        if (error != 0 && !last) {
+            return;
+        }
+        for (__u32 i = 0; i < count; i++) {
+            visit(keys[i], values[i]);
+        }
+        if (last) {
+            return;
+        }
+        first = false;
+    }
+}
+
+// An array of the kernel side (BPF_F_MMAPABLE) in shared memory: the kernel side goes on writing to it. Does not own
+// the descriptor, which may be closed after map().
+template <typename Entry>
+class MappedArray {
+public:
+    MappedArray() = default;
+    MappedArray(const MappedArray&) = delete;
+    MappedArray& operator=(const MappedArray&) = delete;
+    MappedArray(MappedArray&&) = delete;
+    MappedArray& operator=(MappedArray&&) = delete;
+    ~MappedArray() {
+        if (!entries_.empty()) {
+            ::munmap(entries_.data(), entries_.size_bytes());
+        }
+    }
+
+    [[nodiscard]] Result<void> map(int fd) {
+        bpf_map_info info{};
+        __u32 info_bytes = sizeof(info);
+        if (bpf_obj_get_info_by_fd(fd, &info, &info_bytes) != 0) {
+            return failure("look at a table of the kernel side", describe_errno(errno));
+        }
+        const std::size_t bytes = std::size_t{info.max_entries} * sizeof(Entry);
+        void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) {
+            return failure("map a table of the kernel side", describe_errno(errno));
+        }
+        entries_ = std::span(static_cast<Entry*>(at), info.max_entries);
+        return {};
+    }
+
+    [[nodiscard]] std::span<Entry> entries() const { return entries_; }
+
+private:
+    std::span<Entry> entries_;
+};
+
+}  // namespace inflight::capture

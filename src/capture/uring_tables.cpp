@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/uring_tables.hpp"
+
+#include "capture/map_entries.hpp"
+
+namespace inflight::capture {
+
+namespace {
+
+// Entries of the hash map: above that number those go that nobody used lately.
+constexpr std::size_t spilled_kept = 1U << 16U;
+
+std::uint32_t open_of(const ifl_uring_entry& entry) {
+    return __atomic_load_n(&entry.open, __ATOMIC_ACQUIRE);
+}
+
+// False: the kernel side was faster.
+bool free_slot(ifl_uring_entry& entry, std::uint32_t open, std::uint32_t generation) {
+    static_assert(offsetof(ifl_uring_entry, generation) == offsetof(ifl_uring_entry, open) + 4 &&
+                      offsetof(ifl_uring_entry, open) % 8 == 0,
+                  "changed as one word");
+    constexpr unsigned generation_shift = 32;
+    const auto high = static_cast<std::uint64_t>(generation) << generation_shift;
+    std::uint64_t expected = high | open;
+    return __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(&entry.open), &expected, high | IFL_UENTRY_FREE,
+                                       false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+Result<void> UringTables::map(const Maps& maps) {
+    if (auto mapped = slots_.map(maps.slots); !mapped) {
+        return mapped;
+    }
+    if (auto mapped = rings_.map(maps.rings); !mapped) {
+        return mapped;
+    }
+    spilled_ = maps.spilled;
+    return {};
+}
+
+void UringTables::for_each_open(const std::function<void(const ifl_uring_request&)>& visit) const {
+    for (const ifl_uring_entry& slot : slots_.entries()) {
+        if (open_of(slot) != IFL_UENTRY_OPEN) {
+            continue;
+        }
+        const ifl_uring_request copy = slot.request;
+        if (open_of(slot) == IFL_UENTRY_OPEN && slot.request.request_id == copy.request_id) {
+            visit(copy);
+        }
+    }
+    for_each_entry<std::uint64_t, ifl_uring_entry>(spilled_, [&](std::uint64_t, const ifl_uring_entry& entry) {
+        if (entry.open == IFL_UENTRY_OPEN) {
+            visit(entry.request);
+        }
+    });
+}
+
+void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visit) const {
+    for (const ifl_ring_entry& entry : rings_.entries()) {
+        if (entry.ring.ring != 0 && entry.wanted != 0 && entry.closed == 0) {
+            const ifl_ring copy = entry.ring;
+            visit(copy);
+        }
+    }
+}
+
+void UringTables::bury(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
+                       const std::function<void(const ifl_uring_request&)>& visit) {
+    for (ifl_uring_entry& slot : slots_.entries()) {
+        const std::uint32_t open = open_of(slot);
+        if ((open != IFL_UENTRY_OPEN && open != IFL_UENTRY_IGNORED) || !gone.contains(slot.request.context_id)) {
+            continue;
+        }
+        const std::uint32_t generation = slot.generation;
+        const ifl_uring_request copy = slot.request;
+        if (gone.contains(copy.context_id) && free_slot(slot, open, generation) && open == IFL_UENTRY_OPEN) {
+            visit(copy);
+        }
+    }
+    bury_spilled(gone, idle_before_ns, visit);
+}
+
+void UringTables::bury_spilled(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
+                               const std::function<void(const ifl_uring_request&)>& visit) {
+    struct Left {
+        std::uint64_t req = 0;
+        std::uint64_t request_id = 0;
+        std::uint32_t open = 0;
+    };
+    std::vector<Left> open;
+    std::vector<Left> idle;
+    std::size_t entries = 0;
+    for_each_entry<std::uint64_t, ifl_uring_entry>(spilled_, [&](std::uint64_t req, const ifl_uring_entry& entry) {
+        entries++;
+        const Left left{.req = req, .request_id = entry.request.request_id, .open = entry.open};
+        if (entry.open == IFL_UENTRY_FREE) {
+            if (entry.request.complete_ns < idle_before_ns) {
+                idle.push_back(left);
+            }
+        } else if (gone.contains(entry.request.context_id)) {
+            open.push_back(left);
+            if (entry.open == IFL_UENTRY_OPEN) {
+                visit(entry.request);
+            }
+        }
+    });
+    // Its memory may be a request of another ring by now: that one's entry must stay. What is free can stay anyway, for
+    // the next request there, as long as there is room.
+    const auto remove = [this](const Left& left) {
+        ifl_uring_entry entry{};
+        if (bpf_map_lookup_elem(spilled_, &left.req, &entry) == 0 && entry.request.request_id == left.request_id &&
+            entry.open == left.open) {
+            bpf_map_delete_elem(spilled_, &left.req);
+        }
+    };
+    for (const Left& left : open) {
+        remove(left);
+    }
+    if (entries > spilled_kept) {
+        for (const Left& left : idle) {
+            remove(left);
+        }
+    }
+}
+
+}  // namespace inflight::capture

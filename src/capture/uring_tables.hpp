@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/result.hpp"
+#include "capture/map_entries.hpp"
+#include "contract/tables.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <unordered_set>
+
+namespace inflight::capture {
+
+// The kernel side's tables of io_uring: the rings and the slots of requests as they stand in shared memory, and the
+// hash map of the requests that found their slot taken. The kernel side goes on writing to them: what is handed out is
+// a copy, made while it may change. Not thread-safe; does not own the descriptors.
+class UringTables {
+public:
+    struct Maps {
+        int slots = -1;
+        int spilled = -1;
+        int rings = -1;
+    };
+
+    [[nodiscard]] Result<void> map(const Maps& maps);
+
+    // Requests in flight that the filter lets through.
+    void for_each_open(const std::function<void(const ifl_uring_request&)>& visit) const;
+    // Rings of which nobody has reported the end, and that the filter lets through.
+    void for_each_ring(const std::function<void(const ifl_ring&)>& visit) const;
+
+    // Frees the places of requests that are still open though their ring (context_id) is gone; `visit` gets those that
+    // the filter lets through. Of the hash map entries go too that nobody used since `idle_before_ns`, when there are
+    // many.
+    void bury(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
+              const std::function<void(const ifl_uring_request&)>& visit);
+
+private:
+    void bury_spilled(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
+                      const std::function<void(const ifl_uring_request&)>& visit);
+
+    MappedArray<ifl_uring_entry> slots_;
+    MappedArray<ifl_ring_entry> rings_;
+    int spilled_ = -1;
+};
+
+}  // namespace inflight::capture
