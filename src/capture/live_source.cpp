@@ -145,7 +145,7 @@ std::size_t LiveSource::drain() {
     return records;
 }
 
-Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
+Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     const std::uint64_t start_ns = monotonic_ns();
     const std::size_t records = drain();
     if (start_ns - last_blocked_ns_ >= blocked_interval_ns) {
@@ -159,14 +159,14 @@ Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
         }
         bury_rings(start_ns - std::min(start_ns, bury_ring_after_ns));
     }
-    if (tracker.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
+    if (consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
         last_snapshot_ns_ = start_ns;
         if (auto taken = take_snapshot(false); !taken) {
             return std::unexpected(taken.error());
         }
     }
     const std::uint64_t until_ns = start_ns - std::min(start_ns, reorder_ns);
-    sorter_.release(until_ns, [&tracker](const ifl_header& record) { tracker.on_record(record); });
+    sorter_.release(until_ns, [&consumer](const ifl_header& record) { consumer.on_record(record); });
     // The model gives a ring up some time after its end: not before it has got what was left of it.
     std::uint64_t advance_ns = until_ns;
     for (const ClosedRing& closed : rings_to_bury_) {
@@ -175,11 +175,11 @@ Result<std::size_t> LiveSource::pump(model::Tracker& tracker) {
     std::erase_if(rings_to_bury_, [until_ns](const ClosedRing& closed) {
         return closed.buried_ns != 0 && closed.buried_ns < until_ns;
     });
-    tracker.advance(advance_ns);
+    consumer.advance(advance_ns);
     return records;
 }
 
-Result<void> LiveSource::finish(model::Tracker& tracker) {
+Result<void> LiveSource::finish(Consumer& consumer) {
     probes_.detach();
     drain();
     read_contexts();
@@ -194,8 +194,8 @@ Result<void> LiveSource::finish(model::Tracker& tracker) {
     read_rings();
     auto taken = take_snapshot(true);
     const std::uint64_t end_ns = monotonic_ns();
-    sorter_.release(~std::uint64_t{0}, [&tracker](const ifl_header& record) { tracker.on_record(record); });
-    tracker.finish(end_ns);
+    sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
+    consumer.finish(end_ns);
     return taken;
 }
 

@@ -30,9 +30,9 @@ public:
     LiveSource(const LiveSource&) = delete;
     LiveSource& operator=(const LiveSource&) = delete;
 
-    Result<std::size_t> pump(model::Tracker& tracker) override;
+    Result<std::size_t> pump(Consumer& consumer) override;
     // Detaches the hooks first, so that what is then in the tables is what was in flight at the end.
-    Result<void> finish(model::Tracker& tracker) override;
+    Result<void> finish(Consumer& consumer) override;
     [[nodiscard]] model::Losses losses() const override;
 
     [[nodiscard]] const probe::Report& report() const { return probes_.report(); }
@@ -73,7 +73,7 @@ private:
         std::uint64_t time_ns = 0;
         std::uint64_t buried_ns = 0;  // 0: not yet
     };
-    std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the tracker has not got yet
+    std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
     std::uint64_t last_survey_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed

@@ -2,23 +2,24 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "model/tracker.hpp"
+#include "capture/consumer.hpp"
+#include "model/summary.hpp"
 
 namespace inflight::capture {
 
-// Where records come from. Live tracing and a capture file enter the model through the same door.
+// Where records come from while they are made.
 class RecordSource {
 public:
     virtual ~RecordSource() = default;
 
     // Hands over, in order of time, what can be handed over now. Does not wait. Returns how many records have come,
     // also those that must wait for older ones.
-    virtual Result<std::size_t> pump(model::Tracker& tracker) = 0;
+    virtual Result<std::size_t> pump(Consumer& consumer) = 0;
 
     // Hands over the rest. Nothing comes after it.
-    virtual Result<void> finish(model::Tracker& tracker) = 0;
+    virtual Result<void> finish(Consumer& consumer) = 0;
 
-    // What was generated, delivered and lost so far; the tracker's own counts are not in it.
+    // What was generated, delivered and lost so far; what a tracker counts itself is not in it.
     [[nodiscard]] virtual model::Losses losses() const = 0;
 };
 

@@ -80,6 +80,7 @@ CLI::App* Check::declare(CLI::App& root) {
         ->type_name("SEVERITY")
         ->capture_default_str();
     declare_thresholds(*app, options_.findings);
+    declare_output(*app, options_.tracing);
     declare_tracing(*app, options_.tracing);
     app->footer(examples_footer({
         {"inflight check -- ./test-suite", "1 if it has a finding that is warn or worse, else the suite's own status"},

@@ -70,7 +70,7 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
     if (parts_.duration_ns != 0 && capture::monotonic_ns() - start_ns >= parts_.duration_ns) {
         return SessionEnd{.reason = "the duration is over", .child_status = {}};
     }
-    if (parts_.output.error()) {
+    if (parts_.output.error() || parts_.consumer.failed()) {
         return SessionEnd{.reason = "the output failed", .child_status = {}};
     }
     return std::nullopt;
@@ -94,7 +94,7 @@ Result<SessionEnd> Session::run() {
     std::optional<SessionEnd> end;
     while (!end) {
         end = look_around(start_ns);
-        const auto records = parts_.source.pump(parts_.tracker);
+        const auto records = parts_.source.pump(parts_.consumer);
         if (!records) {
             return std::unexpected(records.error());
         }
@@ -105,7 +105,7 @@ Result<SessionEnd> Session::run() {
             wait(start_ns, *records != 0);
         }
     }
-    if (auto finished = parts_.source.finish(parts_.tracker); !finished) {
+    if (auto finished = parts_.source.finish(parts_.consumer); !finished) {
         return std::unexpected(finished.error());
     }
     return *end;

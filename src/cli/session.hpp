@@ -33,7 +33,7 @@ private:
 
 struct SessionParts {
     capture::RecordSource& source;
-    model::Tracker& tracker;
+    capture::Consumer& consumer;
     FdOutput& output;
     const Signals& signals;
     Child* child;               // null: none

@@ -42,6 +42,7 @@ CLI::App* Trace::declare(CLI::App& root) {
     app->add_flag("--events", options_.events, "Show the system calls too");
     app->add_flag("--check", options_.check, "Look for requests that corrupt each other too, as `inflight check`");
     declare_thresholds(*app, options_.findings);
+    declare_output(*app, options_.tracing);
     declare_tracing(*app, options_.tracing);
     app->footer(examples_footer({
         {"inflight trace -- fio job.fio", "run fio and show each of its requests"},

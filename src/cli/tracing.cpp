@@ -49,8 +49,12 @@ std::unexpected<int> stop(const Error& error, int status) {
 
 }  // namespace
 
-void declare_tracing(CLI::App& app, TracingOptions& options) {
+void declare_output(CLI::App& app, TracingOptions& options) {
     app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
+    app.add_option("--save", options.save, "Write a capture for `inflight report` too")->type_name("FILE");
+}
+
+void declare_tracing(CLI::App& app, TracingOptions& options) {
     app.add_option("--duration", options.duration_ns, "End after this long")
         ->transform(as_duration_ns())
         ->type_name("TIME");
@@ -126,17 +130,47 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     self->tracker_options_.blocked_ns = options.blocked_ns;
     self->tracker_options_.aio_max_nr = report.kernel.aio_max_nr;
     self->info_ = trace_info(report, options.command);
+    if (!options.save.empty()) {
+        auto saver =
+            capture::FileWriter::create(options.save, {.trace = self->info_, .tracker = self->tracker_options_});
+        if (!saver) {
+            return stop(saver.error(), exit_failed);
+        }
+        self->saver_ = std::move(*saver);
+        self->saver_->set_account([tracing = self.get()] { return tracing->account(); });
+    }
     return self;
 }
 
+capture::Account Tracing::account() const {
+    return {.losses = source_->losses(),
+            .aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr"),
+            .aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr"),
+            .end_ns = capture::monotonic_ns(),
+            .ended_by = {}};
+}
+
 std::expected<TracingEnd, int> Tracing::run(model::Tracker& tracker) {
+    capture::TrackerConsumer consumer(tracker);
+    if (!saver_) {
+        return run(consumer);
+    }
+    capture::Tee both(consumer, *saver_);
+    return run(both);
+}
+
+std::expected<TracingEnd, int> Tracing::record() {
+    return run(*saver_);
+}
+
+std::expected<TracingEnd, int> Tracing::run(capture::Consumer& consumer) {
     if (child_) {
         if (auto released = child_->release(); !released) {
             return stop(released.error(), child_->exec_errno() == ENOENT ? exit_not_found : exit_not_executable);
         }
     }
     Session session({.source = *source_,
-                     .tracker = tracker,
+                     .consumer = consumer,
                      .output = *output_,
                      .signals = signals_,
                      .child = child_ ? &*child_ : nullptr,
@@ -145,7 +179,14 @@ std::expected<TracingEnd, int> Tracing::run(model::Tracker& tracker) {
     if (!ended) {
         return stop(ended.error(), exit_failed);
     }
-    return TracingEnd{.session = std::move(*ended), .time_ns = capture::monotonic_ns()};
+    TracingEnd end{.session = std::move(*ended), .time_ns = capture::monotonic_ns()};
+    if (saver_) {
+        auto last = account();
+        last.end_ns = end.time_ns;
+        last.ended_by = end.session.reason;
+        saver_->close(last);
+    }
+    return end;
 }
 
 model::Summary Tracing::summary(const model::Statistics& statistics, const model::Tracker& tracker,
@@ -164,6 +205,10 @@ int Tracing::finish(const TracingEnd& end) {
     output_->flush();
     if (output_->error()) {
         print_error(output_->error()->message());
+        return exit_failed;
+    }
+    if (saver_ && saver_->error()) {
+        print_error(saver_->error()->message());
         return exit_failed;
     }
     return end.session.child_status ? exit_status_of(*end.session.child_status) : exit_ok;

@@ -2,6 +2,7 @@
 // What every command that traces does alike: its options, the command that it runs, the hooks, the run and its end.
 #pragma once
 
+#include "capture/file_writer.hpp"
 #include "capture/live_source.hpp"
 #include "cli/child.hpp"
 #include "cli/filters.hpp"
@@ -24,6 +25,7 @@ struct TracingOptions {
     FilterOptions filters;
     HookOptions hooks;
     std::string output;
+    std::string save;  // a capture file of all that comes, empty: none
     std::uint64_t duration_ns = 0;
     std::uint64_t slow_submit_ns = 10'000'000;
     std::uint64_t blocked_ns = 100'000'000;
@@ -31,6 +33,8 @@ struct TracingOptions {
 };
 
 void declare_tracing(CLI::App& app, TracingOptions& options);
+// Of the commands that print something: where to, and a capture file beside.
+void declare_output(CLI::App& app, TracingOptions& options);
 
 // What a command wants to be told beside requests, cancels and contexts.
 struct Wishes {
@@ -55,24 +59,33 @@ public:
     [[nodiscard]] FdOutput& output() { return *output_; }
     [[nodiscard]] model::TrackerOptions tracker_options() const { return tracker_options_; }
 
-    // Lets the command go. Everything has come to `tracker` when it returns, and the hooks are gone.
+    // Lets the command go. Everything has come to `tracker`, and to the capture file, when it returns, and the hooks
+    // are gone.
     [[nodiscard]] std::expected<TracingEnd, int> run(model::Tracker& tracker);
+    // The same for the capture file alone, which must have been asked for.
+    [[nodiscard]] std::expected<TracingEnd, int> record();
 
     // What was counted, with what only the source and the system know.
     [[nodiscard]] model::Summary summary(const model::Statistics& statistics, const model::Tracker& tracker,
                                          const TracingEnd& end) const;
     // After the last byte: the exit status, which is the command's if there is one.
     [[nodiscard]] int finish(const TracingEnd& end);
+    // Null: none was asked for.
+    [[nodiscard]] const capture::FileWriter* saved() const { return saver_.get(); }
+    [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
 private:
     Tracing(const TracingOptions& options, Signals signals) : options_(options), signals_(std::move(signals)) {}
     [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
+    [[nodiscard]] std::expected<TracingEnd, int> run(capture::Consumer& consumer);
+    [[nodiscard]] capture::Account account() const;
 
     TracingOptions options_;
     Signals signals_;
     std::optional<Child> child_;
     std::unique_ptr<capture::LiveSource> source_;
     std::unique_ptr<FdOutput> output_;
+    std::unique_ptr<capture::FileWriter> saver_;
     view::TraceInfo info_;
     model::TrackerOptions tracker_options_;
 };

@@ -5,6 +5,7 @@
 #include "base/output.hpp"
 #include "model/sink.hpp"
 #include "model/summary.hpp"
+#include "model/trace_info.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -14,17 +15,7 @@
 
 namespace inflight::view {
 
-// Known before the first record.
-struct TraceInfo {
-    std::string version;  // of inflight
-    std::string host_name;
-    std::string kernel_release;        // "6.1.0-32-cloud-amd64"
-    std::uint64_t start_ns = 0;        // CLOCK_MONOTONIC
-    std::int64_t wall_offset_ns = 0;   // add to a time to get nanoseconds since 1970
-    std::string hooks;                 // "fentry", "kprobe", "tracepoint", or "fentry and kprobe"
-    std::vector<std::string> limits;   // what these hooks cannot know, one sentence each
-    std::vector<std::string> command;  // that is traced, may be empty
-};
+using model::TraceInfo;
 
 struct TextOptions {
     bool color = false;

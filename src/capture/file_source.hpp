@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "capture/account.hpp"
+#include "capture/consumer.hpp"
+#include "capture/format.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+struct ZSTD_DCtx_s;
+
+namespace inflight::capture {
+
+// A part of a capture file that could not be read.
+struct Damage {
+    std::uint64_t offset_bytes = 0;
+    std::uint64_t length_bytes = 0;
+    std::string why;  // a sentence
+};
+
+// Reads a capture file, also while it is written, and what is left of a damaged one. Nothing in it is trusted. Not
+// thread-safe.
+class FileSource {
+public:
+    // Fails where it is no capture at all, or needs a newer inflight. Reads the block that says of what trace it is,
+    // and looks for the last account.
+    [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
+    FileSource(const FileSource&) = delete;
+    FileSource& operator=(const FileSource&) = delete;
+    FileSource(FileSource&&) = delete;
+    FileSource& operator=(FileSource&&) = delete;
+    ~FileSource();
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const CaptureInfo& info() const { return info_; }
+
+    // Hands everything over as the live source did: records, the moments between, and the end, also where the file has
+    // none. Fails only where the file cannot be read at all any more; damage is skipped.
+    [[nodiscard]] Result<void> replay(Consumer& consumer);
+
+    // After replay().
+    [[nodiscard]] const Account& account() const { return account_; }
+    [[nodiscard]] bool ended() const { return ended_; }  // false: it was cut off, or is being written
+    [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
+    [[nodiscard]] std::uint64_t records() const { return records_; }
+    [[nodiscard]] std::uint64_t last_ns() const { return last_ns_; }
+
+private:
+    FileSource(UniqueFd fd, std::string path);
+    struct Block {
+        format::BlockHeader header{};
+        std::string payload;
+    };
+    [[nodiscard]] Result<void> read_start();
+    [[nodiscard]] Result<bool> next_block(Block& block);
+    [[nodiscard]] Result<bool> fill(std::size_t bytes);
+    [[nodiscard]] Result<bool> resynchronise(std::uint64_t from, const std::string& why);
+    void take_block(const Block& block, Consumer& consumer);
+    void take_records(const Block& block, Consumer& consumer);
+    void take_item(std::uint16_t kind, std::span<const std::byte> row, Consumer& consumer);
+    void note_damage(std::uint64_t from, std::uint64_t to, const std::string& why);
+
+    struct FreeDecompressor {
+        void operator()(ZSTD_DCtx_s* context) const;
+    };
+
+    UniqueFd fd_;
+    std::string path_;
+    std::unique_ptr<ZSTD_DCtx_s, FreeDecompressor> decompressor_;
+    std::string buffer_;           // what was read and not used yet
+    std::uint64_t buffer_at_ = 0;  // its place in the file
+    std::string raw_;
+    CaptureInfo info_;
+    Account account_;
+    std::vector<Damage> damage_;
+    std::uint64_t next_sequence_ = 0;
+    std::uint64_t block_at_ = 0;
+    std::uint64_t records_ = 0;
+    std::uint64_t malformed_ = 0;
+    std::uint64_t last_ns_ = 0;
+    bool ended_ = false;
+};
+
+}  // namespace inflight::capture

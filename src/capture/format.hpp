@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The capture file: constants and headers. docs/capture-format.md says what they mean. Little-endian, as the records.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace inflight::capture::format {
+
+inline constexpr std::array<char, 8> file_magic{'i', 'n', 'f', 'l', 'i', 'g', 'h', 't'};
+inline constexpr std::uint32_t block_magic = 0x4b4c4249;  // "IBLK"
+inline constexpr std::uint16_t version = 1;
+
+// What a reader that does not know it cannot do without. None so far.
+inline constexpr std::uint32_t features_needed = 0;
+
+struct FileHeader {
+    std::array<char, 8> magic;
+    std::uint16_t version;
+    std::uint16_t header_bytes;  // of this header: blocks begin there
+    std::uint32_t features;
+    std::array<std::uint32_t, 3> reserved;
+    std::uint32_t crc;  // CRC-32 (zlib) of what stands before it
+};
+static_assert(sizeof(FileHeader) == 32);
+
+enum class BlockKind : std::uint16_t {
+    info = 1,     // JSON: of which trace this is
+    records = 2,  // columns, compressed
+    account = 3,  // JSON: losses so far, and at the end how it ended
+};
+
+struct BlockHeader {
+    std::uint32_t magic;
+    std::uint16_t kind;
+    std::uint16_t header_bytes;
+    std::uint64_t sequence;  // counts from 0
+    std::uint64_t first_ns;  // of the records, CLOCK_MONOTONIC; 0 where there are none
+    std::uint64_t last_ns;
+    std::uint32_t payload_bytes;  // as they stand in the file
+    std::uint32_t raw_bytes;      // before they were compressed
+    std::uint32_t items;          // records and marks
+    std::uint32_t requests;       // records of requests that ended
+    std::uint32_t payload_crc;    // CRC-32 of the payload
+    std::uint32_t crc;            // of what stands before it in this header
+};
+static_assert(sizeof(BlockHeader) == 56);
+
+// More is damage.
+inline constexpr std::uint32_t payload_limit_bytes = 64U << 20U;
+inline constexpr std::uint32_t raw_limit_bytes = 256U << 20U;
+
+// A block is written when its records take so much before compression, or when the first is so old.
+inline constexpr std::size_t block_bytes = 4U << 20U;
+inline constexpr std::uint64_t block_ns = 1'000'000'000;
+
+// Kinds of items that are no records: 8 bytes, a time.
+inline constexpr std::uint16_t mark_advance = 0xfff0;  // all older records have been handed over
+inline constexpr std::uint16_t mark_finish = 0xfff1;   // the trace is over
+
+}  // namespace inflight::capture::format
