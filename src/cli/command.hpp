@@ -45,6 +45,7 @@ struct Example {
 std::unique_ptr<Command> make_trace();
 std::unique_ptr<Command> make_check();
 std::unique_ptr<Command> make_record();
+std::unique_ptr<Command> make_export();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_events();
 std::unique_ptr<Command> make_completion(const CLI::App& root);

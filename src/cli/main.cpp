@@ -36,6 +36,7 @@ std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
     commands.push_back(make_trace());
     commands.push_back(make_check());
     commands.push_back(make_record());
+    commands.push_back(make_export());
     commands.push_back(make_doctor());
     commands.push_back(make_events());
     commands.push_back(make_completion(root));

@@ -26,17 +26,6 @@ std::size_t terminal_columns() {
     return std::max<std::size_t>(size.ws_col, least);
 }
 
-Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
-    if (path.empty()) {
-        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
-    }
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return failure("open " + path, describe_errno(errno), "choose another file with --output");
-    }
-    return std::make_unique<FdOutput>(std::move(fd), path);
-}
-
 int exit_status_of(int wait_status) {
     constexpr int signal_base = 128;
     return WIFSIGNALED(wait_status) ? signal_base + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
@@ -48,6 +37,17 @@ std::unexpected<int> stop(const Error& error, int status) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
+    if (path.empty()) {
+        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
+    }
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd.valid()) {
+        return failure("open " + path, describe_errno(errno), "choose another file with --output");
+    }
+    return std::make_unique<FdOutput>(std::move(fd), path);
+}
 
 void declare_output(CLI::App& app, TracingOptions& options) {
     app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
