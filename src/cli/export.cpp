@@ -41,6 +41,7 @@ constexpr std::array<Format, 5> formats{{
 
 std::vector<std::string> format_names() {
     std::vector<std::string> names;
+    names.reserve(formats.size());
     for (const Format& format : formats) {
         names.emplace_back(format.name);
     }
@@ -191,7 +192,7 @@ void Export::tell(const capture::FileSource& source, const model::Summary& summa
     std::string text = fmt::format("inflight: {} requests, {} cancels, lost {}", summary.requests, summary.cancels,
                                    summary.losses.total());
     if (!source.damage().empty()) {
-        text += fmt::format("; {} bytes of the capture in {} places are damaged and left out", damaged_bytes,
+        text += fmt::format("; {} bytes of the capture are damaged and left out (places: {})", damaged_bytes,
                             source.damage().size());
     }
     if (!source.ended()) {
