@@ -3,6 +3,8 @@
 #pragma once
 
 #include "scenarios.hpp"
+#include "view/chrome.hpp"
+#include "view/csv.hpp"
 #include "view/view.hpp"
 
 #include <filesystem>
@@ -34,6 +36,8 @@ inline constexpr ViewKind view_kinds[] = {
     {"text", [](Output& output) { return view::make_text_view(output, {.color = false, .columns = columns}); }},
     {"json", view::make_json_view},
     {"tracee", view::make_tracee_view},
+    {"chrome", view::make_chrome_view},
+    {"csv", view::make_csv_view},
 };
 
 inline std::string print(const Scenario& scenario, std::unique_ptr<view::View> (*make)(Output& output)) {
