@@ -53,7 +53,7 @@ def machine_lines(results):
     machine, options = results["machine"], results["options"]
     yield (f"Linux {machine['kernel']}, {machine['cpus']} CPUs, {machine['cpu']}; hooks: io_uring by {machine['tier_uring']}, "
            f"AIO by {machine['tier_aio']}; {machine['inflight'] or 'inflight'}; {results['date']}.")
-    yield (f"Medians (lowest to highest) of {options['runs']} rounds of {options['seconds']:g} s, alone and each tool in turn. " +
+    yield (f"Medians (lowest to highest) of {options['runs']} round{'' if options['runs'] == 1 else 's'} of {options['seconds']:g} s, alone and each tool in turn. " +
            ("The workload has one CPU, the tool's reader another." if machine["pinned"] else "One CPU for all."))
     if not machine["idle"]:
         yield f"**The machine was not idle: load average {machine['load_average']:.1f} at the start. Do not cite these figures.**"
