@@ -89,9 +89,9 @@ def _rss_kib(pid):
     return values["VmRSS"], values["VmHWM"]
 
 
-def memory(place, _seconds, memory_s, tool_name):
+def memory(place, memory_s, tool):
     """memory of the tool at about 1 M requests/s: peak, and whether the second half stays with the first"""
-    tool = _needs(place, TOOL[tool_name])
+    _needs(place, tool)
     samples, peak = [], 0
     begin = time.monotonic()
 
@@ -120,7 +120,7 @@ def memory(place, _seconds, memory_s, tool_name):
 
 
 def _memory_of(tool):
-    return lambda place, seconds, memory_s: memory(place, seconds, memory_s, tool)
+    return lambda place, seconds, memory_s: memory(place, memory_s, tool)
 
 
 ALL = {
@@ -128,9 +128,9 @@ ALL = {
     "json_losses": ("trace to JSON, NOP depth 32: account", json_losses),
     "capture_size": ("size of a capture, fio random reads", capture_size),
     "report_speed": ("report --group-by op", report_speed),
-    "memory_stat": ("memory of stat", _memory_of("stat")),
-    "memory_record": ("memory of record", _memory_of("record")),
-    "memory_json": ("memory of trace to JSON", _memory_of("json")),
+    "memory_stat": ("memory of stat", _memory_of(TOOL["stat"])),
+    "memory_record": ("memory of record", _memory_of(TOOL["record"])),
+    "memory_trace": ("memory of trace --outcome failed", _memory_of(tracers.JSON_FAILED)),
 }
 
 

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 import figures
 import report
 
-WIDTH, LEFT, RIGHT, BAR, GAP = 980, 250, 150, 18, 5
+WIDTH, LEFT, RIGHT, BAR, GAP = 980, 230, 215, 18, 5
 LEAST_NS = 10.0
 COLOURS = {"ours": "#1f6feb", "floor": "#8a94a3", "peer": "#d9a35b"}
 INK, SOFT, PAPER, LINE = "#1b2430", "#5d6878", "#fbfbfd", "#e3e7ee"

@@ -72,6 +72,8 @@ STARTS = {
     "record": _inflight("record", "-o", "OUT"),
     "json": _inflight("trace", "-o", "json", "--output", "OUT"),
     "text": _inflight("trace", "-o", "text", "--output", "OUT"),
+    # Follows every request and writes none: ten minutes of JSON would fill a disk.
+    "json_failed": _inflight("trace", "-o", "json", "--outcome", "failed", "--output", "OUT"),
     "bpftrace": _bpftrace,
     "perf_record": _perf_record,
     "perf_trace": _perf_trace,
@@ -91,6 +93,8 @@ ALL = (
     Tool("strace", "strace", "peer"),
 )
 
+JSON_FAILED = Tool("json_failed", "inflight trace -o json --outcome failed", "ours")
+
 
 def missing(tool, place):
     """Why a tool cannot be run here, or None."""
@@ -98,7 +102,7 @@ def missing(tool, place):
         program = tool.name.split("_")[0]
         return None if shutil.which(program) else f"{program} is not installed"
     if tool.kind == "ours":
-        command = {"json": "trace", "text": "trace", "stat_uring": "stat"}.get(tool.name, tool.name)
+        command = {"json": "trace", "json_failed": "trace", "text": "trace", "stat_uring": "stat"}.get(tool.name, tool.name)
         return None if has_command(place.inflight, command) else f"this inflight has no command {command}"
     return None
 
