@@ -18,8 +18,8 @@ def rate(per_second):
     if per_second is None:
         return "-"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if per_second >= size:
-            return f"{per_second / size:.3g} {unit}/s" if per_second < 999.5 * size else f"{per_second / size:.0f} {unit}/s"
+        if per_second >= 0.9995 * size:
+            return f"{per_second / size:.3g} {unit}/s"
     return f"{per_second:.0f}/s"
 
 

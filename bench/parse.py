@@ -33,7 +33,8 @@ def lost(text):
             if record.get("type") == "summary":
                 return record["lost"]
             continue
-        found = re.match(r"\s*lost(?: or unknown)?:? +(nothing|[\d,]+)", line)
+        # trace: `lost 0`; stat: `lost or unknown: nothing; ...`; record: `inflight: 9 requests, ... , lost 0; ended by ...`
+        found = re.match(r"(?:\s*|inflight: .*, )lost(?: or unknown)?:? +(nothing|[\d,]+)", line)
         if found:
             return 0 if found[1] == "nothing" else _number(found[1])
     return None

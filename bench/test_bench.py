@@ -59,7 +59,7 @@ class Figures(unittest.TestCase):
 
     def test_every_number_has_its_unit(self):
         self.assertEqual(figures.rate(13_500_000), "13.5 M/s")
-        self.assertEqual(figures.rate(999_700), "1000 k/s")
+        self.assertEqual(figures.rate(999_700), "1 M/s")
         self.assertEqual(figures.rate(42), "42/s")
         self.assertEqual(figures.duration(-12.4), "-12 ns")
         self.assertEqual(figures.duration(1773), "+1.77 µs")
@@ -83,6 +83,8 @@ class Parsing(unittest.TestCase):
     def test_losses_of_each_output(self):
         self.assertEqual(parse.lost(SUMMARY), 338838)
         self.assertEqual(parse.lost("lost 0\n"), 0)
+        self.assertEqual(parse.lost("inflight: 137068 requests, 137073 records in 190597 bytes (1.4 bytes a request), lost "
+                                    "85,844; ended by: the command exited with status 0\n"), 85844)
         self.assertEqual(parse.lost("lost or unknown: nothing; with a filter, ...\n\nended: ...\n"), 0)
         self.assertEqual(parse.lost('{"type":"request","lost":9}\n{"type":"summary","lost":7}\n'), 7)
         self.assertIsNone(parse.lost("half a line {\n"))
