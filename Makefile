@@ -2,7 +2,8 @@
 #   make        builds build/release/inflight
 #   make demo   builds it and traces real requests
 #   make test   builds everything and passes every test
-.PHONY: all demo test sanitize install clean
+#   make bench  measures what tracing costs on this machine (QUICK=1: in short; RUNS=5, ROWS='nop*': see bench/run --help)
+.PHONY: all demo test bench sanitize install clean
 
 all:
 	@scripts/install-packages build
@@ -17,6 +18,12 @@ test:
 	@cmake --preset test
 	@cmake --build --preset test
 	@scripts/run-tests
+
+bench:
+	@scripts/install-packages bench
+	@cmake --preset bench
+	@cmake --build --preset bench
+	@bench/run $(if $(QUICK),--quick) $(if $(RUNS),--runs $(RUNS)) $(if $(ROWS),--rows '$(ROWS)')
 
 sanitize:
 	@scripts/install-packages test
