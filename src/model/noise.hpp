@@ -14,7 +14,7 @@ enum class NoiseVerdict : std::uint8_t {
     within_noise,
     lower,
     higher
-};                                                            // the second, against the first
+};  // the second, against the first
 [[nodiscard]] std::string_view name(NoiseVerdict judgement);  // "within-noise"
 
 // A figure of B counts as different when the test of Mann and Whitney (two-sided, ties corrected) gives less than

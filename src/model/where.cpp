@@ -4,7 +4,7 @@
 //   unary := "not" unary | "(" or ")" | "known" "(" FIELD ")" | FIELD OPERATOR VALUE | FIELD (a boolean one)
 #include "model/where.hpp"
 
-#include "catalog/names.hpp"
+#include "model/where_numbers.hpp"
 
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -13,8 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
-#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -41,24 +39,6 @@ constexpr auto operators = std::to_array<OperatorName>({{"==", Comparison::equal
                                                         {"<", Comparison::less},
                                                         {">", Comparison::more},
                                                         {"~", Comparison::glob}});
-
-struct UnitName {
-    std::string_view name;
-    double factor;
-};
-
-constexpr auto time_units =
-    std::to_array<UnitName>({{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}});
-constexpr auto byte_units = std::to_array<UnitName>({{"", 1},
-                                                     {"B", 1},
-                                                     {"KiB", 0x1p10},
-                                                     {"MiB", 0x1p20},
-                                                     {"GiB", 0x1p30},
-                                                     {"TiB", 0x1p40},
-                                                     {"kB", 1e3},
-                                                     {"MB", 1e6},
-                                                     {"GB", 1e9},
-                                                     {"TB", 1e12}});
 
 constexpr int max_depth = 100;
 
@@ -391,41 +371,6 @@ Result<NodePtr> Parser::comparison() {
     return text_condition(**found, sign.comparison, value);
 }
 
-std::optional<int> errno_by_name(std::string_view name) {
-    constexpr int last = 4095;
-    for (int number = 1; number <= last; ++number) {
-        if (catalog::errno_name(number) == name) {
-            return number;
-        }
-    }
-    return std::nullopt;
-}
-
-std::optional<WideNumber> whole_number(std::string_view text) {
-    const bool negative = text.starts_with('-');
-    text.remove_prefix(negative ? 1 : 0);
-    const bool hex = text.starts_with("0x");
-    text.remove_prefix(hex ? 2 : 0);
-    std::uint64_t number = 0;
-    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number, hex ? 16 : 10);
-    if (bad != std::errc{} || end != text.data() + text.size() || text.empty()) {
-        return std::nullopt;
-    }
-    return negative ? -static_cast<WideNumber>(number) : static_cast<WideNumber>(number);
-}
-
-std::optional<WideNumber> with_unit(std::string_view text, std::span<const UnitName> units) {
-    double number = 0;
-    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
-    const auto found = std::ranges::find(units, unit, &UnitName::name);
-    // Written so that a NaN is refused too.
-    if (bad != std::errc{} || found == units.end() || !(std::abs(number) * found->factor < 0x1p63)) {
-        return std::nullopt;
-    }
-    return static_cast<WideNumber>(std::llround(number * found->factor));
-}
-
 Result<WideNumber> Parser::number_of(const WhereField& field, const Token& value) const {
     const auto exact = whole_number(value.text);
     switch (field.type) {
@@ -443,14 +388,14 @@ Result<WideNumber> Parser::number_of(const WhereField& field, const Token& value
             }
             return *exact;
         case FieldType::time: {
-            const auto number = with_unit(value.text, time_units);
+            const auto number = time_number(value.text);
             if (!number) {
                 return wrong(value, fmt::format("'{}' is not a time: give ns, us, ms, s, m or h, as 10ms", value.text));
             }
             return *number;
         }
         case FieldType::bytes: {
-            const auto number = exact ? exact : with_unit(value.text, byte_units);
+            const auto number = exact ? exact : bytes_number(value.text);
             if (!number) {
                 return wrong(value, fmt::format("'{}' is not a number of bytes, as 4096 or 4KiB", value.text));
             }

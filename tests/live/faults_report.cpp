@@ -198,7 +198,7 @@ TEST(ReportMisuse, WhatIsNoCapture) {
     const Folder folder;
     write_file(folder / "text", "this is a text\n");
     write_file(folder / "empty", "");
-    for (const std::string file : {folder / "missing", folder / "text", folder / "empty", folder.path()}) {
+    for (const std::string& file : {folder / "missing", folder / "text", folder / "empty", folder.path()}) {
         const auto ended = run_inflight({"report", file});
         EXPECT_EQ(ended.status, 1) << file;
         EXPECT_EQ(ended.out, "") << file;
