@@ -123,16 +123,16 @@ Result<void> FileSource::read_start() {
     if (header.magic != format::file_magic) {
         return no_capture("it is no capture of inflight");
     }
-    if (header.crc != crc_of(&header, offsetof(format::FileHeader, crc))) {
+    if (header.crc != crc_of(&header, offsetof(format::FileHeader, crc)) || header.header_bytes < sizeof(header)) {
         return no_capture("its first bytes are damaged");
     }
-    if (header.version != format::version || (header.features & ~format::features_needed) != 0) {
+    if (header.version != format::version || (header.features & ~format::features_known) != 0) {
         return failure(
             "read the capture " + path_,
             fmt::format("it has version {} of the format, this inflight knows {}", header.version, format::version),
             "use the inflight that made it, or a newer one");
     }
-    buffer_.erase(0, std::max<std::size_t>(header.header_bytes, sizeof(header)));
+    buffer_.erase(0, header.header_bytes);
     buffer_at_ = header.header_bytes;
     Block block;
     const auto found = next_block(block);

@@ -12,8 +12,8 @@ inline constexpr std::array<char, 8> file_magic{'i', 'n', 'f', 'l', 'i', 'g', 'h
 inline constexpr std::uint32_t block_magic = 0x4b4c4249;  // "IBLK"
 inline constexpr std::uint16_t version = 1;
 
-// What a reader that does not know it cannot do without. None so far.
-inline constexpr std::uint32_t features_needed = 0;
+// What a reader must know to read the file: a bit each. None so far.
+inline constexpr std::uint32_t features_known = 0;
 
 struct FileHeader {
     std::array<char, 8> magic;

@@ -65,6 +65,9 @@ int Record::run() {
         return ended.error();
     }
     const capture::FileWriter& file = *tracing.saved();
+    if (file.error()) {
+        return tracing.finish(*ended);
+    }
     const auto losses = tracing.losses();
     const double per_request =
         file.requests() == 0 ? 0 : static_cast<double>(file.bytes()) / static_cast<double>(file.requests());
