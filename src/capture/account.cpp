@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/account.hpp"
 
-#include <rapidjson/document.h>
+#include <fmt/format.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <utility>
+#include <vector>
 
 namespace inflight::capture {
 
 namespace {
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-using Value = rapidjson::Value;
 
 void put(Writer& out, const char* key, std::uint64_t value) {
     out.Key(key);
@@ -31,82 +39,126 @@ void put(Writer& out, const char* key, const std::vector<std::string>& values) {
     out.EndArray();
 }
 
-// Takes fields out of an object; remembers the first that is not as it should be.
+// The values of a JSON text by their paths: "a", "a/0", "a/0/b". An array has its length.
+class Values : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Values> {
+public:
+    std::map<std::string, std::uint64_t, std::less<>> unsigned_numbers;
+    std::map<std::string, std::int64_t, std::less<>> signed_numbers;
+    std::map<std::string, std::string, std::less<>> strings;
+    std::map<std::string, std::size_t, std::less<>> lengths;
+
+    // What the parser calls, in its words.
+    bool Default() {
+        path();
+        return true;
+    }
+    bool Int(int value) { return Int64(value); }
+    bool Uint(unsigned value) { return Uint64(value); }
+    bool Int64(std::int64_t value) {
+        signed_numbers.insert_or_assign(path(), value);
+        return true;
+    }
+    bool Uint64(std::uint64_t value) {
+        const std::string at = path();
+        unsigned_numbers.insert_or_assign(at, value);
+        if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+            signed_numbers.insert_or_assign(at, static_cast<std::int64_t>(value));
+        }
+        return true;
+    }
+    bool String(const char* text, rapidjson::SizeType bytes, bool /*copy*/) {
+        strings.insert_or_assign(path(), std::string(text, bytes));
+        return true;
+    }
+    bool Key(const char* text, rapidjson::SizeType bytes, bool /*copy*/) {
+        levels_.back().key.assign(text, bytes);
+        return true;
+    }
+    bool StartObject() { return begin(false); }
+    bool EndObject(rapidjson::SizeType /*members*/) { return end(); }
+    bool StartArray() { return begin(true); }
+    bool EndArray(rapidjson::SizeType length) {
+        lengths.insert_or_assign(levels_.back().prefix, length);
+        return end();
+    }
+
+private:
+    struct Level {
+        std::string prefix;
+        std::string key;
+        std::size_t index = 0;
+        bool array = false;
+    };
+
+    // Of the value that comes now.
+    std::string path() {
+        if (levels_.empty()) {
+            return {};
+        }
+        Level& level = levels_.back();
+        const std::string name = level.array ? std::to_string(level.index++) : level.key;
+        return level.prefix.empty() ? name : level.prefix + "/" + name;
+    }
+    bool begin(bool array) {
+        constexpr std::size_t deepest = 8;
+        levels_.push_back({.prefix = path(), .key = {}, .index = 0, .array = array});
+        return levels_.size() <= deepest;
+    }
+    bool end() {
+        levels_.pop_back();
+        return true;
+    }
+
+    std::vector<Level> levels_;
+};
+
+// Takes fields out of the values; remembers the first that is not as it should be.
 class Fields {
 public:
-    explicit Fields(const Value& object) : object_(object) {}
+    explicit Fields(const Values& values) : values_(values) {}
 
-    void take(const char* key, std::uint64_t& out) {
-        if (const Value* const value = find(key); value != nullptr && value->IsUint64()) {
-            out = value->GetUint64();
-        } else {
-            missing(key);
+    void take(const std::string& path, std::uint64_t& out) { take_from(values_.unsigned_numbers, path, out); }
+    void take(const std::string& path, std::int64_t& out) { take_from(values_.signed_numbers, path, out); }
+    void take(const std::string& path, std::string& out) { take_from(values_.strings, path, out); }
+    void take(const std::string& path, std::vector<std::string>& out) {
+        const std::size_t length = length_of(path);
+        for (std::size_t i = 0; i < length; i++) {
+            take(fmt::format("{}/{}", path, i), out.emplace_back());
         }
     }
-    void take(const char* key, std::int64_t& out) {
-        if (const Value* const value = find(key); value != nullptr && value->IsInt64()) {
-            out = value->GetInt64();
-        } else {
-            missing(key);
-        }
-    }
-    void take(const char* key, std::string& out) {
-        if (const Value* const value = find(key); value != nullptr && value->IsString()) {
-            out.assign(value->GetString(), value->GetStringLength());
-        } else {
-            missing(key);
-        }
-    }
-    void take(const char* key, std::vector<std::string>& out) {
-        const Value* const value = array(key);
-        for (rapidjson::SizeType i = 0; value != nullptr && i < value->Size(); i++) {
-            if (!(*value)[i].IsString()) {
-                missing(key);
-                return;
-            }
-            out.emplace_back((*value)[i].GetString(), (*value)[i].GetStringLength());
-        }
-    }
-    // Null, and remembered, where there is none.
-    const Value* array(const char* key) {
-        const Value* const value = find(key);
-        if (value == nullptr || !value->IsArray()) {
-            missing(key);
-            return nullptr;
-        }
-        return value;
-    }
-    void missing(const char* key) {
-        if (first_missing_.empty()) {
-            first_missing_ = key;
-        }
+    [[nodiscard]] std::size_t length_of(const std::string& path) {
+        std::size_t length = 0;
+        take_from(values_.lengths, path, length);
+        return length;
     }
     [[nodiscard]] const std::string& first_missing() const { return first_missing_; }
 
 private:
-    [[nodiscard]] const Value* find(const char* key) const {
-        if (!object_.IsObject()) {
-            return nullptr;
+    template <typename Value>
+    void take_from(const std::map<std::string, Value, std::less<>>& values, const std::string& path, Value& out) {
+        if (const auto found = values.find(path); found != values.end()) {
+            out = found->second;
+        } else if (first_missing_.empty()) {
+            first_missing_ = path;
         }
-        const auto member = object_.FindMember(key);
-        return member == object_.MemberEnd() ? nullptr : &member->value;
     }
 
-    const Value& object_;
+    const Values& values_;
     std::string first_missing_;
 };
 
-Failure no_field(const std::string& key) {
-    return failure("read what the capture says of itself", "the field " + key + " is missing or of another type");
+Failure no_field(const std::string& path) {
+    return failure("read what the capture says of itself", "the field " + path + " is missing or of another type");
 }
 
-Result<rapidjson::Document> parse(std::string_view text) {
-    rapidjson::Document document;
-    document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-    if (document.HasParseError()) {
+Result<Values> parse(std::string_view text) {
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    rapidjson::Reader reader;
+    Values values;
+    if (reader.Parse<rapidjson::kParseIterativeFlag>(stream, values).IsError()) {
         return failure("read what the capture says of itself", "it is not JSON");
     }
-    return document;
+    return values;
 }
 
 void put_losses(Writer& out, const model::Losses& losses) {
@@ -138,30 +190,22 @@ void put_losses(Writer& out, const model::Losses& losses) {
 }
 
 void take_losses(Fields& fields, model::Losses& losses) {
-    const Value* const cpus = fields.array("cpus");
-    for (rapidjson::SizeType i = 0; cpus != nullptr && i < cpus->Size(); i++) {
-        Fields cpu((*cpus)[i]);
-        model::CpuLoss loss;
+    const std::size_t cpus = fields.length_of("cpus");
+    for (std::size_t i = 0; i < cpus; i++) {
+        const std::string cpu = fmt::format("cpus/{}", i);
+        model::CpuLoss& loss = losses.cpus.emplace_back();
         std::uint64_t number = 0;
-        cpu.take("cpu", number);
+        fields.take(cpu + "/cpu", number);
         loss.cpu = static_cast<std::uint32_t>(number);
-        const Value* const kinds = cpu.array("kinds");
-        for (rapidjson::SizeType k = 0; kinds != nullptr && k < kinds->Size(); k++) {
-            Fields kind((*kinds)[k]);
-            model::KindLoss each;
-            kind.take("kind", each.kind);
-            kind.take("generated", each.generated);
-            kind.take("delivered", each.delivered);
-            kind.take("lost", each.lost);
-            if (!kind.first_missing().empty()) {
-                fields.missing("cpus");
-            }
-            loss.kinds.push_back(std::move(each));
+        const std::size_t kinds = fields.length_of(cpu + "/kinds");
+        for (std::size_t k = 0; k < kinds; k++) {
+            const std::string kind = fmt::format("{}/kinds/{}/", cpu, k);
+            model::KindLoss& each = loss.kinds.emplace_back();
+            fields.take(kind + "kind", each.kind);
+            fields.take(kind + "generated", each.generated);
+            fields.take(kind + "delivered", each.delivered);
+            fields.take(kind + "lost", each.lost);
         }
-        if (!cpu.first_missing().empty()) {
-            fields.missing("cpus");
-        }
-        losses.cpus.push_back(std::move(loss));
     }
     fields.take("requests_untracked", losses.requests_untracked);
     fields.take("calls_untracked", losses.calls_untracked);
@@ -197,12 +241,12 @@ std::string to_json(const CaptureInfo& info) {
 }
 
 Result<CaptureInfo> info_from_json(std::string_view text) {
-    const auto document = parse(text);
-    if (!document) {
-        return std::unexpected(document.error());
+    const auto values = parse(text);
+    if (!values) {
+        return std::unexpected(values.error());
     }
     CaptureInfo info;
-    Fields fields(*document);
+    Fields fields(*values);
     fields.take("version", info.trace.version);
     fields.take("host_name", info.trace.host_name);
     fields.take("kernel_release", info.trace.kernel_release);
@@ -241,12 +285,12 @@ std::string to_json(const Account& account) {
 }
 
 Result<Account> account_from_json(std::string_view text) {
-    const auto document = parse(text);
-    if (!document) {
-        return std::unexpected(document.error());
+    const auto values = parse(text);
+    if (!values) {
+        return std::unexpected(values.error());
     }
     Account account;
-    Fields fields(*document);
+    Fields fields(*values);
     take_losses(fields, account.losses);
     fields.take("aio_nr", account.aio_nr);
     fields.take("aio_max_nr", account.aio_max_nr);

@@ -78,7 +78,7 @@ public:
         if (left_.size() < sizeof(T)) {
             return false;
         }
-        std::memcpy(&out, left_.data(), sizeof(T));
+        std::memcpy(&out, &left_.front(), sizeof(T));
         left_.remove_prefix(sizeof(T));
         return true;
     }

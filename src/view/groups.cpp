@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 
 namespace inflight::view {
 
@@ -43,7 +44,7 @@ double per_second(std::uint64_t count, std::uint64_t span_ns) {
 std::string rate_text(double rate) {
     constexpr double few = 100;
     return rate < few ? fmt::format("{:.1f}/s", rate)
-                      : fmt::format("{}/s", format_count(static_cast<std::uint64_t>(rate + 0.5)));
+                      : fmt::format("{}/s", format_count(static_cast<std::uint64_t>(std::llround(rate))));
 }
 
 template <typename Enum, std::size_t count>
@@ -60,6 +61,7 @@ std::string counts_text(const std::array<std::uint64_t, count>& counts) {
 
 std::vector<Table::Column> columns_for(const GroupReport& report) {
     std::vector<Table::Column> columns;
+    columns.reserve(report.fields.size() + quantiles.size() + 7);
     for (const auto field : report.fields) {
         columns.push_back({upper(model::name(field)), Align::left});
     }
@@ -93,6 +95,7 @@ std::string groups_text(const GroupReport& report, const TextOptions& options) {
     const std::string none(unknown);
     for (const auto& group : report.groups) {
         std::vector<std::string> cells;
+        cells.reserve(group.key.size());
         for (const auto& part : group.key) {
             cells.push_back(part ? keep_tail(printable(*part), max_key_columns) : none);
         }
