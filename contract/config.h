@@ -27,7 +27,7 @@ struct ifl_config {
 	ifl_u8 cqe_by_pointer; /* io_uring_complete shows a struct io_uring_cqe * (6.18), not its fields */
 	ifl_u8 iovecs_wanted;  /* report the iovecs of io_uring's vectored reads and writes */
 	ifl_u32 unmaps_wanted; /* report calls that take memory away */
-	ifl_u32 typed_reads; /* the kernel has bpf_rdonly_cast (6.2 and later): its memory is read without a helper */
+	ifl_u32 typed_reads;   /* the kernel has bpf_rdonly_cast (6.2 and later): its memory is read without a helper */
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
 	char comm[IFL_COMM_BYTES];
 };
