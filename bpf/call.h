@@ -109,11 +109,17 @@ static __always_inline bool is_always_written(__u8 syscall)
 	       syscall == IFL_IO_URING_REGISTER;
 }
 
+/* What a program calls again and again with one context. */
+static __always_inline bool is_repeated(__u8 syscall)
+{
+	return syscall == IFL_IO_SUBMIT || syscall == IFL_IO_GETEVENTS;
+}
+
 /* The context that the call's first argument names. */
 static __always_inline void take_context(struct ifl_call_entry *entry, struct task_struct *task, __u8 tier, __u64 now)
 {
 	struct ifl_call *call = &entry->call;
-	bool again = call->syscall == IFL_IO_SUBMIT || call->syscall == IFL_IO_GETEVENTS;
+	bool again = is_repeated(call->syscall);
 	struct kioctx *kioctx = NULL;
 
 	call->ctx_id = call->args[0];
@@ -130,6 +136,19 @@ static __always_inline void take_context(struct ifl_call_entry *entry, struct ta
 	call->kioctx = (__u64)kioctx;
 	if (kioctx)
 		call->flags |= IFL_CALL_CTX_AT_ENTRY;
+}
+
+/* The call says that its context is not there: see find_kioctx_again(). */
+static __always_inline void look_again(struct ifl_call_entry *entry)
+{
+	struct ifl_call *call = &entry->call;
+
+	entry->last_kioctx = 0;
+	if (!call->kioctx || find_kioctx(current_task(), call->ctx_id))
+		return;
+	call->flags &= ~IFL_CALL_CTX_AT_ENTRY;
+	call->kioctx = 0;
+	call->context_id = 0;
 }
 
 static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const __u64 args[6])
@@ -364,11 +383,8 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 	struct ifl_call *call = &entry->call;
 	__u64 now = bpf_ktime_get_ns();
 
-	if (ret == -ERRNO_EINVAL && call->flags & IFL_CALL_CTX_AT_ENTRY && entry->last_kioctx) {
-		entry->last_kioctx = 0;
-		if (call->syscall != IFL_IO_CANCEL && !find_kioctx(current_task(), call->ctx_id))
-			call->flags &= ~IFL_CALL_CTX_AT_ENTRY;
-	}
+	if (ret == -ERRNO_EINVAL && is_repeated(call->syscall))
+		look_again(entry);
 	if (call->abi != IFL_ABI_X32) {
 		switch (call->syscall) {
 		case IFL_IO_SUBMIT: close_submit(entry, ret, tier, now); return;
