@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/file_source.hpp"
 
+#include "base/checksum.hpp"
 #include "capture/columns.hpp"
 #include "contract/uring.h"
 
@@ -8,7 +9,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -23,14 +23,9 @@ namespace {
 constexpr std::size_t read_bytes = 1U << 20U;
 constexpr std::size_t damage_kept = 1000;
 
-std::uint32_t crc_of(const void* bytes, std::size_t count) {
-    return static_cast<std::uint32_t>(
-        ::crc32_z(::crc32_z(0, nullptr, 0), static_cast<const unsigned char*>(bytes), count));
-}
-
 bool is_good(const format::BlockHeader& header) {
     return header.magic == format::block_magic && header.header_bytes == sizeof(header) &&
-           header.crc == crc_of(&header, offsetof(format::BlockHeader, crc)) &&
+           header.crc == crc32_of(&header, offsetof(format::BlockHeader, crc)) &&
            header.payload_bytes <= format::payload_limit_bytes && header.raw_bytes <= format::raw_limit_bytes;
 }
 
@@ -123,7 +118,7 @@ Result<void> FileSource::read_start() {
     if (header.magic != format::file_magic) {
         return no_capture("it is no capture of inflight");
     }
-    if (header.crc != crc_of(&header, offsetof(format::FileHeader, crc)) || header.header_bytes < sizeof(header)) {
+    if (header.crc != crc32_of(&header, offsetof(format::FileHeader, crc)) || header.header_bytes < sizeof(header)) {
         return no_capture("its first bytes are damaged");
     }
     if (header.version != format::version || (header.features & ~format::features_known) != 0) {
@@ -233,7 +228,7 @@ Result<bool> FileSource::next_block(Block& block) {
             why = fmt::format("block {} is damaged: {} records", block.header.sequence, block.header.items);
             if (*filled) {
                 block.payload = buffer_.substr(sizeof(block.header), block.header.payload_bytes);
-                if (block.header.payload_crc == crc_of(block.payload.data(), block.payload.size())) {
+                if (block.header.payload_crc == crc32_of(block.payload.data(), block.payload.size())) {
                     if (block.header.sequence > next_sequence_) {
                         note_damage(from, from,
                                     fmt::format("{} blocks before block {} are missing",

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/file_writer.hpp"
 
+#include "base/checksum.hpp"
 #include "contract/uring.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <cerrno>
@@ -17,11 +17,6 @@ namespace inflight::capture {
 namespace {
 
 constexpr int compression_level = 1;
-
-std::uint32_t crc_of(const void* bytes, std::size_t count) {
-    return static_cast<std::uint32_t>(
-        ::crc32_z(::crc32_z(0, nullptr, 0), static_cast<const unsigned char*>(bytes), count));
-}
 
 bool is_ended_request(const ifl_header& record) {
     if (record.kind == IFL_REQUEST) {
@@ -54,7 +49,7 @@ Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, 
                               .features = 0,
                               .reserved = {},
                               .crc = 0};
-    header.crc = crc_of(&header, offsetof(format::FileHeader, crc));
+    header.crc = crc32_of(&header, offsetof(format::FileHeader, crc));
     writer->write_bytes({reinterpret_cast<const char*>(&header), sizeof(header)});
     const std::string text = to_json(info);
     format::BlockHeader block{};
@@ -168,8 +163,8 @@ void FileWriter::write_block(format::BlockHeader header, std::string_view payloa
     header.header_bytes = sizeof(header);
     header.sequence = sequence_++;
     header.payload_bytes = static_cast<std::uint32_t>(payload.size());
-    header.payload_crc = crc_of(payload.data(), payload.size());
-    header.crc = crc_of(&header, offsetof(format::BlockHeader, crc));
+    header.payload_crc = crc32_of(payload.data(), payload.size());
+    header.crc = crc32_of(&header, offsetof(format::BlockHeader, crc));
     std::string block(reinterpret_cast<const char*>(&header), sizeof(header));
     block += payload;
     write_bytes(block);

@@ -8,16 +8,18 @@ namespace {
 
 // --- Shared by the three calls --------------------------------------------------------------------------------------
 
-constexpr std::string_view call_purpose =
+constexpr std::string_view ring_call_purpose =
     "Sees each call of 64-bit programs: arguments at entry, with what they point at, return value at exit.";
-constexpr std::string_view writing_call_purpose =
+constexpr std::string_view writing_ring_call_purpose =
     "Sees each call of 64-bit programs: arguments at entry, return value and what the kernel wrote at exit.";
-constexpr std::string_view ia32_purpose = "The same for 32-bit programs, on kernels with CONFIG_IA32_EMULATION.";
+constexpr std::string_view ring_ia32_purpose = "The same for 32-bit programs, on kernels with CONFIG_IA32_EMULATION.";
 
-constexpr Hook sys_enter_hook{"sys_enter", "tracepoint", "tp_btf", "sys_enter",
-                              "Picks this call out of all system calls, 64-bit and 32-bit, and keeps its arguments."};
-constexpr Hook sys_exit_hook{"sys_exit", "tracepoint", "tp_btf", "sys_exit",
-                             "Pairs the return value with the arguments, and reads what the kernel wrote, if it did."};
+constexpr Hook ring_sys_enter_hook{
+    "sys_enter", "tracepoint", "tp_btf", "sys_enter",
+    "Picks this call out of all system calls, 64-bit and 32-bit, and keeps its arguments."};
+constexpr Hook ring_sys_exit_hook{
+    "sys_exit", "tracepoint", "tp_btf", "sys_exit",
+    "Pairs the return value with the arguments, and reads what the kernel wrote, if it did."};
 
 constexpr Return no_uring{"ENOSYS", "the kernel was built without CONFIG_IO_URING"};
 constexpr Return bad_fd{"EBADF", "`fd` is not open, or no registered ring has this index"};
@@ -83,12 +85,12 @@ constexpr Return setup_returns[] = {
     no_uring,
 };
 constexpr Hook setup_hooks[] = {
-    {"io_uring_setup", "fentry", "fentry + fexit", "__x64_sys_io_uring_setup", writing_call_purpose},
-    {"io_uring_setup_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_setup", ia32_purpose},
-    {"io_uring_setup", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_setup", writing_call_purpose},
-    {"io_uring_setup_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_setup", ia32_purpose},
-    sys_enter_hook,
-    sys_exit_hook,
+    {"io_uring_setup", "fentry", "fentry + fexit", "__x64_sys_io_uring_setup", writing_ring_call_purpose},
+    {"io_uring_setup_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_setup", ring_ia32_purpose},
+    {"io_uring_setup", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_setup", writing_ring_call_purpose},
+    {"io_uring_setup_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_setup", ring_ia32_purpose},
+    ring_sys_enter_hook,
+    ring_sys_exit_hook,
     {"io_uring_create", "tracepoint", "raw_tp", "io_uring_create",
      "A ring was made: its address in the kernel, its descriptor, sizes and flags."},
 };
@@ -159,12 +161,12 @@ constexpr std::string_view steps_purpose =
     "queued. Beside the target named here: io_uring_queue_async_work, io_uring_task_add, io_uring_defer, "
     "io_uring_link, io_uring_fail_link.";
 constexpr Hook enter_hooks[] = {
-    {"io_uring_enter", "fentry", "fentry + fexit", "__x64_sys_io_uring_enter", call_purpose},
-    {"io_uring_enter_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_enter", ia32_purpose},
-    {"io_uring_enter", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_enter", call_purpose},
-    {"io_uring_enter_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_enter", ia32_purpose},
-    sys_enter_hook,
-    sys_exit_hook,
+    {"io_uring_enter", "fentry", "fentry + fexit", "__x64_sys_io_uring_enter", ring_call_purpose},
+    {"io_uring_enter_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_enter", ring_ia32_purpose},
+    {"io_uring_enter", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_enter", ring_call_purpose},
+    {"io_uring_enter_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_enter", ring_ia32_purpose},
+    ring_sys_enter_hook,
+    ring_sys_exit_hook,
     {"io_uring_submit", "tracepoint", "raw_tp", "io_uring_submit_req",
      "A request was taken from the submission queue, by a call or by the SQ thread. On kernels before 6.2 the "
      "tracepoint is io_uring_submit_sqe."},
@@ -240,12 +242,12 @@ constexpr Return register_returns[] = {
     no_uring,
 };
 constexpr Hook register_hooks[] = {
-    {"io_uring_register", "fentry", "fentry + fexit", "__x64_sys_io_uring_register", call_purpose},
-    {"io_uring_register_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_register", ia32_purpose},
-    {"io_uring_register", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_register", call_purpose},
-    {"io_uring_register_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_register", ia32_purpose},
-    sys_enter_hook,
-    sys_exit_hook,
+    {"io_uring_register", "fentry", "fentry + fexit", "__x64_sys_io_uring_register", ring_call_purpose},
+    {"io_uring_register_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_register", ring_ia32_purpose},
+    {"io_uring_register", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_register", ring_call_purpose},
+    {"io_uring_register_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_register", ring_ia32_purpose},
+    ring_sys_enter_hook,
+    ring_sys_exit_hook,
 };
 constexpr std::string_view register_issues[] = {
     "Registered buffers count against RLIMIT_MEMLOCK, for the user and not for the process, where that limit applies: "
@@ -258,7 +260,7 @@ constexpr std::string_view register_related[] = {"io_uring_setup", "io_uring_ent
 
 // --------------------------------------------------------------------------------------------------------------------
 
-constexpr Event event_table[] = {
+constexpr Event uring_event_table[] = {
     {
         .name = "io_uring_setup",
         .family = family_uring,
@@ -318,7 +320,7 @@ constexpr Event event_table[] = {
 }  // namespace
 
 std::span<const Event> uring_events() {
-    return event_table;
+    return uring_event_table;
 }
 
 }  // namespace inflight::catalog

@@ -45,7 +45,7 @@ constexpr Name futex2_table[] = {{0x01, "FUTEX2_SIZE_U16"},
                                  {0x08, "FUTEX2_MPOL"},
                                  {0x80, "FUTEX2_PRIVATE"}};
 
-NameTable uring_opcodes() {
+NameTable opcode_names() {
     return opcodes(family_uring);
 }
 NameTable pbuf_ring_flags() {
@@ -122,13 +122,13 @@ constexpr Member rsrc_update2_layout[] = {
     {"offset", 0, 4}, {"data", 8, 8, address}, {"tags", 16, 8, address}, {"nr", 24, 4}};
 constexpr Member rsrc_register_layout[] = {
     {"nr", 0, 4}, {"flags", 4, 4, flags, rsrc_flags}, {"data", 16, 8, address}, {"tags", 24, 8, address}};
-constexpr Member probe_layout[] = {{"last_op", 0, 1, name, uring_opcodes}, {"ops_len", 1, 1}};
-constexpr Member probe_op_layout[] = {{"op", 0, 1, name, uring_opcodes}, {"flags", 2, 2, flags, probe_flags}};
+constexpr Member probe_layout[] = {{"last_op", 0, 1, name, opcode_names}, {"ops_len", 1, 1}};
+constexpr Member probe_op_layout[] = {{"op", 0, 1, name, opcode_names}, {"flags", 2, 2, flags, probe_flags}};
 constexpr Member restriction_layout[] = {{"opcode", 0, 2, name, restrictions}};
 // By the restriction's opcode
 constexpr Member restriction_values[] = {
     {"register_op", 2, 1, name, uring_register_ops},
-    {"sqe_op", 2, 1, name, uring_opcodes},
+    {"sqe_op", 2, 1, name, opcode_names},
     {"sqe_flags", 2, 1, flags, sqe_flags},
     {"sqe_flags", 2, 1, flags, sqe_flags},
 };
@@ -142,7 +142,7 @@ constexpr Member sync_cancel_layout[] = {
     {"flags", 12, 4, flags, uring_cancel_flags},
     {"timeout.tv_sec", 16, 8, signed_number},
     {"timeout.tv_nsec", 24, 8, signed_number},
-    {"opcode", 32, 1, name, uring_opcodes},
+    {"opcode", 32, 1, name, opcode_names},
 };
 constexpr Member file_range_layout[] = {{"off", 0, 4}, {"len", 4, 4}};
 constexpr Member napi_layout[] = {
@@ -155,7 +155,7 @@ constexpr Member clone_layout[] = {{"src_fd", 0, 4, signed_number},
                                    {"nr", 16, 4}};
 // struct io_uring_sqe, of the one message
 constexpr Member message_layout[] = {
-    {"opcode", 0, 1, name, uring_opcodes},      {"fd", 4, 4, signed_number},   {"off", 8, 8, address},
+    {"opcode", 0, 1, name, opcode_names},       {"fd", 4, 4, signed_number},   {"off", 8, 8, address},
     {"addr", 16, 8, name, uring_msg_ring_cmds}, {"len", 24, 4, signed_number}, {"user_data", 32, 8, address}};
 constexpr Member zcrx_layout[] = {{"if_idx", 0, 4},
                                   {"if_rxq", 4, 4},

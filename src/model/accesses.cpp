@@ -2,6 +2,7 @@
 #include "model/accesses.hpp"
 
 #include "catalog/uring.hpp"
+#include "model/uring_abi.hpp"
 
 #include <sys/uio.h>
 
@@ -16,7 +17,6 @@ using catalog::MemoryUse;
 using catalog::SqeField;
 
 // IOSQE_*, IORING_RECVSEND_FIXED_BUF of sqe.ioprio, RWF_APPEND
-constexpr std::uint8_t sqe_io_drain = 1U << 1U;
 constexpr std::uint8_t sqe_buffer_select = 1U << 5U;
 constexpr std::uint16_t send_fixed_buffer = 1U << 2U;
 constexpr std::uint32_t rwf_append = 0x10;
@@ -202,7 +202,7 @@ std::optional<std::uint16_t> registered_buffer(const Request& request) {
 
 Nature nature_of(const Request& request) {
     if (request.uring && (request.uring->link_head != 0 || request.uring->multishot || request.uring->defer_ns ||
-                          (request.uring->sqe_flags & sqe_io_drain) != 0)) {
+                          (request.uring->sqe_flags & uring::sqe_io_drain) != 0)) {
         return Nature::waiting;
     }
     const OpTraits* traits = traits_of(request);

@@ -3,6 +3,7 @@
 
 #include "base/units.hpp"
 #include "model/story.hpp"
+#include "model/uring_abi.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@ namespace inflight::model {
 
 namespace {
 
-constexpr std::uint8_t sqe_io_drain = 1U << 1U;
 constexpr std::uint64_t never_ns = ~std::uint64_t{0};
 
 // 0: not known, or not of io_uring
@@ -25,7 +25,7 @@ std::uint64_t chain_of(const Request& request) {
 }
 
 bool drains(const Request& request) {
-    return request.uring && (request.uring->sqe_flags & sqe_io_drain) != 0;
+    return request.uring && (request.uring->sqe_flags & uring::sqe_io_drain) != 0;
 }
 
 // The kernel runs one after the other, though both are in flight: a chain of links, and what stands before and behind a

@@ -40,7 +40,6 @@ public:
 
     // The run cut into equal slices, from the first request to the last; what stands in the two slices at its ends,
     // which are not full, is in the totals only.
-    // NOLINTBEGIN(readability-redundant-member-init): may be left out
     struct Cut {
         std::uint64_t slice_ns = 0;
         std::size_t slices = 0;
@@ -48,7 +47,6 @@ public:
         std::uint64_t requests = 0;
         std::uint64_t cancels = 0;
         std::map<Subject, std::vector<Cell>> operations{};
-        // NOLINTEND(readability-redundant-member-init)
         std::map<Subject, Cell> totals{};
         std::map<FindingSubject, std::vector<std::uint64_t>> findings{};
         std::map<FindingSubject, std::uint64_t> finding_totals{};
@@ -71,10 +69,8 @@ private:
 enum class FigureUnit : std::uint8_t { per_second, bytes_per_second, nanoseconds, share, count };
 [[nodiscard]] std::string_view name(FigureUnit unit);
 
-// NOLINTBEGIN(readability-redundant-member-init): may be left out
 struct Difference {
-    std::string family{};   // NOLINTEND(readability-redundant-member-init)
-                            // "aio", "uring"; empty for a finding
+    std::string family{};   // "aio", "uring"; empty for a finding
     std::string subject{};  // the operation; of a finding, that it is about, or empty
     std::string finding{};  // its code, empty for an operation
     std::string figure{};   // "rate", "p99", "failed"

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::array by_names = std::to_array<std::string_view>({"op", "pid", "comm", "file", "context", "outcome"});
 // A cancelled request and one that its context or process left behind both end with ECANCELED.
-constexpr std::array outcome_names =
+constexpr std::array row_outcome_names =
     std::to_array<std::string_view>({"completed", "failed", "cancelled or abandoned", "(not known)"});
 constexpr std::uint64_t slot_open = 1;
 
@@ -73,7 +73,7 @@ StatKey key_of(std::uint32_t row, const StatTables& tables) {
     }
     if (by == IFL_STAT_BY_OUTCOME) {
         const auto outcome = row % IFL_STAT_AIO_ROWS;
-        key.name = outcome < outcome_names.size() ? std::string(outcome_names.at(outcome)) : "?";
+        key.name = outcome < row_outcome_names.size() ? std::string(row_outcome_names.at(outcome)) : "?";
         return key;
     }
     if (row < IFL_STAT_FIRST_KEY_ROW) {

@@ -18,6 +18,7 @@ inline constexpr std::uint8_t op_send_zc = 47;
 inline constexpr std::uint8_t op_sendmsg_zc = 48;
 
 // IOSQE_*
+inline constexpr std::uint8_t sqe_io_drain = 1U << 1U;
 inline constexpr std::uint8_t sqe_io_link = 1U << 2U;
 inline constexpr std::uint8_t sqe_io_hardlink = 1U << 3U;
 inline constexpr std::uint8_t sqe_cqe_skip_success = 1U << 6U;

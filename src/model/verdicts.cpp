@@ -28,7 +28,7 @@ bool is_poll(const Request& request) {
     return request.opcode == poll_opcode;
 }
 
-bool in_flight_at(const Request& request, std::uint64_t time_ns) {
+bool in_flight_after(const Request& request, std::uint64_t time_ns) {
     return !request.complete_ns || *request.complete_ns > time_ns;
 }
 
@@ -139,7 +139,7 @@ Judgement judge_not_found(const CancelFacts& facts) {
     const Candidate* in_flight = nullptr;
     const Candidate* finished = nullptr;
     for (const auto& candidate : facts.candidates) {
-        if (!in_flight_at(*candidate.request, call.start_ns)) {
+        if (!in_flight_after(*candidate.request, call.start_ns)) {
             if (finished == nullptr || *finished->request->complete_ns <= *candidate.request->complete_ns) {
                 finished = &candidate;
             }
@@ -186,7 +186,7 @@ Judgement judge(const CancelFacts& facts) {
         judgement.reason =
             fmt::format("the driver refused to cancel it: {}", catalog::errno_name(static_cast<int>(-call.ret)));
         const auto pending = std::ranges::find_if(facts.candidates, [&call](const Candidate& candidate) {
-            return in_flight_at(*candidate.request, call.start_ns);
+            return in_flight_after(*candidate.request, call.start_ns);
         });
         judgement.target = pending == facts.candidates.end() ? nullptr : pending->request;
         return judgement;

@@ -2,22 +2,19 @@
 #include "probe/loader.hpp"
 
 #include "contract/tables.h"
+#include "probe/bpf.hpp"
 #include "probe/programs.hpp"
 #include "probe/trial.hpp"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
 #include <ranges>
 #include <string>
 
@@ -27,47 +24,10 @@ namespace inflight::probe {
 
 namespace {
 
-struct SkeletonDeleter {
+struct TraceSkeletonDeleter {
     void operator()(inflight_bpf* skeleton) const { inflight_bpf__destroy(skeleton); }
 };
-using Skeleton = std::unique_ptr<inflight_bpf, SkeletonDeleter>;
-
-struct LinkDeleter {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-};
-using Link = std::unique_ptr<bpf_link, LinkDeleter>;
-
-// What libbpf had to say last; shown only when loading fails.
-std::string& libbpf_messages() {
-    thread_local std::string messages;
-    return messages;
-}
-
-int keep_message(libbpf_print_level level, const char* format, va_list arguments) {
-    // The end of a verifier's log is what says why.
-    constexpr std::size_t keep_bytes = 1500;
-    if (level == LIBBPF_DEBUG) {
-        return 0;
-    }
-    char* line = nullptr;
-    const int length = ::vasprintf(&line, format, arguments);
-    if (length < 0) {
-        return length;
-    }
-    auto& kept = libbpf_messages();
-    kept += line;
-    std::free(line);
-    if (kept.size() > keep_bytes) {
-        kept.erase(0, kept.size() - keep_bytes);
-    }
-    return length;
-}
-
-// Rings are locked memory on kernels before 5.11; harmless later.
-void raise_memlock_limit() {
-    const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
-}
+using Skeleton = std::unique_ptr<inflight_bpf, TraceSkeletonDeleter>;
 
 // 256 MiB for the machine, at least 1 and at most 16 MiB a CPU.
 std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus) {
@@ -102,15 +62,6 @@ Result<void> check_names(const std::vector<std::string>& without) {
         }
     }
     return {};
-}
-
-std::uint64_t recursion_misses(const bpf_program* program) {
-    bpf_prog_info info{};
-    __u32 bytes = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) != 0) {
-        return 0;
-    }
-    return info.recursion_misses;
 }
 
 Result<void> run_iterator(const Link& link) {
@@ -207,9 +158,9 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     for (const auto& name : tracepoint_programs(plan, types, config)) {
         bpf_program__set_autoload(program(name), true);
     }
-    libbpf_messages().clear();
+    static_cast<void>(take_libbpf_messages());
     if (const int error = inflight_bpf__load(skeleton.get()); error != 0) {
-        return failure("load the kernel side", describe_errno(-error), libbpf_messages());
+        return failure("load the kernel side", describe_errno(-error), take_libbpf_messages());
     }
     if (auto made = make_rings(); !made) {
         return made;
@@ -277,19 +228,13 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
 }
 
 Result<Probes> Probes::attach(const Options& options) {
-    libbpf_set_print(keep_message);
-    raise_memlock_limit();
+    keep_libbpf_messages();
     if (auto names = check_names(options.without); !names) {
         return std::unexpected(names.error());
     }
     auto kernel = read_kernel_info();
-    if (!kernel.effective_bpf || !kernel.effective_perfmon) {
-        return failure("load BPF programs", "this user may not",
-                       "run inflight as root, or give it CAP_BPF, CAP_PERFMON and CAP_SYSLOG");
-    }
-    if (kernel.lockdown == "confidentiality") {
-        return failure("read kernel memory from BPF", "the kernel is locked down (confidentiality)",
-                       "boot without lockdown=confidentiality; lockdown=integrity is fine");
+    if (auto prepared = prepare_to_load(kernel); !prepared) {
+        return std::unexpected(prepared.error());
     }
     auto types = KernelTypes::load();
     if (!types) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/stat_loader.hpp"
 
-#include "probe/messages.hpp"
+#include "probe/bpf.hpp"
 #include "probe/stat_hooks.hpp"
 #include "probe/trial.hpp"
 
@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,13 +25,9 @@ namespace inflight::probe {
 
 namespace {
 
-struct SkeletonDeleter {
+struct StatSkeletonDeleter {
     void operator()(inflight_stat_bpf* skeleton) const { inflight_stat_bpf__destroy(skeleton); }
 };
-struct LinkDeleter {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-};
-using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 
 // An array of the kernel side in our memory.
 class Mapping {
@@ -64,28 +59,10 @@ private:
     std::size_t bytes_ = 0;
 };
 
-std::uint64_t recursion_misses(const bpf_program* program) {
-    bpf_prog_info info{};
-    __u32 bytes = sizeof(info);
-    return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0 ? info.recursion_misses : 0;
-}
-
-Result<void> may_load(const KernelInfo& kernel) {
-    if (!kernel.effective_bpf || !kernel.effective_perfmon) {
-        return failure("load BPF programs", "this user may not",
-                       "run inflight as root, or give it CAP_BPF, CAP_PERFMON and CAP_SYSLOG");
-    }
-    if (kernel.lockdown == "confidentiality") {
-        return failure("read kernel memory from BPF", "the kernel is locked down (confidentiality)",
-                       "boot without lockdown=confidentiality; lockdown=integrity is fine");
-    }
-    return {};
-}
-
 }  // namespace
 
 struct StatProbes::State {
-    std::unique_ptr<inflight_stat_bpf, SkeletonDeleter> skeleton;
+    std::unique_ptr<inflight_stat_bpf, StatSkeletonDeleter> skeleton;
     Mapping rows;
     Mapping slots;
     Mapping labels;
@@ -278,10 +255,8 @@ void StatProbes::State::describe(const StatOptions& options) {
 
 Result<StatProbes> StatProbes::attach(const StatOptions& options) {
     keep_libbpf_messages();
-    const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     const auto kernel = read_kernel_info();
-    if (auto allowed = may_load(kernel); !allowed) {
+    if (auto allowed = prepare_to_load(kernel); !allowed) {
         return std::unexpected(allowed.error());
     }
     auto without = tiers_without(options.common.without);

@@ -75,7 +75,7 @@ void write_wait(JsonLine& line, const Request& request) {
 }
 
 // What the SQE says and what it points at.
-void write_asked(JsonLine& line, const Request& request) {
+void write_asked_of_ring(JsonLine& line, const Request& request) {
     const UringPart& part = *request.uring;
     line.string_if("sqe_flags", part.sqe_known || request.opcode.has_value(),
                    catalog::flag_names(catalog::sqe_flags(), part.sqe_flags));
@@ -167,7 +167,7 @@ void write_uring(JsonLine& line, const Request& request) {
     write_id(line, "request_id", request.uring->request_id);
     const auto ring = ring_fd(request);
     line.signed_if("ring_fd", ring.has_value(), ring.value_or(0));
-    write_asked(line, request);
+    write_asked_of_ring(line, request);
     write_way(line, *request.uring);
     write_ending(line, request);
     line.end_object();

@@ -27,7 +27,7 @@ std::string_view length_name(const Request& request) {
     }
 }
 
-std::string operation_name(const Request& request) {
+std::string bare_operation_name(const Request& request) {
     return request.opcode ? catalog::opcode_name(model::name(request.family), *request.opcode) : "request";
 }
 
@@ -114,7 +114,7 @@ void tell_uring(const UringPart& part, FactSink& sink) {
 }  // namespace
 
 std::string span_name(const Request& request) {
-    std::string name = operation_name(request);
+    std::string name = bare_operation_name(request);
     switch (request.outcome) {
         case model::Outcome::failed:
             return name + " " + (result_error(request) != 0 ? catalog::errno_name(result_error(request)) : "failed");
@@ -135,7 +135,7 @@ std::string summary_name(const model::Summary& summary) {
 }
 
 void tell_facts(const Request& request, FactSink& sink) {
-    sink.text("op", operation_name(request));
+    sink.text("op", bare_operation_name(request));
     tell_asked(request, sink);
     sink.text("outcome", model::name(request.outcome));
     if (has_result(request)) {

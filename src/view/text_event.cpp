@@ -13,7 +13,7 @@ namespace {
 // Below the command, where there is room.
 constexpr std::size_t entry_indent = 20;
 
-std::string address_text(std::uint64_t address) {
+std::string address_or_null(std::uint64_t address) {
     return address == 0 ? "NULL" : fmt::format("{:#x}", address);
 }
 
@@ -24,7 +24,7 @@ std::string argument_value(const ifl_call& call, const catalog::Argument& argume
     switch (value_kind(argument.c_type)) {
         case ValueKind::address:
             // A context is a number to the caller: 0 is a wrong one, not an absent one.
-            return argument.c_type.ends_with('*') ? address_text(address_argument(call, index))
+            return argument.c_type.ends_with('*') ? address_or_null(address_argument(call, index))
                                                   : fmt::format("{:#x}", address_argument(call, index));
         case ValueKind::signed_number:
             return fmt::to_string(signed_argument(call, index));
@@ -80,9 +80,9 @@ std::string length_text(LengthUnit unit, const struct iocb& block) {
             return " " + catalog::flag_names(catalog::poll_events(), block.aio_buf);
         case LengthUnit::bytes:
             return fmt::format(" {} at {}, buffer {}", format_bytes_exact(block.aio_nbytes), place,
-                               address_text(block.aio_buf));
+                               address_or_null(block.aio_buf));
         case LengthUnit::iovecs:
-            return fmt::format(" {} iov at {}, iovec {}", block.aio_nbytes, place, address_text(block.aio_buf));
+            return fmt::format(" {} iov at {}, iovec {}", block.aio_nbytes, place, address_or_null(block.aio_buf));
         default:
             break;
     }
@@ -91,7 +91,7 @@ std::string length_text(LengthUnit unit, const struct iocb& block) {
 
 // "[0] 0x55d0c0ffee00 pread fd 7 /data/file 4 KiB at 8 KiB, buffer 0x7f0000001000, data 0x1"
 std::string iocb_text(const model::Event& event, const model::IocbArgument& argument) {
-    std::string text = fmt::format("[{}] {}", argument.index, address_text(argument.address));
+    std::string text = fmt::format("[{}] {}", argument.index, address_or_null(argument.address));
     if (!argument.readable) {
         return text + " (cannot be read)";
     }
@@ -116,7 +116,7 @@ std::string iocb_text(const model::Event& event, const model::IocbArgument& argu
 
 std::string returned_text(std::size_t index, const ifl_io_event& returned) {
     const int error = error_of(returned.res);
-    return fmt::format("[{}] iocb {} res {}{}, data {:#x}", index, address_text(returned.obj),
+    return fmt::format("[{}] iocb {} res {}{}, data {:#x}", index, address_or_null(returned.obj),
                        error != 0 ? catalog::errno_name(error) : fmt::to_string(returned.res),
                        returned.res2 != 0 ? fmt::format(", res2 {}", returned.res2) : "", returned.data);
 }
@@ -128,7 +128,7 @@ std::string field_value(const catalog::Field& field) {
         case catalog::FieldKind::signed_number:
             return fmt::to_string(static_cast<std::int64_t>(field.value));
         case catalog::FieldKind::address:
-            return address_text(field.value);
+            return address_or_null(field.value);
         case catalog::FieldKind::flags:
         case catalog::FieldKind::name:
             break;
