@@ -236,6 +236,8 @@ std::string to_json(const CaptureInfo& info) {
     put(out, "reap_wait_ns", info.tracker.reap_wait_ns);
     put(out, "history_limit", std::uint64_t{info.tracker.history_limit});
     put(out, "aio_max_nr", info.tracker.aio_max_nr);
+    put(out, "recording", info.recording);
+    put(out, "part", info.part);
     out.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -263,6 +265,8 @@ Result<CaptureInfo> info_from_json(std::string_view text) {
     fields.take("reap_wait_ns", info.tracker.reap_wait_ns);
     fields.take("history_limit", history);
     fields.take("aio_max_nr", info.tracker.aio_max_nr);
+    fields.take("recording", info.recording);
+    fields.take("part", info.part);
     info.tracker.events_wanted = static_cast<std::uint32_t>(events);
     info.tracker.history_limit = history;
     if (!fields.first_missing().empty()) {

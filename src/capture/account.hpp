@@ -7,6 +7,7 @@
 #include "model/trace_info.hpp"
 #include "model/tracker.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@ namespace inflight::capture {
 struct CaptureInfo {
     model::TraceInfo trace;
     model::TrackerOptions tracker;
+    std::string recording;   // the same in all files of one recording, and in no other
+    std::uint64_t part = 0;  // of a recording that has several files: from 1. 0: the file can only stand alone
 };
 
 // How a recording stands: the last one in a file counts.

@@ -24,24 +24,30 @@ public:
     [[nodiscard]] std::size_t items() const { return order_.size(); }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-    // All of them as columns, in one string; then it is empty again. At most `layouts_limit` layouts fit: see full().
-    [[nodiscard]] std::string take();
-    [[nodiscard]] bool full() const { return layouts_.size() >= layouts_limit; }
+    // All of them as columns, in `out`; then it is empty again. At most `layouts_limit` layouts fit: see full().
+    void take(std::string& out);
+    [[nodiscard]] bool full() const { return used_ >= layouts_limit; }
 
 private:
     static constexpr std::size_t layouts_limit = 200;
     struct Layout {
         std::uint16_t kind = 0;
-        std::uint32_t row_bytes = 0;
-        std::vector<std::byte> rows;
+        std::size_t row_words = 0;
+        std::size_t rows = 0;
+        std::vector<std::uint64_t> words;  // row by row; longer than what is used
+        std::vector<std::uint64_t> any;    // of each word: the bits of all differences between neighbouring rows
     };
-    std::vector<Layout> layouts_;
+    [[nodiscard]] std::size_t layout_for(std::uint16_t kind, std::size_t row_words);
+
+    std::vector<Layout> layouts_;  // the first used_; the others keep their memory
+    std::size_t used_ = 0;
+    std::size_t last_ = 0;  // most items are like the one before
     std::vector<std::uint8_t> order_;
     std::size_t bytes_ = 0;
 };
 
-// Gives each item to `visit` as its kind and bytes (aligned to 8; a record may be shorter than its row). Fails, having
-// visited nothing, where `columns` is not what take() makes: nothing in it is trusted.
+// Gives each item to `visit` as its kind and bytes (aligned to 8, valid during the call; a record may be shorter than
+// its row). Fails, having visited nothing, where `columns` is not what take() makes: nothing in it is trusted.
 [[nodiscard]] Result<void> read_columns(
     std::string_view columns, const std::function<void(std::uint16_t kind, std::span<const std::byte>)>& visit);
 

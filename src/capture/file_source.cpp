@@ -303,6 +303,11 @@ void FileSource::take_block(const Block& block, Consumer& consumer) {
         case format::BlockKind::records:
             take_records(block, consumer);
             return;
+        case format::BlockKind::carried:
+            if (!continues_) {
+                take_records(block, consumer);
+            }
+            return;
         case format::BlockKind::account:
             if (auto account = account_from_json(block.payload)) {
                 account_ = std::move(*account);
@@ -316,7 +321,8 @@ void FileSource::take_block(const Block& block, Consumer& consumer) {
     note_damage(block_at_, buffer_at_, fmt::format("block {} is of a kind that is not known", block.header.sequence));
 }
 
-Result<void> FileSource::replay(Consumer& consumer) {
+Result<void> FileSource::replay(Consumer& consumer, bool continues) {
+    continues_ = continues;
     Block block;
     for (;;) {
         const auto found = next_block(block);

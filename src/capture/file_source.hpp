@@ -41,8 +41,9 @@ public:
     [[nodiscard]] const CaptureInfo& info() const { return info_; }
 
     // Hands everything over as the live source did: records, the moments between, and the end, also where the file has
-    // none. Fails only where the file cannot be read at all any more; damage is skipped.
-    [[nodiscard]] Result<void> replay(Consumer& consumer);
+    // none. Fails only where the file cannot be read at all any more; damage is skipped. `continues`: the consumer has
+    // had the part of this recording before, and knows what this one carries over from it.
+    [[nodiscard]] Result<void> replay(Consumer& consumer, bool continues = false);
 
     // After replay().
     [[nodiscard]] const Account& account() const { return account_; }
@@ -85,6 +86,7 @@ private:
     std::uint64_t malformed_ = 0;
     std::uint64_t last_ns_ = 0;
     bool ended_ = false;
+    bool continues_ = false;
 };
 
 }  // namespace inflight::capture

@@ -1,84 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "base/fd.hpp"
-#include "base/result.hpp"
-#include "capture/account.hpp"
-#include "capture/columns.hpp"
-#include "capture/consumer.hpp"
-#include "capture/format.hpp"
+#include "capture/block_file.hpp"
+#include "capture/carried.hpp"
+#include "capture/recorder.hpp"
 
-#include <functional>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-
-struct ZSTD_CCtx_s;
 
 namespace inflight::capture {
 
-// Writes what comes to a capture file, a block at a time, each with one write: who reads meanwhile, or after a kill,
-// sees whole blocks. After the first error it takes no more, and the file ends with its last whole block. Not
-// thread-safe.
-class FileWriter final : public Consumer {
+// When a recording goes on in the next file. 0: never for that reason.
+struct Rotation {
+    std::uint64_t bytes = 0;
+    std::uint64_t time_ns = 0;
+    std::size_t keep = 0;  // files; the oldest is removed. 0: all
+
+    [[nodiscard]] bool wanted() const { return bytes != 0 || time_ns != 0; }
+};
+
+// Writes what comes to a capture file, or to one after the other, each of which can be read alone. Not thread-safe.
+class FileWriter final : public Recorder {
 public:
-    // The account is asked for with each block. It may be set later, and must then outlive the writer or be replaced.
-    using AskAccount = std::function<Account()>;
-
-    // Makes the file, which must not be a directory, and writes its first block.
-    [[nodiscard]] static Result<std::unique_ptr<FileWriter>> create(const std::string& path, const CaptureInfo& info);
-    FileWriter(const FileWriter&) = delete;
-    FileWriter& operator=(const FileWriter&) = delete;
-    FileWriter(FileWriter&&) = delete;
-    FileWriter& operator=(FileWriter&&) = delete;
-    ~FileWriter() override;
-
-    void set_account(AskAccount account) { ask_account_ = std::move(account); }
+    // Makes the first file. `path` is its name, or what the names of several begin with.
+    [[nodiscard]] static Result<std::unique_ptr<FileWriter>> create(const std::string& path, const CaptureInfo& info,
+                                                                    const Rotation& rotation = {});
 
     void on_record(const ifl_header& record) override;
     void advance(std::uint64_t now_ns) override;
     void finish(std::uint64_t end_ns) override;
-    // Since an io_cancel whose verdict needs to know what was in flight.
-    [[nodiscard]] bool wants_snapshot() const override { return snapshot_due_; }
-    [[nodiscard]] bool failed() const override { return error_.has_value(); }
+    void close(const Account& account) override;
 
-    // After finish(): the last account, and everything on its way to the disk.
-    void close(const Account& account);
-
-    [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-    [[nodiscard]] std::uint64_t records() const { return records_; }
-    [[nodiscard]] std::uint64_t requests() const { return requests_; }
-    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+    [[nodiscard]] std::uint64_t bytes() const override { return bytes_before_ + file_.bytes(); }
+    [[nodiscard]] std::uint64_t files() const { return info_.part == 0 ? 1 : info_.part; }
+    [[nodiscard]] std::uint64_t files_removed() const { return kept_.removed(); }
 
 private:
-    FileWriter(UniqueFd fd, std::string path);
-    void mark(std::uint16_t kind, std::uint64_t time_ns);
+    FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file);
     void write_records();
-    void write_block(format::BlockHeader header, std::string_view payload);
-    void write_account(const Account& account);
-    void write_bytes(std::string_view bytes);
+    void begin_next_file(std::uint64_t now_ns);
+    // Of this file.
+    [[nodiscard]] Account account_since_begin(Account account) const;
+    void check_file();
 
-    struct FreeCompressor {
-        void operator()(ZSTD_CCtx_s* context) const;
-    };
-
-    UniqueFd fd_;
     std::string path_;
-    std::unique_ptr<ZSTD_CCtx_s, FreeCompressor> compressor_;
-    std::string compressed_;
-    ColumnWriter columns_;
-    AskAccount ask_account_;
-    std::optional<Error> error_;
-    std::uint64_t sequence_ = 0;
-    std::uint64_t block_first_ns_ = 0;
-    std::uint64_t block_last_ns_ = 0;
+    CaptureInfo info_;
+    Rotation rotation_;
+    KeptFiles kept_;
+    BlockFile file_;
+    BlockMaker block_;
+    Carried carried_;
+    model::Losses losses_before_;  // of this file
+    std::uint64_t bytes_before_ = 0;
+    std::uint64_t file_begun_ns_ = 0;
     std::uint64_t block_begun_ns_ = 0;  // by advance()
     std::uint64_t last_mark_ns_ = 0;
-    std::uint32_t block_requests_ = 0;
-    std::uint64_t records_ = 0;
-    std::uint64_t requests_ = 0;
-    std::uint64_t bytes_ = 0;
-    bool snapshot_due_ = false;
 };
 
 }  // namespace inflight::capture

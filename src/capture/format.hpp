@@ -29,6 +29,7 @@ enum class BlockKind : std::uint16_t {
     info = 1,     // JSON: of which trace this is
     records = 2,  // columns, compressed
     account = 3,  // JSON: losses so far, and at the end how it ended
+    carried = 4,  // columns, compressed: records of an earlier file that this one needs to stand alone
 };
 
 struct BlockHeader {

@@ -6,39 +6,88 @@
 
 namespace inflight::capture {
 
+namespace {
+
+constexpr std::size_t chunk_words = 32768;
+// Beyond these, memory of a burst is given back.
+constexpr std::size_t free_chunks_kept = 64;
+
+}  // namespace
+
+Sorter::Chunk& Sorter::chunk_for(std::size_t words) {
+    if (filling_ != nullptr && filling_->used_words + words <= filling_->size_words) {
+        return *filling_;
+    }
+    if (words <= chunk_words && !free_.empty()) {
+        filling_ = free_.back();
+        free_.pop_back();
+        filling_->used_words = 0;
+        return *filling_;
+    }
+    const std::size_t size = std::max(words, chunk_words);
+    chunks_.push_back(std::make_unique<Chunk>());
+    filling_ = chunks_.back().get();
+    filling_->words = std::make_unique_for_overwrite<std::uint64_t[]>(size);
+    filling_->size_words = size;
+    return *filling_;
+}
+
+void Sorter::give_back(Chunk& chunk) {
+    if (&chunk == filling_) {
+        chunk.used_words = 0;
+    } else if (chunk.size_words == chunk_words && free_.size() < free_chunks_kept) {
+        free_.push_back(&chunk);
+    } else {
+        std::erase_if(chunks_, [&chunk](const auto& each) { return each.get() == &chunk; });
+    }
+}
+
 void Sorter::add(const ifl_header& record) {
     if (record.time_ns < released_ns_) {
         out_of_order_++;
     }
-    const std::size_t offset = bytes_.size();
-    // Records are read in place: keep each aligned for its 64-bit fields.
-    const std::size_t padded = (record.size_bytes + 7U) & ~std::size_t{7};
-    bytes_.resize(offset + padded);
-    std::memcpy(bytes_.data() + offset, &record, record.size_bytes);
-    entries_.push_back({.time_ns = record.time_ns, .offset = offset});
+    // Records are read in place: each begins where a 64-bit field may.
+    const std::size_t words = (record.size_bytes + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t);
+    Chunk& chunk = chunk_for(words);
+    std::uint64_t* const at = chunk.words.get() + chunk.used_words;
+    std::memcpy(at, &record, record.size_bytes);
+    chunk.used_words += words;
+    chunk.waiting++;
+    added_.push_back({.time_ns = record.time_ns, .record = reinterpret_cast<const ifl_header*>(at), .chunk = &chunk});
+}
+
+// Only what overlaps in time is moved.
+void Sorter::merge_added() {
+    if (added_.empty()) {
+        return;
+    }
+    std::ranges::stable_sort(added_, {}, &Entry::time_ns);
+    if (first_ == waiting_.size()) {
+        waiting_.clear();
+        first_ = 0;
+    } else if (first_ > waiting_.size() / 2) {
+        waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(first_));
+        first_ = 0;
+    }
+    const auto had = static_cast<std::ptrdiff_t>(waiting_.size());
+    const auto overlap = std::ranges::upper_bound(waiting_.begin() + static_cast<std::ptrdiff_t>(first_),
+                                                  waiting_.end(), added_.front().time_ns, {}, &Entry::time_ns) -
+                         waiting_.begin();
+    waiting_.insert(waiting_.end(), added_.begin(), added_.end());
+    std::ranges::inplace_merge(waiting_.begin() + overlap, waiting_.begin() + had, waiting_.end(), {}, &Entry::time_ns);
+    added_.clear();
 }
 
 void Sorter::release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver) {
-    const auto header = [this](const Entry& entry) -> const ifl_header& {
-        return *reinterpret_cast<const ifl_header*>(bytes_.data() + entry.offset);
-    };
-    std::ranges::stable_sort(entries_, {}, &Entry::time_ns);
-    const auto end = std::ranges::lower_bound(entries_, until_ns, {}, &Entry::time_ns);
-    for (auto entry = entries_.begin(); entry != end; ++entry) {
-        released_ns_ = std::max(released_ns_, entry->time_ns);
-        deliver(header(*entry));
+    merge_added();
+    for (; first_ < waiting_.size() && waiting_[first_].time_ns < until_ns; first_++) {
+        const Entry& entry = waiting_[first_];
+        released_ns_ = std::max(released_ns_, entry.time_ns);
+        deliver(*entry.record);
+        if (--entry.chunk->waiting == 0) {
+            give_back(*entry.chunk);
+        }
     }
-    next_bytes_.clear();
-    next_entries_.clear();
-    for (auto entry = end; entry != entries_.end(); ++entry) {
-        const auto& kept = header(*entry);
-        const std::size_t offset = next_bytes_.size();
-        next_bytes_.resize(offset + ((kept.size_bytes + 7U) & ~std::size_t{7}));
-        std::memcpy(next_bytes_.data() + offset, &kept, kept.size_bytes);
-        next_entries_.push_back({.time_ns = entry->time_ns, .offset = offset});
-    }
-    bytes_.swap(next_bytes_);
-    entries_.swap(next_entries_);
 }
 
 }  // namespace inflight::capture

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 namespace inflight::capture {
@@ -24,15 +25,28 @@ public:
     [[nodiscard]] std::uint64_t out_of_order() const { return out_of_order_; }
 
 private:
+    // Records stand in chunks until all of a chunk were given out: nothing is moved while it waits.
+    struct Chunk {
+        std::unique_ptr<std::uint64_t[]> words;
+        std::size_t size_words = 0;
+        std::size_t used_words = 0;
+        std::size_t waiting = 0;
+    };
     struct Entry {
         std::uint64_t time_ns;
-        std::size_t offset;
+        const ifl_header* record;
+        Chunk* chunk;
     };
+    [[nodiscard]] Chunk& chunk_for(std::size_t words);
+    void give_back(Chunk& chunk);
+    void merge_added();
 
-    std::vector<std::byte> bytes_;
-    std::vector<Entry> entries_;
-    std::vector<std::byte> next_bytes_;
-    std::vector<Entry> next_entries_;
+    std::vector<std::unique_ptr<Chunk>> chunks_;
+    std::vector<Chunk*> free_;
+    Chunk* filling_ = nullptr;
+    std::vector<Entry> waiting_;  // in order from first_ on
+    std::size_t first_ = 0;
+    std::vector<Entry> added_;  // since the last release
     std::uint64_t released_ns_ = 0;
     std::uint64_t out_of_order_ = 0;
 };

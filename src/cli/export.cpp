@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A capture file for other programs to read.
-#include "capture/file_source.hpp"
 #include "cli/command.hpp"
+#include "cli/report_run.hpp"
 #include "cli/thresholds.hpp"
 #include "cli/tracing.hpp"
 #include "model/findings.hpp"
-#include "model/statistics.hpp"
 #include "view/chrome.hpp"
 #include "view/csv.hpp"
 #include "view/perfetto.hpp"
@@ -18,6 +17,7 @@
 #include <array>
 #include <csignal>
 #include <string_view>
+#include <vector>
 
 namespace inflight::cli {
 
@@ -49,7 +49,7 @@ std::vector<std::string> format_names() {
 }
 
 struct ExportOptions {
-    std::string file;
+    std::vector<std::string> files;
     bool events = false;
     std::string format;
     std::string output;
@@ -71,16 +71,19 @@ public:
 private:
     [[nodiscard]] const Format& format() const { return *std::ranges::find(formats, options_.format, &Format::name); }
     [[nodiscard]] Result<void> check_output() const;
-    [[nodiscard]] Result<model::Summary> convert(capture::FileSource& source, Output& output) const;
+    [[nodiscard]] Result<ReportEnd> convert(Captures& captures, Output& output) const;
     void drop_unusable_output() const;
-    void tell(const capture::FileSource& source, const model::Summary& summary) const;
+    static void tell(const ReportEnd& end);
 
     ExportOptions options_;
 };
 
 CLI::App* Export::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("export", "Write a capture file in the format of another program");
-    app->add_option("file", options_.file, "What `inflight record` wrote")->required()->type_name("FILE");
+    app->add_option("file", options_.files, "What `inflight record` wrote; several merge by time")
+        ->required()
+        ->type_name("FILE")
+        ->option_text("FILE...");
     app->add_option("--to", options_.format,
                     "perfetto (for ui.perfetto.dev), chrome (its JSON), csv (a row for each request), json or tracee")
         ->required()
@@ -104,8 +107,9 @@ Result<void> Export::check_output() const {
         return failure(fmt::format("export to {}", format().name), "it is binary, and standard output is a terminal",
                        "name a file with --output, or redirect standard output");
     }
-    if (!options_.output.empty() && same_file(options_.file, options_.output)) {
-        return failure("export to " + options_.output, "that is the capture file itself",
+    const auto is_output = [this](const std::string& file) { return same_file(file, options_.output); };
+    if (!options_.output.empty() && std::ranges::any_of(options_.files, is_output)) {
+        return failure("export to " + options_.output, "that is a capture file to be read",
                        "choose another file with --output");
     }
     return {};
@@ -119,34 +123,21 @@ void Export::drop_unusable_output() const {
     }
 }
 
-Result<model::Summary> Export::convert(capture::FileSource& source, Output& output) const {
+Result<ReportEnd> Export::convert(Captures& captures, Output& output) const {
     const auto view = format().make(output);
-    model::Statistics statistics(*view);
-    model::Findings findings(options_.findings, statistics);
-    model::TrackerOptions tracking = source.info().tracker;
-    if (!format().all_calls && !options_.events) {
-        tracking.events_wanted = 0;
+    ReportQuestion question;
+    question.findings = options_.findings;
+    question.events_shown = format().all_calls || options_.events ? captures.events_recorded() : 0;
+    view->begin(captures.info());
+    auto end = captures.read(question, *view, true);
+    if (!end) {
+        return end;
     }
-    model::Tracker tracker(tracking, findings);
-    const model::TraceInfo& info = source.info().trace;
-    view->begin(info);
-    capture::TrackerConsumer consumer(tracker);
-    if (const auto replayed = source.replay(consumer); !replayed) {
-        return std::unexpected(replayed.error());
+    if (!std::ranges::all_of(end->files, &view::CaptureFile::ended)) {
+        end->summary.ended_by = "the capture has no end: it was cut off, or is being written";
     }
-    const capture::Account& account = source.account();
-    const std::uint64_t end_ns = std::max({account.end_ns, source.last_ns(), info.start_ns});
-    findings.finish(end_ns);
-    model::Summary summary = statistics.summary(info.start_ns, end_ns);
-    summary.losses = account.losses;
-    summary.losses.completions_unseen = tracker.completions_unseen();
-    summary.losses.submissions_unseen = tracker.submissions_unseen();
-    summary.aio_nr = account.aio_nr;
-    summary.aio_max_nr = account.aio_max_nr;
-    summary.ended_by =
-        source.ended() ? account.ended_by : "the capture has no end: it was cut off, or is being written";
-    view->end(summary);
-    return summary;
+    view->end(end->summary);
+    return end;
 }
 
 int Export::run() {
@@ -154,12 +145,12 @@ int Export::run() {
         print_error(usable.error().message());
         return exit_usage;
     }
-    const auto source = capture::FileSource::open(options_.file);
-    if (!source) {
-        print_error(source.error().message());
+    auto captures = Captures::open(options_.files);
+    if (!captures) {
+        print_error(captures.error().message());
         return exit_failed;
     }
-    if (format().all_calls && (*source)->info().tracker.events_wanted == 0) {
+    if (format().all_calls && captures->events_recorded() == 0) {
         print_error(failure(fmt::format("export to {}", format().name), "the capture has no system calls",
                             "record them with `inflight record --events`")
                         .error()
@@ -172,31 +163,28 @@ int Export::run() {
         print_error(output.error().message());
         return exit_failed;
     }
-    const auto summary = convert(**source, **output);
+    const auto end = convert(*captures, **output);
     (*output)->flush();
-    if (!summary || (*output)->error()) {
+    if (!end || (*output)->error()) {
         drop_unusable_output();
-        print_error(summary ? (*output)->error()->message() : summary.error().message());
+        print_error(end ? (*output)->error()->message() : end.error().message());
         return exit_failed;
     }
-    tell(**source, *summary);
+    tell(*end);
     return exit_ok;
 }
 
 // CSV has no place for what was lost, and no format one for what is damaged.
-void Export::tell(const capture::FileSource& source, const model::Summary& summary) const {
-    std::uint64_t damaged_bytes = 0;
-    for (const capture::Damage& damage : source.damage()) {
-        damaged_bytes += damage.length_bytes;
-    }
-    std::string text = fmt::format("inflight: {} requests, {} cancels, lost {}", summary.requests, summary.cancels,
-                                   summary.losses.total());
-    if (!source.damage().empty()) {
-        text += fmt::format("; {} bytes of the capture are damaged and left out (places: {})", damaged_bytes,
-                            source.damage().size());
-    }
-    if (!source.ended()) {
-        text += fmt::format("; {}", summary.ended_by);
+void Export::tell(const ReportEnd& end) {
+    std::string text = fmt::format("inflight: {} requests, {} cancels, lost {}", end.summary.requests,
+                                   end.summary.cancels, end.summary.losses.total());
+    for (const auto& file : end.files) {
+        for (const auto& damage : file.damage) {
+            text += fmt::format("\ninflight: {}: left out, damaged: {}", file.path, damage);
+        }
+        if (!file.ended) {
+            text += fmt::format("\ninflight: {} has no end: it was cut off, or is being written", file.path);
+        }
     }
     fmt::print(stderr, "{}\n", text);
 }

@@ -1,15 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything to a file, as it comes from the kernel: what `report` shows later.
+// Everything to files, as it comes from the kernel: what `report` shows later.
 #include "base/units.hpp"
 #include "cli/command.hpp"
+#include "cli/thresholds.hpp"
 #include "cli/tracing.hpp"
 #include "contract/records.h"
+#include "model/findings.hpp"
 
 #include <fmt/format.h>
+
+#include <functional>
+#include <utility>
 
 namespace inflight::cli {
 
 namespace {
+
+// Passes on that there was a finding, but not one after the other.
+class Alarm final : public model::Sink {
+public:
+    Alarm(model::Severity least, std::uint64_t pause_ns, std::function<void(const model::Finding&)> raise)
+        : least_(least), pause_ns_(pause_ns), raise_(std::move(raise)) {}
+
+    void on_request(const model::Request& /*request*/) override {}
+    void on_cancel(const model::Cancel& /*cancel*/) override {}
+    void on_event(const model::Event& /*event*/) override {}
+    void on_context(const model::Context& /*context*/) override {}
+    void on_finding(const model::Finding& finding) override {
+        if (finding.severity < least_) {
+            return;
+        }
+        if (raised_ns_ == 0 || finding.time_ns >= raised_ns_ + pause_ns_) {
+            raised_ns_ = finding.time_ns;
+            raise_(finding);
+        }
+    }
+
+private:
+    model::Severity least_;
+    std::uint64_t pause_ns_;
+    std::uint64_t raised_ns_ = 0;
+    std::function<void(const model::Finding&)> raise_;
+};
 
 class Record final : public Command {
 public:
@@ -17,21 +49,66 @@ public:
     int run() override;
 
 private:
+    [[nodiscard]] Result<void> settle();
     [[nodiscard]] Result<std::uint32_t> events_kept() const;
+    [[nodiscard]] std::expected<TracingEnd, int> watch_for_findings(Tracing& tracing) const;
+    void declare_files(CLI::App& app);
+    void tell(Tracing& tracing, const TracingEnd& end) const;
 
     TracingOptions tracing_;
     bool events_ = false;
+    std::uint64_t flight_ns_ = 0;
+    std::uint64_t flight_bytes_ = 0;
+    std::size_t keep_ = 0;
+    std::string on_finding_;
+    model::FindingOptions findings_;
 };
+
+void Record::declare_files(CLI::App& app) {
+    const auto* const group = "Files";
+    const auto size = [] { return CLI::AsSizeValue(false).description(""); };
+    app.add_option("--rotate-size", tracing_.rotation.bytes, "Go on in the next file (FILE.0001, ...) after so much")
+        ->group(group)
+        ->transform(size())
+        ->type_name("SIZE");
+    app.add_option("--rotate-time", tracing_.rotation.time_ns, "Go on in the next file after so long")
+        ->group(group)
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    app.add_option("--flight", flight_ns_,
+                   "Flight recorder: hold the last so long in memory; write it to FILE.0001, ... on SIGUSR1 and at "
+                   "the end")
+        ->group(group)
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    app.add_option("--flight-size", flight_bytes_, "The same by size; with --flight the smaller one counts")
+        ->group(group)
+        ->transform(size())
+        ->type_name("SIZE");
+    app.add_option("--on-finding", on_finding_,
+                   "Flight recorder: write a file too when there is a finding of this severity: info, warn, critical")
+        ->group(group)
+        ->check(CLI::IsMember({"info", "warn", "critical"}).description(""))
+        ->type_name("SEVERITY");
+    app.add_option("--keep", keep_, "Of files that are numbered: remove all but the last so many")
+        ->group(group)
+        ->check(CLI::PositiveNumber.description(""))
+        ->type_name("N");
+}
 
 CLI::App* Record::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("record", "Write everything to a capture file, for `report`");
     app->add_option("-o,--output", tracing_.save, "The capture file")->type_name("FILE")->required();
     app->add_flag("--events", events_, "Keep the system calls too");
+    declare_files(*app);
+    declare_thresholds(*app, findings_);
     declare_tracing(*app, tracing_);
     app->footer(examples_footer({
         {"inflight record -o fio.capture -- fio job.fio", "all that fio does"},
         {"inflight record -o db.capture -p 1234 --duration 1m", "a minute of a running database"},
-        {"inflight record -o all.capture", "the whole machine until ^C"},
+        {"inflight record -o all.capture --rotate-size 1gb --keep 10", "the whole machine until ^C, in 10 GB at most"},
+        {"inflight record -o db.capture -p 1234 --flight 30s --on-finding warn",
+         "nothing on the disk until something is found; then the half minute before it"},
     }));
     return app;
 }
@@ -41,13 +118,74 @@ Result<std::uint32_t> Record::events_kept() const {
     return events_ || !names.empty() ? event_mask(names) : Result<std::uint32_t>(0);
 }
 
-int Record::run() {
+// What was given, as what it means. An error is one of usage.
+Result<void> Record::settle() {
     const auto& filters = tracing_.filters;
     if (!filters.families.empty() || !filters.operations.empty() || !filters.outcomes.empty() ||
         filters.min_latency_ns != 0) {
-        print_error(
-            "--family, --op, --outcome and --min-latency choose among what is in a capture: give them to "
-            "`inflight report`");
+        return failure("record with a filter of reports",
+                       "--family, --op, --outcome and --min-latency choose among what is in a capture",
+                       "give them to `inflight report`");
+    }
+    const bool flies = flight_ns_ != 0 || flight_bytes_ != 0;
+    if (flies && tracing_.rotation.wanted()) {
+        return failure("--flight with --rotate-size or --rotate-time",
+                       "a flight recorder writes nothing until it is asked", "choose one of them");
+    }
+    if (!flies && !on_finding_.empty()) {
+        return failure("--on-finding", "it is for a flight recorder", "add --flight 30s");
+    }
+    if (keep_ != 0 && !flies && !tracing_.rotation.wanted()) {
+        return failure("--keep", "there is one file only", "add --rotate-size, --rotate-time or --flight");
+    }
+    tracing_.rotation.keep = keep_;
+    if (flies) {
+        tracing_.flight = capture::FlightOptions{.span_ns = flight_ns_, .bytes = flight_bytes_, .keep = keep_};
+    }
+    return {};
+}
+
+std::expected<TracingEnd, int> Record::watch_for_findings(Tracing& tracing) const {
+    constexpr std::uint64_t least_pause_ns = 1'000'000'000;
+    const auto severity = on_finding_ == "critical" ? model::Severity::critical
+                          : on_finding_ == "warn"   ? model::Severity::warn
+                                                    : model::Severity::info;
+    // A file has all that stands in the one before, if that is younger than what is held.
+    Alarm alarm(severity, std::max(flight_ns_, least_pause_ns), [&](const model::Finding& finding) {
+        tracing.ask_for_file(fmt::format("finding {}: {}", finding.code, finding.message));
+    });
+    model::Findings findings(findings_, alarm);
+    model::Tracker tracker(tracing.tracker_options(), findings);
+    auto ended = tracing.run(tracker);
+    if (ended) {
+        findings.finish(ended->time_ns);
+    }
+    return ended;
+}
+
+void Record::tell(Tracing& tracing, const TracingEnd& end) const {
+    const capture::Recorder& saved = *tracing.saved();
+    const auto losses = tracing.losses();
+    std::string text = fmt::format("inflight: {} requests, {} records", saved.requests(), saved.records());
+    if (const auto* file = dynamic_cast<const capture::FileWriter*>(&saved)) {
+        const double per_request =
+            file->requests() == 0 ? 0 : static_cast<double>(file->bytes()) / static_cast<double>(file->requests());
+        text += fmt::format(" in {} bytes ({:.1f} bytes a request)", file->bytes(), per_request);
+        if (file->files() > 1) {
+            text += fmt::format(", {} files", file->files());
+        }
+        if (file->files_removed() != 0) {
+            text += fmt::format(", of which the first {} were removed", file->files_removed());
+        }
+    } else if (const auto* flight = dynamic_cast<const capture::FlightRecorder*>(&saved)) {
+        text += fmt::format(" went by, {} files written", flight->files());
+    }
+    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, losses.total(), end.session.reason);
+}
+
+int Record::run() {
+    if (const auto settled = settle(); !settled) {
+        print_error(settled.error().message());
         return exit_usage;
     }
     const auto kept = events_kept();
@@ -60,20 +198,13 @@ int Record::run() {
         return begun.error();
     }
     Tracing& tracing = **begun;
-    const auto ended = tracing.record();
+    const auto ended = on_finding_.empty() ? tracing.record() : watch_for_findings(tracing);
     if (!ended) {
         return ended.error();
     }
-    const capture::FileWriter& file = *tracing.saved();
-    if (file.error()) {
-        return tracing.finish(*ended);
+    if (!tracing.saved()->error()) {
+        tell(tracing, *ended);
     }
-    const auto losses = tracing.losses();
-    const double per_request =
-        file.requests() == 0 ? 0 : static_cast<double>(file.bytes()) / static_cast<double>(file.requests());
-    fmt::print(stderr,
-               "inflight: {} requests, {} records in {} bytes ({:.1f} bytes a request), lost {}; ended by: {}\n",
-               file.requests(), file.records(), file.bytes(), per_request, losses.total(), ended->session.reason);
     return tracing.finish(*ended);
 }
 

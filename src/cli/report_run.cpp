@@ -4,16 +4,32 @@
 #include "cli/command.hpp"
 #include "cli/report_merge.hpp"
 #include "model/conflicts.hpp"
+#include "model/losses.hpp"
 #include "model/tracker.hpp"
 #include "model/where_time.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace inflight::cli {
 
 namespace {
+
+// Hands on all but the end: another part of the recording follows.
+class Unended final : public capture::Consumer {
+public:
+    explicit Unended(capture::Consumer& next) : next_(next) {}
+    void on_record(const ifl_header& record) override { next_.on_record(record); }
+    void advance(std::uint64_t now_ns) override { next_.advance(now_ns); }
+    void finish(std::uint64_t /*end_ns*/) override {}
+    [[nodiscard]] bool wants_snapshot() const override { return false; }
+
+private:
+    capture::Consumer& next_;
+};
 
 void add(model::Losses& to, const model::Losses& from) {
     to.cpus.insert(to.cpus.end(), from.cpus.begin(), from.cpus.end());
@@ -68,7 +84,39 @@ Result<Captures> Captures::open(const std::vector<std::string>& paths) {
         const auto& trace = source->info().trace;
         return static_cast<std::int64_t>(trace.start_ns) + trace.wall_offset_ns;
     });
+    captures.find_chains();
     return captures;
+}
+
+void Captures::find_chains() {
+    std::map<std::string, std::size_t> chain_of;
+    for (std::size_t index = 0; index < sources_.size(); ++index) {
+        const auto& info = sources_[index]->info();
+        Chain chain{.parts = {index}, .gap = {}};
+        if (info.part != 0) {
+            const auto known = chain_of.find(info.recording);
+            if (known != chain_of.end()) {
+                Chain& before = chains_[known->second];
+                const auto last = sources_[before.parts.back()]->info().part;
+                if (info.part == last + 1) {
+                    before.parts.push_back(index);
+                    continue;
+                }
+                chain.gap =
+                    fmt::format("between part {} and part {} of this recording, parts are missing", last, info.part);
+            }
+            chain_of[info.recording] = chains_.size();
+        }
+        chains_.push_back(std::move(chain));
+    }
+}
+
+std::uint32_t Captures::events_recorded() const {
+    std::uint32_t events = 0;
+    for (const auto& source : sources_) {
+        events |= source->info().tracker.events_wanted;
+    }
+    return events;
 }
 
 std::int64_t Captures::shift_ns(std::size_t index) const {
@@ -104,29 +152,37 @@ Result<model::TimeSpan> Captures::span(const ReportQuestion& question) const {
     return span;
 }
 
-Result<void> Captures::read_one(std::size_t index, const ReportQuestion& question, const model::TimeSpan& span,
-                                model::Sink& sink) {
-    auto& source = *sources_.at(index);
+Result<void> Captures::read_chain(std::size_t index, const ReportQuestion& question, const model::TimeSpan& span,
+                                  model::Sink& sink) {
+    const auto& parts = chains_.at(index).parts;
+    const auto shift = shift_ns(parts.front());
     model::WhereFilter where(question.where, span, sink);
     model::Selection select(question.selection, where);
-    Shifted shifted(shift_ns(index), index, select);
-    model::Sink& own_clock = sources_.size() > 1 ? static_cast<model::Sink&>(shifted) : select;
+    Shifted shifted(shift, index, select);
+    model::Sink& own_clock = chains_.size() > 1 ? static_cast<model::Sink&>(shifted) : select;
     model::Findings findings(question.findings, own_clock);
     model::ConflictOptions conflict_options;
     conflict_options.events_shown = question.events_shown;
     model::Conflicts conflicts(conflict_options, findings);
-    model::TrackerOptions options = source.info().tracker;
+    model::TrackerOptions options = sources_.at(parts.front())->info().tracker;
     options.events_wanted = question.events_shown | (question.check ? model::calls_for_conflicts : 0);
     options.slow_submit_ns = question.slow_submit_ns != 0 ? question.slow_submit_ns : options.slow_submit_ns;
     model::Tracker tracker(options, question.check ? static_cast<model::Sink&>(conflicts) : findings);
     capture::TrackerConsumer consumer(tracker);
-    if (auto replayed = source.replay(consumer); !replayed) {
-        return replayed;
+    Unended unended(consumer);
+    model::Losses losses;
+    std::uint64_t end_ns = 0;
+    for (const std::size_t part : parts) {
+        auto& source = *sources_.at(part);
+        capture::Consumer& next = part == parts.back() ? static_cast<capture::Consumer&>(consumer) : unended;
+        if (auto replayed = source.replay(next, part != parts.front()); !replayed) {
+            return replayed;
+        }
+        end_ns = std::max({end_ns, source.account().end_ns, source.last_ns()});
+        model::add_part(losses, source.account().losses);
     }
-    const std::uint64_t end_ns = std::max(source.account().end_ns, source.last_ns());
     findings.finish(end_ns);
-    end_ns_ = std::max(end_ns_, end_ns + static_cast<std::uint64_t>(shift_ns(index)));
-    auto losses = source.account().losses;
+    end_ns_ = std::max(end_ns_, end_ns + static_cast<std::uint64_t>(shift));
     losses.completions_unseen = tracker.completions_unseen();
     losses.submissions_unseen = tracker.submissions_unseen();
     add(losses_, losses);
@@ -140,10 +196,10 @@ Result<ReportEnd> Captures::read(const ReportQuestion& question, model::Sink& si
     }
     model::Statistics statistics(sink);
     Merge merge;
-    const bool merged = in_order && sources_.size() > 1;
-    for (std::size_t index = 0; index < sources_.size(); ++index) {
+    const bool merged = in_order && chains_.size() > 1;
+    for (std::size_t index = 0; index < chains_.size(); ++index) {
         merge.next_file();
-        if (auto read = read_one(index, question, *wanted, merged ? static_cast<model::Sink&>(merge) : statistics);
+        if (auto read = read_chain(index, question, *wanted, merged ? static_cast<model::Sink&>(merge) : statistics);
             !read) {
             return std::unexpected(read.error());
         }
@@ -155,14 +211,19 @@ Result<ReportEnd> Captures::read(const ReportQuestion& question, model::Sink& si
     ReportEnd end;
     end.summary = statistics.summary(from_ns, std::clamp(wanted->until_ns.value_or(end_ns), from_ns, end_ns));
     end.summary.losses = losses_;
-    const auto& account = sources_.front()->account();
-    if (sources_.size() == 1) {
+    if (chains_.size() == 1) {
+        const auto& account = sources_.back()->account();
         end.summary.aio_nr = account.aio_nr;
         end.summary.aio_max_nr = account.aio_max_nr;
         end.summary.ended_by = account.ended_by;
     }
     for (const auto& source : sources_) {
         end.files.push_back(state_of(*source));
+    }
+    for (const Chain& chain : chains_) {
+        if (!chain.gap.empty()) {
+            end.files.at(chain.parts.front()).damage.push_back(chain.gap);
+        }
     }
     end.files.insert(end.files.end(), unreadable_.begin(), unreadable_.end());
     return end;

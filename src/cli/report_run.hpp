@@ -43,6 +43,8 @@ public:
 
     // Of the first file; its clock is that of all times.
     [[nodiscard]] const view::TraceInfo& info() const { return sources_.front()->info().trace; }
+    // System calls that any of them has: bit per ifl_syscall.
+    [[nodiscard]] std::uint32_t events_recorded() const;
 
     // What --since and --until mean in these files.
     [[nodiscard]] Result<model::TimeSpan> span(const ReportQuestion& question) const;
@@ -52,11 +54,18 @@ public:
     [[nodiscard]] Result<ReportEnd> read(const ReportQuestion& question, model::Sink& sink, bool in_order);
 
 private:
-    [[nodiscard]] Result<void> read_one(std::size_t index, const ReportQuestion& question, const model::TimeSpan& span,
-                                        model::Sink& sink);
-    [[nodiscard]] std::int64_t shift_ns(std::size_t index) const;
+    // Files of one recording that follow on each other, as indices of sources_.
+    struct Chain {
+        std::vector<std::size_t> parts;
+        std::string gap;  // a sentence, if parts are missing before it
+    };
+    void find_chains();
+    [[nodiscard]] Result<void> read_chain(std::size_t index, const ReportQuestion& question,
+                                          const model::TimeSpan& span, model::Sink& sink);
+    [[nodiscard]] std::int64_t shift_ns(std::size_t source) const;
 
     std::vector<std::unique_ptr<capture::FileSource>> sources_;
+    std::vector<Chain> chains_;
     std::vector<view::CaptureFile> unreadable_;
     model::Losses losses_;
     std::uint64_t end_ns_ = 0;  // of the file that ends last

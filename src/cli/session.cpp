@@ -32,11 +32,14 @@ std::string describe_end(int wait_status) {
 
 }  // namespace
 
-Signals Signals::block() {
+Signals Signals::block(int more) {
     sigset_t set;
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGINT);
     ::sigaddset(&set, SIGTERM);
+    if (more != 0) {
+        ::sigaddset(&set, more);
+    }
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     Signals signals;
@@ -58,7 +61,10 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
             return SessionEnd{.reason = describe_end(*status), .child_status = status};
         }
     }
-    if (const auto signal = parts_.signals.take()) {
+    const auto signal = parts_.signals.take();
+    if (signal && signal->number == SIGUSR1) {
+        parts_.on_user_signal();
+    } else if (signal) {
         if (parts_.child == nullptr || signals_seen_ > 0) {
             return SessionEnd{.reason = fmt::format("SIG{}", ::sigabbrev_np(signal->number)), .child_status = {}};
         }

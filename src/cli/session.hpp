@@ -8,6 +8,7 @@
 #include "probe/loader.hpp"
 #include "view/view.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ namespace inflight::cli {
 // pipe is an error of write.
 class Signals {
 public:
-    [[nodiscard]] static Signals block();
+    // `more`: another signal that is to be waited for, 0: none.
+    [[nodiscard]] static Signals block(int more = 0);
     [[nodiscard]] int fd() const { return fd_.get(); }
 
     struct Received {
@@ -36,8 +38,9 @@ struct SessionParts {
     capture::Consumer& consumer;
     FdOutput& output;
     const Signals& signals;
-    Child* child;               // null: none
-    std::uint64_t duration_ns;  // 0: no limit
+    Child* child;                               // null: none
+    std::uint64_t duration_ns;                  // 0: no limit
+    std::function<void()> on_user_signal = {};  // SIGUSR1, where it is waited for
 };
 
 struct SessionEnd {

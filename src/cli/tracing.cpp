@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tracing.hpp"
 
+#include "base/units.hpp"
 #include "cli/command.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 namespace inflight::cli {
@@ -29,6 +33,15 @@ std::size_t terminal_columns() {
 int exit_status_of(int wait_status) {
     constexpr int signal_base = 128;
     return WIFSIGNALED(wait_status) ? signal_base + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+void tell_of_file(const capture::Written& written) {
+    if (written.error) {
+        print_error(written.error->message());
+        return;
+    }
+    fmt::print(stderr, "inflight: {}: {} requests of the last {}, {} bytes; because of: {}\n", written.path,
+               written.requests, format_duration(written.span_ns), written.bytes, written.why);
 }
 
 std::unexpected<int> stop(const Error& error, int status) {
@@ -98,7 +111,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
         print_error("the command's name is empty");
         return std::unexpected(exit_usage);
     }
-    std::unique_ptr<Tracing> self(new Tracing(options, Signals::block()));
+    std::unique_ptr<Tracing> self(new Tracing(options, Signals::block(options.flight ? SIGUSR1 : 0)));
     if (!options.command.empty()) {
         auto prepared = Child::prepare(options.command);
         if (!prepared) {
@@ -131,15 +144,40 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     self->tracker_options_.aio_max_nr = report.kernel.aio_max_nr;
     self->info_ = trace_info(report, options.command);
     if (!options.save.empty()) {
-        auto saver =
-            capture::FileWriter::create(options.save, {.trace = self->info_, .tracker = self->tracker_options_});
-        if (!saver) {
-            return stop(saver.error(), exit_failed);
+        if (auto opened = self->open_saver(); !opened) {
+            return stop(opened.error(), exit_failed);
         }
-        self->saver_ = std::move(*saver);
-        self->saver_->set_account([tracing = self.get()] { return tracing->account(); });
     }
     return self;
+}
+
+Result<void> Tracing::open_saver() {
+    const capture::CaptureInfo info{.trace = info_,
+                                    .tracker = tracker_options_,
+                                    .recording = fmt::format("{}-{:x}-{}", info_.host_name, info_.start_ns, ::getpid()),
+                                    .part = 0};
+    if (options_.flight) {
+        auto flight = capture::FlightRecorder::create(options_.save, info, *options_.flight, tell_of_file);
+        if (!flight) {
+            return std::unexpected(flight.error());
+        }
+        flight_ = flight->get();
+        saver_ = std::move(*flight);
+    } else {
+        auto file = capture::FileWriter::create(options_.save, info, options_.rotation);
+        if (!file) {
+            return std::unexpected(file.error());
+        }
+        saver_ = std::move(*file);
+    }
+    saver_->set_account([this] { return account(); });
+    return {};
+}
+
+void Tracing::ask_for_file(const std::string& why) {
+    if (flight_ != nullptr) {
+        flight_->ask_for_file(why);
+    }
 }
 
 capture::Account Tracing::account() const {
@@ -174,7 +212,8 @@ std::expected<TracingEnd, int> Tracing::run(capture::Consumer& consumer) {
                      .output = *output_,
                      .signals = signals_,
                      .child = child_ ? &*child_ : nullptr,
-                     .duration_ns = options_.duration_ns});
+                     .duration_ns = options_.duration_ns,
+                     .on_user_signal = [this] { ask_for_file("SIGUSR1"); }});
     auto ended = session.run();
     if (!ended) {
         return stop(ended.error(), exit_failed);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "capture/file_writer.hpp"
+#include "capture/flight_recorder.hpp"
 #include "capture/live_source.hpp"
 #include "cli/child.hpp"
 #include "cli/filters.hpp"
@@ -26,6 +27,8 @@ struct TracingOptions {
     HookOptions hooks;
     std::string output;
     std::string save;  // a capture file of all that comes, empty: none
+    capture::Rotation rotation;
+    std::optional<capture::FlightOptions> flight;  // only the last of it is kept
     std::uint64_t duration_ns = 0;
     std::uint64_t slow_submit_ns = 10'000'000;
     std::uint64_t blocked_ns = 100'000'000;
@@ -71,7 +74,9 @@ public:
     // After the last byte: the exit status, which is the command's if there is one.
     [[nodiscard]] int finish(const TracingEnd& end);
     // Null: none was asked for.
-    [[nodiscard]] const capture::FileWriter* saved() const { return saver_.get(); }
+    [[nodiscard]] capture::Recorder* saved() { return saver_.get(); }
+    // Where only the last of it is kept: writes a file soon.
+    void ask_for_file(const std::string& why);
     [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
 private:
@@ -79,13 +84,15 @@ private:
     [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
     [[nodiscard]] std::expected<TracingEnd, int> run(capture::Consumer& consumer);
     [[nodiscard]] capture::Account account() const;
+    [[nodiscard]] Result<void> open_saver();
 
     TracingOptions options_;
     Signals signals_;
     std::optional<Child> child_;
     std::unique_ptr<capture::LiveSource> source_;
     std::unique_ptr<FdOutput> output_;
-    std::unique_ptr<capture::FileWriter> saver_;
+    std::unique_ptr<capture::Recorder> saver_;
+    capture::FlightRecorder* flight_ = nullptr;  // the saver, if it is one
     view::TraceInfo info_;
     model::TrackerOptions tracker_options_;
 };

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "capture/account.hpp"
+#include "capture/block.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace inflight::capture {
+
+// A capture file that is being written. Each block goes there with one write: who reads meanwhile, or after a kill,
+// sees whole blocks. After the first error it takes no more, and ends with its last whole block.
+class BlockFile {
+public:
+    // Makes the file, which must not be a directory, and writes its first block.
+    [[nodiscard]] static Result<BlockFile> create(const std::string& path, const CaptureInfo& info);
+
+    // Numbers it by its place in this file.
+    void write(const Block& block);
+    void write(const Account& account) { write(make_text_block(format::BlockKind::account, to_json(account))); }
+    // After the last block: everything is on its way to the disk.
+    void sync();
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+private:
+    BlockFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    void write_bytes(std::string_view bytes);
+
+    UniqueFd fd_;
+    std::string path_;
+    std::optional<Error> error_;
+    std::uint64_t sequence_ = 0;
+    std::uint64_t bytes_ = 0;
+};
+
+// What comes after `path` where a recording has several files: "db.capture.0001".
+[[nodiscard]] std::string part_path(const std::string& path, std::uint64_t part);
+
+// Files of a recording that has several: the oldest are removed where only so many are kept.
+class KeptFiles {
+public:
+    explicit KeptFiles(std::size_t limit) : limit_(limit) {}  // 0: all
+    void add(const std::string& path);
+    [[nodiscard]] std::uint64_t removed() const { return removed_; }
+
+private:
+    std::size_t limit_;
+    std::vector<std::string> paths_;
+    std::uint64_t removed_ = 0;
+};
+
+}  // namespace inflight::capture

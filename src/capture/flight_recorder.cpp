@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/flight_recorder.hpp"
+
+#include "contract/uring.h"
+#include "model/losses.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace inflight::capture {
+
+namespace {
+
+std::vector<std::uint64_t> copy_of(const ifl_header& record) {
+    std::vector<std::uint64_t> words((record.size_bytes + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t));
+    std::memcpy(words.data(), &record, record.size_bytes);
+    return words;
+}
+
+bool is_in_flight(const ifl_header& record) {
+    return (record.kind == IFL_REQUEST &&
+            reinterpret_cast<const ifl_request&>(record).state == IFL_REQUEST_IN_FLIGHT) ||
+           (record.kind == IFL_URING_REQUEST &&
+            reinterpret_cast<const ifl_uring_request&>(record).state == IFL_UREQ_IN_FLIGHT);
+}
+
+}  // namespace
+
+FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Tell tell)
+    : path_(std::move(path)),
+      info_(std::move(info)),
+      options_(options),
+      tell_(std::move(tell)),
+      kept_(options.keep),
+      now_ns_(info_.trace.start_ns),
+      block_begin_ns_(info_.trace.start_ns) {}
+
+Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string& path, const CaptureInfo& info,
+                                                               const FlightOptions& options, Tell tell) {
+    const auto slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+        return failure("make capture files " + path + ".0001 and so on", describe_errno(errno),
+                       "choose another folder");
+    }
+    return std::unique_ptr<FlightRecorder>(new FlightRecorder(path, info, options, std::move(tell)));
+}
+
+void FlightRecorder::ask_for_file(const std::string& why) {
+    if (why_.empty()) {
+        why_ = why;
+    }
+}
+
+void FlightRecorder::on_record(const ifl_header& record) {
+    if (failed()) {
+        return;
+    }
+    count(record);
+    if (carried_.wants(record)) {
+        block_carried_.push_back(copy_of(record));
+    }
+    if (is_in_flight(record)) {
+        in_flight_.push_back(copy_of(record));
+    }
+    block_.add(record);
+    if (record.kind == IFL_SNAPSHOT) {
+        if (!why_.empty() && !finished_ && reinterpret_cast<const ifl_snapshot&>(record).final == 0) {
+            in_flight_.push_back(copy_of(record));
+            write_file(record.time_ns, ask_account());
+        }
+        in_flight_.clear();
+    }
+    if (block_.full()) {
+        hold();
+    }
+}
+
+void FlightRecorder::advance(std::uint64_t now_ns) {
+    if (failed()) {
+        return;
+    }
+    if (now_ns >= now_ns_) {
+        now_ns_ = now_ns;
+        block_.mark(format::mark_advance, now_ns);
+    }
+    if (now_ns >= block_begin_ns_ + format::block_ns) {
+        hold();
+    }
+}
+
+void FlightRecorder::finish(std::uint64_t end_ns) {
+    if (failed()) {
+        return;
+    }
+    hold();
+    finished_ = true;
+    now_ns_ = end_ns;
+}
+
+void FlightRecorder::close(const Account& account) {
+    if (failed()) {
+        return;
+    }
+    why_ = account.ended_by;
+    write_file(now_ns_, account);
+}
+
+// The block that is being made is whole, and the oldest may go.
+void FlightRecorder::hold() {
+    if (block_.empty()) {
+        return;
+    }
+    auto block = block_.take(format::BlockKind::records);
+    if (!block) {
+        fail(block.error());
+        return;
+    }
+    held_bytes_ += block->payload.size();
+    held_.push_back({.block = std::move(*block),
+                     .begin_ns = std::exchange(block_begin_ns_, now_ns_),
+                     .carried = std::exchange(block_carried_, {}),
+                     .losses = ask_account().losses});
+    // A block may go when the one after it reaches far enough back.
+    while (held_.size() > 1 && ((options_.bytes != 0 && held_bytes_ > options_.bytes) ||
+                                (options_.span_ns != 0 && held_[1].begin_ns + options_.span_ns <= now_ns_))) {
+        drop_oldest();
+    }
+}
+
+void FlightRecorder::drop_oldest() {
+    Held& oldest = held_.front();
+    for (const Words& words : oldest.carried) {
+        carried_.note(*reinterpret_cast<const ifl_header*>(words.data()));
+    }
+    held_bytes_ -= oldest.block.payload.size();
+    losses_before_ = std::move(oldest.losses);
+    held_.pop_front();
+}
+
+// What stands in no other block: what is in flight, and that nothing comes after it.
+Result<Block> FlightRecorder::final_block(std::uint64_t end_ns) {
+    for (Words& words : in_flight_) {
+        auto& record = *reinterpret_cast<ifl_header*>(words.data());
+        if (record.kind == IFL_SNAPSHOT) {
+            reinterpret_cast<ifl_snapshot&>(record).final = 1;
+        }
+        block_.add(record);
+    }
+    block_.mark(format::mark_finish, end_ns);
+    return block_.take(format::BlockKind::records);
+}
+
+Result<void> FlightRecorder::write_blocks(BlockFile& file, std::uint64_t end_ns, Written& written) {
+    const std::uint64_t start_ns = end_ns - written.span_ns;
+    BlockMaker carried;
+    carried_.for_each(start_ns, [&](const ifl_header& record) { carried.add(record); });
+    if (!carried.empty()) {
+        const auto block = carried.take(format::BlockKind::carried);
+        if (!block) {
+            return std::unexpected(block.error());
+        }
+        file.write(*block);
+    }
+    for (const Held& held : held_) {
+        file.write(held.block);
+        written.requests += held.block.header.requests;
+    }
+    const auto last = final_block(end_ns);
+    if (!last) {
+        return std::unexpected(last.error());
+    }
+    file.write(*last);
+    return {};
+}
+
+void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
+    hold();
+    if (failed()) {
+        return;
+    }
+    CaptureInfo info = info_;
+    info.trace.start_ns = held_.empty() ? info.trace.start_ns : held_.front().begin_ns;
+    Written written{.path = part_path(path_, files_ + 1),
+                    .why = std::exchange(why_, {}),
+                    .bytes = 0,
+                    .requests = 0,
+                    .span_ns = end_ns - info.trace.start_ns,
+                    .error = {}};
+    auto file = BlockFile::create(written.path, info);
+    if (file) {
+        if (auto blocks = write_blocks(*file, end_ns, written); !blocks) {
+            fail(blocks.error());
+            return;
+        }
+        Account own = account;
+        own.losses = model::losses_since(losses_before_, account.losses);
+        own.end_ns = end_ns;
+        own.ended_by = written.why;
+        file->write(own);
+        file->sync();
+    }
+    written.error = file ? file->error() : std::optional(file.error());
+    if (written.error && finished_) {
+        fail(*written.error);
+        return;
+    }
+    if (written.error) {
+        // What is in it is held still.
+        if (file) {
+            ::unlink(written.path.c_str());
+        }
+    } else {
+        files_++;
+        bytes_ += file->bytes();
+        kept_.add(written.path);
+        written.bytes = file->bytes();
+    }
+    tell_(written);
+}
+
+}  // namespace inflight::capture
