@@ -140,7 +140,7 @@ public:
             if (!reader.take(plane_count(planes) * header_.rows, bytes)) {
                 return false;
             }
-            varying_.push_back({.word = word, .planes = planes, .bytes = bytes.data()});
+            varying_.push_back({.word = word, .planes = planes, .bytes = bytes});
         }
         return true;
     }
@@ -157,7 +157,7 @@ private:
     struct Column {
         std::size_t word = 0;
         std::uint8_t planes = 0;
-        const char* bytes = nullptr;
+        std::string_view bytes;  // its planes
     };
 
     void make_tile() {
@@ -169,7 +169,7 @@ private:
         }
         for (const Column& column : varying_) {
             std::uint64_t* const first = &tile_[column.word];
-            const char* plane = column.bytes + made_;
+            const char* plane = column.bytes.data() + made_;
             std::array<std::uint64_t, tile_bytes / word_bytes> differences{};
             for (unsigned byte = 0; byte < word_bytes; byte++) {
                 if ((column.planes >> byte & 1U) == 0) {

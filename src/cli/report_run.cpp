@@ -119,10 +119,10 @@ std::uint32_t Captures::events_recorded() const {
     return events;
 }
 
-std::int64_t Captures::shift_ns(std::size_t index) const {
+std::int64_t Captures::shift_ns(std::size_t source) const {
     // Two readings of both clocks of one host differ a little, and by what the wall clock was set in between.
     constexpr std::int64_t same_clock_ns = 1'000'000'000;
-    const auto& trace = sources_.at(index)->info().trace;
+    const auto& trace = sources_.at(source)->info().trace;
     const std::int64_t shift = trace.wall_offset_ns - info().wall_offset_ns;
     const bool same = trace.host_name == info().host_name && std::abs(shift) < same_clock_ns;
     return same ? 0 : shift;

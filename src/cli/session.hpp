@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace inflight::cli {
@@ -50,7 +51,7 @@ struct SessionEnd {
 
 class Session {
 public:
-    explicit Session(SessionParts parts) : parts_(parts) {}
+    explicit Session(SessionParts parts) : parts_(std::move(parts)) {}
 
     // Runs until the child ends, a signal comes, the time is over or nobody reads the output any more. A first signal
     // is passed on to the child; a second ends the trace. The hooks are detached when it returns.

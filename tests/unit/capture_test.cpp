@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/file_source.hpp"
 #include "capture/file_writer.hpp"
+#include "capture/flight_recorder.hpp"
 #include "contract/uring.h"
 
 #include <gtest/gtest.h>
@@ -289,6 +290,149 @@ TEST_F(Capture, AFullDiskIsToldAndWhatWasWrittenStays) {
     auto writer = FileWriter::create("/dev/full", info());
     ASSERT_FALSE(writer);
     EXPECT_NE(writer.error().message().find("ENOSPC"), std::string::npos);
+}
+
+std::string file_record(std::uint64_t file_id, std::uint64_t time_ns) {
+    std::string text(sizeof(ifl_file), '\0');
+    auto& file = *reinterpret_cast<ifl_file*>(text.data());
+    file.header = {.size_bytes = sizeof(ifl_file),
+                   .kind = IFL_FILE,
+                   .tier = 3,
+                   .reserved = 0,
+                   .cpu = 0,
+                   .reserved2 = 0,
+                   .time_ns = time_ns};
+    file.file_id = file_id;
+    return text;
+}
+
+std::string request_record(std::uint64_t file_id, std::uint64_t time_ns) {
+    std::string text(sizeof(ifl_uring_request), '\0');
+    auto& request = *reinterpret_cast<ifl_uring_request*>(text.data());
+    request.header = {.size_bytes = sizeof(ifl_uring_request),
+                      .kind = IFL_URING_REQUEST,
+                      .tier = 3,
+                      .reserved = 0,
+                      .cpu = 0,
+                      .reserved2 = 0,
+                      .time_ns = time_ns};
+    request.file_id = file_id;
+    request.request_id = time_ns;
+    request.state = IFL_UREQ_ENDED;
+    return text;
+}
+
+const ifl_header& header_of(const std::string& record) {
+    return *reinterpret_cast<const ifl_header*>(record.data());
+}
+
+TEST_F(Capture, RotationLosesNothingAndEachPartStandsAlone) {
+    auto writer = FileWriter::create(path_, info(), {.bytes = 0, .time_ns = 1000, .keep = 0});
+    ASSERT_TRUE(writer);
+    (*writer)->set_account([] { return account(); });
+    std::vector<std::string> all;
+    const auto give = [&](const std::string& record) {
+        (*writer)->on_record(header_of(record));
+        all.push_back(record);
+    };
+    give(file_record(7, 1));
+    for (std::uint64_t time_ns = 100; time_ns <= 3500; time_ns += 100) {
+        give(request_record(7, time_ns));
+        (*writer)->advance(time_ns + 1);
+    }
+    (*writer)->finish(3600);
+    (*writer)->close(account());
+    ASSERT_EQ((*writer)->files(), 4U);
+    Keep together;
+    for (std::uint64_t part = 1; part <= 4; part++) {
+        const std::string path = part_path(path_, part);
+        auto alone = FileSource::open(path);
+        ASSERT_TRUE(alone) << alone.error().message();
+        EXPECT_EQ((*alone)->info().part, part);
+        Keep kept;
+        ASSERT_TRUE((*alone)->replay(kept));
+        EXPECT_TRUE((*alone)->ended());
+        EXPECT_TRUE((*alone)->damage().empty());
+        // The file that its requests refer to is in each.
+        ASSERT_FALSE(kept.records.empty());
+        EXPECT_EQ(header_of(kept.records.front()).kind, IFL_FILE);
+        auto again = FileSource::open(path);
+        ASSERT_TRUE(again);
+        ASSERT_TRUE((*again)->replay(together, part > 1));
+        EXPECT_EQ((*again)->account().ended_by.starts_with("rotation"), part != 4);
+        // What was lost before a part is not counted in it again.
+        EXPECT_EQ((*again)->account().losses.exits_missed, part == 1 ? 4U : 0U);
+        std::filesystem::remove(path);
+    }
+    EXPECT_EQ(together.records, all);
+}
+
+TEST_F(Capture, RotationKeepsTheLastFilesOnly) {
+    auto writer = FileWriter::create(path_, info(), {.bytes = 0, .time_ns = 1000, .keep = 2});
+    ASSERT_TRUE(writer);
+    for (std::uint64_t time_ns = 100; time_ns <= 5000; time_ns += 100) {
+        (*writer)->advance(time_ns);
+    }
+    (*writer)->finish(5000);
+    (*writer)->close(account());
+    EXPECT_EQ((*writer)->files_removed(), (*writer)->files() - 2);
+    for (std::uint64_t part = 1; part <= (*writer)->files(); part++) {
+        EXPECT_EQ(std::filesystem::remove(part_path(path_, part)), part + 2 > (*writer)->files()) << part;
+    }
+}
+
+TEST_F(Capture, FlightRecorderHasTheLastOfIt) {
+    constexpr std::uint64_t second_ns = 1'000'000'000;
+    std::vector<Written> written;
+    auto flight = FlightRecorder::create(path_, info(), {.span_ns = 3 * second_ns, .bytes = 0, .keep = 0},
+                                         [&](const Written& each) { written.push_back(each); });
+    ASSERT_TRUE(flight);
+    (*flight)->on_record(header_of(file_record(7, 10)));
+    const auto fly = [&](std::uint64_t from, std::uint64_t to) {
+        for (std::uint64_t i = from; i < to; i++) {
+            (*flight)->on_record(header_of(request_record(7, i * second_ns / 10)));
+            (*flight)->advance(i * second_ns / 10 + 1);
+        }
+    };
+    fly(1, 200);
+    EXPECT_FALSE((*flight)->wants_snapshot());
+    (*flight)->ask_for_file("a test");
+    EXPECT_TRUE((*flight)->wants_snapshot());
+    ifl_snapshot snapshot{};
+    snapshot.header = {.size_bytes = sizeof(snapshot),
+                       .kind = IFL_SNAPSHOT,
+                       .tier = 0,
+                       .reserved = 0,
+                       .cpu = 0,
+                       .reserved2 = 0,
+                       .time_ns = 20 * second_ns};
+    (*flight)->on_record(snapshot.header);
+    EXPECT_FALSE((*flight)->wants_snapshot());
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_FALSE(written.front().error);
+    EXPECT_EQ(written.front().why, "a test");
+    auto source = FileSource::open(written.front().path);
+    ASSERT_TRUE(source);
+    Keep kept;
+    ASSERT_TRUE((*source)->replay(kept));
+    EXPECT_TRUE((*source)->ended());
+    EXPECT_EQ(header_of(kept.records.front()).kind, IFL_FILE);
+    // At least three seconds, and not much more.
+    EXPECT_GE(written.front().requests, 30U);
+    EXPECT_LE(written.front().requests, 45U);
+    const ifl_header& last = header_of(kept.records.back());
+    ASSERT_EQ(last.kind, IFL_SNAPSHOT);
+    EXPECT_EQ(reinterpret_cast<const ifl_snapshot&>(last).final, 1);
+    std::filesystem::remove(written.front().path);
+
+    // And again at the end.
+    fly(200, 210);
+    (*flight)->finish(21 * second_ns);
+    (*flight)->close(account());
+    ASSERT_EQ(written.size(), 2U);
+    EXPECT_EQ(written.back().why, "SIGINT");
+    EXPECT_GE(written.back().requests, 30U);
+    std::filesystem::remove(written.back().path);
 }
 
 }  // namespace
