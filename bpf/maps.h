@@ -106,6 +106,13 @@ struct {
 	__type(value, __u64);
 } last_id __weak SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} last_uring_id __weak SEC(".maps");
+
 /* Room for a request_entry that is too large for the stack; for the iterator only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -152,11 +159,22 @@ static __always_inline __u64 next_id(void)
 	return (__u64)bpf_get_smp_processor_id() << 48 | (__sync_fetch_and_add(last, 1) + 1);
 }
 
+/* The same for the hooks of io_uring, which are in no interrupt: two of them do not meet on one CPU. */
+static __always_inline __u64 next_uring_id(void)
+{
+	__u32 zero = 0;
+	__u64 *last = bpf_map_lookup_elem(&last_uring_id, &zero);
+
+	if (!last)
+		return 0;
+	return (__u64)bpf_get_smp_processor_id() << 48 | 1ULL << 47 | ++*last;
+}
+
 /*
  * Room for one record in this CPU's ring, or NULL, which is then counted as lost. Check the result at once: before 6.3
  * the verifier does not know that a checked pointer is not NULL when it is checked again.
  */
-static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
+static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns, bool undisturbed)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct ifl_counters *counter = cpu_counters();
@@ -165,7 +183,10 @@ static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __
 
 	if (!ring || !counter)
 		return NULL;
-	__sync_fetch_and_add(&counter->generated[kind], 1);
+	if (undisturbed)
+		counter->generated[kind]++;
+	else
+		__sync_fetch_and_add(&counter->generated[kind], 1);
 	header = bpf_ringbuf_reserve(ring, size_bytes, 0);
 	if (!header) {
 		__sync_fetch_and_add(&counter->lost[kind], 1);
@@ -179,6 +200,17 @@ static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __
 	header->reserved2 = 0;
 	header->time_ns = time_ns;
 	return header;
+}
+
+static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
+{
+	return reserve_counted(kind, size_bytes, tier, time_ns, false);
+}
+
+/* For a kind that no interrupt writes, in a program that is not preempted: all those that are attached to hooks. */
+static __always_inline void *reserve_undisturbed(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
+{
+	return reserve_counted(kind, size_bytes, tier, time_ns, true);
 }
 
 /* A reserved record is not to be written after all. */

@@ -202,6 +202,7 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 	if (!record)
 		return;
 	__builtin_memcpy(&record->ring, &entry->ring.ring, sizeof(*record) - sizeof(record->header));
+	ifl_settle_ring(record, entry);
 	record->state = state;
 	submit(record);
 }

@@ -48,7 +48,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		return;
 	add_details(request, req, sqe, now);
 	if (has_several_cqes(sqe))
-		write_uring_request(request, IFL_UREQ_ANNOUNCED, now);
+		write_uring_request(entry, IFL_UREQ_ANNOUNCED, now);
 }
 
 SEC("tp_btf/io_uring_submit_req")
@@ -85,6 +85,7 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 	fill_entry(entry, ring, ring_ctx, req, now);
 	request = &entry->request;
 	sqe = (struct uring_sqe *)request->sqe;
+	entry->full = 1;
 	request->flags |= IFL_UREQ_PREP_FAILED;
 	request->prep_error = error;
 	if (bpf_probe_read_kernel(sqe, sizeof(*sqe), sqe_read)) {
@@ -102,6 +103,7 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 	head = open_entry_of(plain(ring_ctx->submit_state.link.head));
 	if (head) {
 		request->link_head = head->request.request_id;
+		head->full = 1;
 		head->request.flags |= IFL_UREQ_LINK_FAILED;
 		head->request.failed_by = request->request_id;
 	}
@@ -201,7 +203,8 @@ static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_r
 	take_cqe_into(record, cqe, ctx, &ring->ring);
 	take_completer(record, ctx);
 	submit(record);
-	__sync_fetch_and_add(&ring->ring.completed, 1);
+	ring->completed++;
+	ring->completed_unknown++;
 }
 
 static __always_inline void end_request_with(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
@@ -222,8 +225,10 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	    !(request->flags & IFL_UREQ_PREP_FAILED))
 		request->file_id = file_id_of(file, now);
 	add_peer(request, now);
-	write_uring_request(request, IFL_UREQ_ENDED, now);
-	account_ring_end(ring);
+	if (request->completer_tid != request->tid || request->flags & (IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER))
+		entry->full = 1;
+	write_uring_request(entry, IFL_UREQ_ENDED, now);
+	ring->completed++;
 	set_open(entry, IFL_UENTRY_FREE);
 }
 
@@ -247,7 +252,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		args[6] = ctx->args[6];
 	}
 	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags & RING_SETUP_CQE32);
-	__sync_fetch_and_add(&ring->ring.cqes, 1);
+	ring->cqes++;
 	entry = req ? entry_of(req) : NULL;
 	if (entry && entry->request.user_data != cqe.user_data)
 		entry = NULL;
@@ -286,10 +291,9 @@ int uring_cqe_overflow(struct bpf_raw_tracepoint_args *ctx)
 	if (!ring)
 		return 0;
 	__sync_fetch_and_add(&ring->ring.overflowed, 1);
-	__sync_fetch_and_add(&ring->ring.cqes, 1);
 	if (!(cqe.flags & CQE_F_MORE)) {
 		__sync_fetch_and_add(&ring->unseen_ends, 1);
-		account_ring_end(ring);
+		__sync_fetch_and_add(&ring->completed_elsewhere, 1);
 	}
 	if (ring->wanted)
 		write_cqe(ring, ring_ctx, 0, 0, &cqe, IFL_UCQE_OVERFLOWED | (ctx->args[4] ? 0 : IFL_UCQE_DROPPED), now);
@@ -303,6 +307,7 @@ int uring_punt(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!entry)
 		return 0;
+	entry->full = 1;
 	entry->request.punts++;
 	if (!entry->request.punt_ns)
 		entry->request.punt_ns = bpf_ktime_get_ns();
@@ -316,6 +321,7 @@ int uring_poll_arm(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!entry)
 		return 0;
+	entry->full = 1;
 	entry->request.arms++;
 	if (!entry->request.arm_ns)
 		entry->request.arm_ns = bpf_ktime_get_ns();
@@ -339,8 +345,10 @@ int uring_defer(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct ifl_uring_entry *entry = open_entry_of((void *)ctx->args[0]);
 
-	if (entry && !entry->request.defer_ns)
-		entry->request.defer_ns = bpf_ktime_get_ns();
+	if (!entry || entry->request.defer_ns)
+		return 0;
+	entry->full = 1;
+	entry->request.defer_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -351,9 +359,11 @@ int uring_link(struct bpf_raw_tracepoint_args *ctx)
 	struct ifl_uring_entry *entry = open_entry_of((void *)ctx->args[0]);
 	struct ifl_uring_entry *before = open_entry_of((void *)ctx->args[1]);
 
-	if (entry && before)
-		entry->request.link_head =
-		    before->request.link_head ? before->request.link_head : before->request.request_id;
+	if (!entry || !before)
+		return 0;
+	entry->full = 1;
+	entry->request.link_head =
+	    before->request.link_head ? before->request.link_head : before->request.request_id;
 	return 0;
 }
 
@@ -366,7 +376,9 @@ int uring_fail_link(struct bpf_raw_tracepoint_args *ctx)
 	if (!entry)
 		return 0;
 	entry->request.flags |= IFL_UREQ_LINK_FAILED;
-	if (failed)
+	if (failed) {
+		entry->full = 1;
 		entry->request.failed_by = failed->request.request_id;
+	}
 	return 0;
 }

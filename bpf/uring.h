@@ -129,23 +129,28 @@ static __always_inline struct ifl_uring_entry *make_entry(__u64 req, __u32 *was)
 	return entry && take_entry(entry, req, was) ? entry : NULL;
 }
 
-static __always_inline void write_uring_request(const struct ifl_uring_request *request, __u8 state, __u64 time_ns)
+/* `bytes` is a constant. */
+static __always_inline void write_uring_bytes(const struct ifl_uring_request *request, __u32 bytes, __u8 state,
+					      __u64 time_ns)
 {
-	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, time_ns);
+	struct ifl_uring_request *record =
+	    reserve_undisturbed(IFL_URING_REQUEST, bytes, IFL_TIER_TRACEPOINT, time_ns);
 
 	if (!record)
 		return;
-	__builtin_memcpy(&record->request_id, &request->request_id, sizeof(*record) - sizeof(record->header));
+	__builtin_memcpy(&record->request_id, &request->request_id, bytes - sizeof(record->header));
 	record->state = state;
 	submit(record);
 }
 
-static __always_inline void account_ring_end(struct ifl_ring_entry *ring)
+static __always_inline void write_uring_request(const struct ifl_uring_entry *entry, __u8 state, __u64 time_ns)
 {
-	if (ring->ring.in_flight)
-		__sync_fetch_and_add(&ring->ring.in_flight, -1);
-	__sync_fetch_and_add(&ring->ring.completed, 1);
+	if (entry->full)
+		write_uring_bytes(&entry->request, sizeof(entry->request), state, time_ns);
+	else
+		write_uring_bytes(&entry->request, IFL_UREQ_BRIEF_BYTES, state, time_ns);
 }
+
 
 static __always_inline void account_unseen_end(const struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
 {
@@ -154,7 +159,7 @@ static __always_inline void account_unseen_end(const struct ifl_uring_entry *ent
 	if (ring->unseen_ends)
 		__sync_fetch_and_add(&ring->unseen_ends, -1);
 	else
-		account_ring_end(ring);
+		__sync_fetch_and_add(&ring->completed_elsewhere, 1);
 }
 
 /* Its memory is free or another request's: it has ended and no event said how. */
@@ -162,7 +167,8 @@ static __always_inline void end_unseen(struct ifl_uring_entry *entry, struct ifl
 {
 	entry->request.complete_ns = now;
 	entry->request.flags |= IFL_UREQ_END_UNSEEN;
-	write_uring_request(&entry->request, IFL_UREQ_ENDED, now);
+	entry->full = 1;
+	write_uring_request(entry, IFL_UREQ_ENDED, now);
 	account_unseen_end(entry, ring);
 }
 
@@ -252,9 +258,13 @@ static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
 	return false;
 }
 
-static __always_inline void take_submitter(struct ifl_uring_request *request, struct ifl_ring_entry *ring)
+static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
 {
+	struct ifl_uring_request *request = &entry->request;
+
 	if (ring->ring.setup_flags & RING_SETUP_SQPOLL) {
+		entry->full = 1;
+		request->tid = 0;
 		request->flags |= IFL_UREQ_SQPOLL;
 		request->sq_thread = (__u32)bpf_get_current_pid_tgid();
 		request->pid = ring->ring.pid;
@@ -332,8 +342,11 @@ static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl
 	struct ifl_uring_request *request = &entry->request;
 	__u32 sqe_flags = req->flags;
 
-	__builtin_memset(request, 0, __builtin_offsetof(struct ifl_uring_request, sqe));
-	request->request_id = next_id();
+	if (entry->full) {
+		__builtin_memset(&request->defer_ns, 0, sizeof(*request) - IFL_UREQ_BRIEF_BYTES);
+		entry->full = 0;
+	}
+	request->request_id = next_uring_id();
 	request->req = (__u64)req;
 	request->ring = (__u64)ctx;
 	request->context_id = ring->ring.context_id;
@@ -342,21 +355,36 @@ static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl
 	request->opcode = req->opcode;
 	request->sqe_flags = sqe_flags;
 	request->submit_ns = now;
+	request->complete_ns = 0;
+	request->task_work_ns = 0;
+	request->file_id = 0;
+	request->k_offset = 0;
+	request->k_address = 0;
+	request->k_length = 0;
+	request->result = 0;
+	request->cqe_flags = 0;
+	request->cq_tail = 0;
+	request->cq_head = 0;
+	request->completer_pid = 0;
+	request->completer_tid = 0;
+	request->flags = sqe_flags & SQE_FIXED_FILE ? IFL_UREQ_FIXED_FILE : 0;
+	request->task_works = 0;
+	request->cqes = 0;
+	request->details = 0;
 	request->batch = ctx->submit_state.submit_nr;
-	if (sqe_flags & SQE_FIXED_FILE)
-		request->flags |= IFL_UREQ_FIXED_FILE;
 	if (sqe_flags & SQE_CQE_SKIP)
 		ring->skipping = 1;
-	take_submitter(request, ring);
+	take_submitter(entry, ring);
 }
 
+/* A ring's submissions come one after the other: its uring_lock is held. */
 static __always_inline void account_ring_submission(struct ifl_ring_entry *ring)
 {
-	__u32 in_flight = __sync_fetch_and_add(&ring->ring.in_flight, 1) + 1;
+	__u64 ended = ring->completed - ring->completed_unknown + ring->completed_elsewhere;
+	__u64 submitted = ++ring->ring.submitted;
 
-	__sync_fetch_and_add(&ring->ring.submitted, 1);
-	if (in_flight > ring->ring.in_flight_max)
-		ring->ring.in_flight_max = in_flight;
+	if (submitted > ended && submitted - ended > ring->ring.in_flight_max)
+		ring->ring.in_flight_max = submitted - ended;
 }
 
 /* Where functions of the kernel can be hooked: a worker of io-wq takes the request that `work` is part of. */
@@ -366,6 +394,7 @@ static __always_inline void note_worker(void *work)
 
 	if (!entry)
 		return;
+	entry->full = 1;
 	entry->request.worker_tid = (__u32)bpf_get_current_pid_tgid();
 	if (!entry->request.worker_ns)
 		entry->request.worker_ns = bpf_ktime_get_ns();

@@ -101,12 +101,18 @@ struct ifl_uring_entry {
 	ifl_u32
 	    open; /* IFL_UENTRY_*; with the next it is read and changed at once by who must not touch a later request */
 	ifl_u32 generation; /* of the requests at this address */
+	ifl_u32 full;	    /* what a brief record leaves out is not 0: it must be written, and cleared for the next */
+	ifl_u32 reserved;
 };
 
 /* A ring. ring.ring is its struct io_ring_ctx, 0: the place is free. */
 struct ifl_ring_entry {
 	struct ifl_ring ring; /* as its next record will have it; from sq_tail on void */
 	ifl_u64 mm_account;   /* io_ring_ctx.mm_account, which tells whether the memory is still this ring's */
+	ifl_u64 completed;    /* at the ring's own hook, which the kernel runs for one CQE of a ring after the other */
+	ifl_u64 completed_elsewhere; /* changed by an addition that is atomic */
+	ifl_u64 completed_unknown;   /* of `completed`: they are not in ring.submitted */
+	ifl_u64 cqes;		     /* at that hook: without those that overflowed */
 	ifl_u32 unseen_ends;  /* requests that ended by a CQE which named no request */
 	ifl_u32 skipping;     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
 	ifl_u32 wanted;	      /* the filter lets its owner through */
@@ -114,9 +120,19 @@ struct ifl_ring_entry {
 	ifl_u64 closed_ns;
 };
 
+/* What is counted apart, into the record. */
+static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_entry *entry)
+{
+	ifl_u64 ended = entry->completed - entry->completed_unknown + entry->completed_elsewhere;
+
+	ring->completed = entry->completed + entry->completed_elsewhere;
+	ring->cqes = entry->cqes + ring->overflowed;
+	ring->in_flight = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
+}
+
 #ifdef __cplusplus
-static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 24, "no hidden padding");
-static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 32, "no hidden padding");
+static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 32, "no hidden padding");
+static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 64, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
 static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,

@@ -39,6 +39,9 @@ enum {
  * One io_uring request. Written once, at its end; or when it is announced; or read from the table. `request_id` is
  * inflight's own number, never used twice in a run, 0: not known. user_data, opcode, fd, and what the flags say, are
  * read from struct io_kiocb, the kernel's own. `sqe` is read from the ring's memory, which the program can write to.
+ *
+ * Most requests are submitted, done and completed by one task at once: their record is IFL_UREQ_BRIEF_BYTES long. What
+ * it leaves out is 0, but for completer_comm, which is comm.
  */
 struct ifl_uring_request {
 	struct ifl_header header;
@@ -49,17 +52,9 @@ struct ifl_uring_request {
 	ifl_u64 user_data;
 	ifl_u64 submit_ns;    /* 0: not known */
 	ifl_u64 complete_ns;  /* 0: still in flight */
-	ifl_u64 defer_ns;     /* held back by IOSQE_IO_DRAIN; 0: never, also the next four */
-	ifl_u64 punt_ns;      /* handed to io-wq, the first time */
-	ifl_u64 worker_ns;    /* an io-wq worker began to work on it, the first time */
-	ifl_u64 arm_ns;	      /* poll armed, the first time */
-	ifl_u64 task_work_ns; /* task work queued, the last time */
-	ifl_u64 link_head;    /* request_id of the head of its chain; 0: none. The head itself has 0 */
-	ifl_u64 failed_by;    /* request_id of the request whose end broke the link; 0: not known */
+	ifl_u64 task_work_ns; /* task work queued, the last time; 0: never */
 	ifl_u64 file_id;
-	ifl_u64 call_id; /* the io_uring_enter that brought it; 0: not known */
 	ifl_u64 cgroup_id;
-	ifl_u64 big_cqe[2];
 	ifl_s64 k_offset;
 	ifl_u64 k_address;
 	ifl_u32 k_length;
@@ -71,26 +66,38 @@ struct ifl_uring_request {
 	ifl_u32 pid; /* the submitting task's; of an SQPOLL ring the owner's */
 	ifl_u32 tid;
 	ifl_u32 uid;
-	ifl_u32 sq_thread;  /* tid of the SQ thread, 0: none */
-	ifl_u32 worker_tid; /* of the io-wq worker that ran it last, 0: none or not known */
 	ifl_u32 completer_pid;
 	ifl_u32 completer_tid;
 	ifl_u32 flags;
-	ifl_u32 punts; /* times handed to io-wq */
-	ifl_u32 arms;
 	ifl_u32 task_works;
-	ifl_u32 cqes;  /* written before the one that ended it */
-	ifl_u32 batch; /* SQEs of the same submission (io_submit_state.submit_nr), 0: not known */
-	ifl_s32 prep_error;
+	ifl_u32 cqes;	 /* written before the one that ended it */
 	ifl_u32 details; /* IFL_DETAIL records that carry its request_id */
+	ifl_u32 batch; /* SQEs of the same submission (io_submit_state.submit_nr), 0: not known */
 	ifl_u8 opcode;
 	ifl_u8 sqe_flags; /* IOSQE_* */
 	ifl_u8 state;	  /* enum ifl_uring_request_state */
 	ifl_u8 reserved[5];
 	char comm[IFL_COMM_BYTES];
-	char completer_comm[IFL_COMM_BYTES];
 	ifl_u8 sqe[IFL_SQE_BYTES];
+	/* A brief record ends here. */
+	ifl_u64 defer_ns;  /* held back by IOSQE_IO_DRAIN; 0: never, also the next three */
+	ifl_u64 punt_ns;   /* handed to io-wq, the first time */
+	ifl_u64 worker_ns; /* an io-wq worker began to work on it, the first time */
+	ifl_u64 arm_ns;	   /* poll armed, the first time */
+	ifl_u64 link_head; /* request_id of the head of its chain; 0: none. The head itself has 0 */
+	ifl_u64 failed_by; /* request_id of the request whose end broke the link; 0: not known */
+	ifl_u64 call_id;   /* the io_uring_enter that brought it; 0: not known */
+	ifl_u64 big_cqe[2];
+	ifl_u32 sq_thread;  /* tid of the SQ thread, 0: none */
+	ifl_u32 worker_tid; /* of the io-wq worker that ran it last, 0: none or not known */
+	ifl_u32 punts;	    /* times handed to io-wq */
+	ifl_u32 arms;
+	ifl_s32 prep_error;
+	ifl_u32 reserved2;
+	char completer_comm[IFL_COMM_BYTES];
 };
+
+#define IFL_UREQ_BRIEF_BYTES 272
 
 /* ifl_uring_cqe.flags */
 enum {
@@ -211,10 +218,11 @@ struct ifl_detail {
  */
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_uring_request) == 24 + 21 * 8 + 21 * 4 + 8 + 4 + 32 + 64, "no hidden padding");
+static_assert(sizeof(ifl_uring_request) == 24 + 12 * 8 + 16 * 4 + 8 + 16 + 64 + 9 * 8 + 6 * 4 + 16, "no hidden padding");
 static_assert(sizeof(ifl_uring_cqe) == 24 + 56 + 32, "no hidden padding");
 static_assert(sizeof(ifl_ring) == 24 + 64 + 40 + 8 + 16 + 56, "no hidden padding");
 static_assert(sizeof(ifl_detail) == 24 + 32 + IFL_DETAIL_BYTES, "no hidden padding");
+static_assert(IFL_UREQ_BRIEF_BYTES == __builtin_offsetof(ifl_uring_request, defer_ns), "up to there");
 #endif
 
 #endif

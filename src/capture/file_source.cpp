@@ -41,7 +41,7 @@ std::size_t least_bytes(std::uint16_t kind) {
                                                                    sizeof(ifl_cgroup),
                                                                    sizeof(ifl_process_exit),
                                                                    sizeof(ifl_snapshot),
-                                                                   sizeof(ifl_uring_request),
+                                                                   IFL_UREQ_BRIEF_BYTES,
                                                                    sizeof(ifl_uring_cqe),
                                                                    sizeof(ifl_ring),
                                                                    offsetof(ifl_detail, bytes),

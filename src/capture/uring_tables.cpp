@@ -59,7 +59,8 @@ void UringTables::for_each_open(const std::function<void(const ifl_uring_request
 void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visit) const {
     for (const ifl_ring_entry& entry : rings_.entries()) {
         if (entry.ring.ring != 0 && entry.wanted != 0 && entry.closed == 0) {
-            const ifl_ring copy = entry.ring;
+            ifl_ring copy = entry.ring;
+            ifl_settle_ring(&copy, &entry);
             visit(copy);
         }
     }
