@@ -13,18 +13,6 @@
 
 const volatile struct ifl_config config __weak = {};
 
-/* One ring buffer per CPU: a single one collapses under many producers. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1); /* (set) possible CPUs */
-	__type(key, __u32);
-	__array(
-	    values, struct {
-		    __uint(type, BPF_MAP_TYPE_RINGBUF);
-		    __uint(max_entries, 4096); /* of the template; the real ones are made by the user side */
-	    });
-} rings __weak SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -168,65 +156,6 @@ static __always_inline __u64 next_uring_id(void)
 	if (!last)
 		return 0;
 	return (__u64)bpf_get_smp_processor_id() << 48 | 1ULL << 47 | ++*last;
-}
-
-/*
- * Room for one record in this CPU's ring, or NULL, which is then counted as lost. Check the result at once: before 6.3
- * the verifier does not know that a checked pointer is not NULL when it is checked again.
- */
-static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns, bool undisturbed)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct ifl_counters *counter = cpu_counters();
-	void *ring = bpf_map_lookup_elem(&rings, &cpu);
-	struct ifl_header *header;
-
-	if (!ring || !counter)
-		return NULL;
-	if (undisturbed)
-		counter->generated[kind]++;
-	else
-		__sync_fetch_and_add(&counter->generated[kind], 1);
-	header = bpf_ringbuf_reserve(ring, size_bytes, 0);
-	if (!header) {
-		__sync_fetch_and_add(&counter->lost[kind], 1);
-		return NULL;
-	}
-	header->size_bytes = size_bytes;
-	header->kind = kind;
-	header->tier = tier;
-	header->reserved = 0;
-	header->cpu = cpu;
-	header->reserved2 = 0;
-	header->time_ns = time_ns;
-	return header;
-}
-
-static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
-{
-	return reserve_counted(kind, size_bytes, tier, time_ns, false);
-}
-
-/* For a kind that no interrupt writes, in a program that is not preempted: all those that are attached to hooks. */
-static __always_inline void *reserve_undisturbed(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
-{
-	return reserve_counted(kind, size_bytes, tier, time_ns, true);
-}
-
-/* A reserved record is not to be written after all. */
-static __always_inline void take_back(void *record, __u32 kind)
-{
-	struct ifl_counters *counter = cpu_counters();
-
-	if (counter)
-		__sync_fetch_and_add(&counter->generated[kind], -1);
-	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-}
-
-/* The reader polls by time: a wake-up per record is the most expensive thing one can do. */
-static __always_inline void submit(void *record)
-{
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
 #endif

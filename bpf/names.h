@@ -3,6 +3,7 @@
 #ifndef INFLIGHT_BPF_NAMES_H
 #define INFLIGHT_BPF_NAMES_H
 
+#include "buffer.h"
 #include "task.h"
 
 #define NAME_BYTES 256 /* NAME_MAX and its NUL */

@@ -15,6 +15,8 @@ struct ifl_config {
 	ifl_u64 submit_one_end;
 	ifl_u64 rw_complete_address; /* aio_complete_rw: tells a read or write from a poll, 0: not known */
 	ifl_u64 poll_cancel_address; /* aio_poll_cancel, 0: not known */
+	ifl_u64 buffer_key;	     /* of contract/buffer.h; a multiple of 8 */
+	ifl_u32 buffer_bytes;	     /* a power of two */
 	ifl_u32 uid;
 	ifl_u32 calls_wanted; /* bit per enum ifl_syscall: report each of these calls */
 	ifl_u32 cgroup_level;
@@ -29,11 +31,12 @@ struct ifl_config {
 	ifl_u32 unmaps_wanted; /* report calls that take memory away */
 	ifl_u32 typed_reads;   /* the kernel has bpf_rdonly_cast (6.2 and later): its memory is read without a helper */
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
+	ifl_u32 reserved;
 	char comm[IFL_COMM_BYTES];
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_config) == 48 + 12 + 8 + 12 + 16, "no hidden padding");
+static_assert(sizeof(ifl_config) == 56 + 16 + 8 + 16 + 16, "no hidden padding");
 #endif
 
 #endif

@@ -5,7 +5,6 @@
 #include "contract/tables.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -69,20 +68,16 @@ std::uint64_t monotonic_ns() {
 }
 
 LiveSource::LiveSource(probe::Probes probes, LiveOptions options)
-    : probes_(std::move(probes)), options_(options), delivered_(probes_.ring_fds().size()) {}
+    : probes_(std::move(probes)), options_(options), delivered_(probes_.buffers().cpus) {}
 
-LiveSource::~LiveSource() {
-    for (ring_buffer* ring : rings_) {
-        ring_buffer__free(ring);
-    }
-}
+LiveSource::~LiveSource() = default;
 
 Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveOptions options) {
     std::unique_ptr<LiveSource> source(new LiveSource(std::move(probes), options));
-    if (auto opened = source->open_rings(); !opened) {
-        return std::unexpected(opened.error());
-    }
     const auto& opened_probes = source->probes_;
+    if (auto mapped = source->buffers_.map(opened_probes.buffers()); !mapped) {
+        return std::unexpected(mapped.error());
+    }
     if (auto mapped = source->request_slots_.map(opened_probes.request_slots_fd()); !mapped) {
         return std::unexpected(mapped.error());
     }
@@ -95,50 +90,32 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
     return source;
 }
 
-Result<void> LiveSource::open_rings() {
-    for (const auto& fd : probes_.ring_fds()) {
-        ring_buffer* ring = ring_buffer__new(fd.get(), on_ring_record, this, nullptr);
-        if (ring == nullptr) {
-            return failure("map the buffers of the kernel side", describe_errno(errno));
-        }
-        rings_.push_back(ring);
+void LiveSource::on_buffered(const ifl_header& record) {
+    if (record.kind >= IFL_KIND_COUNT || record.cpu >= delivered_.size()) {
+        records_malformed_++;
+        return;
     }
-    return {};
-}
-
-int LiveSource::on_ring_record(void* self, void* data, std::size_t bytes) {
-    auto& source = *static_cast<LiveSource*>(self);
-    const auto& record = *static_cast<const ifl_header*>(data);
-    if (bytes < sizeof(ifl_header) || record.size_bytes > bytes || record.size_bytes < sizeof(ifl_header) ||
-        record.kind >= IFL_KIND_COUNT || record.cpu >= source.delivered_.size()) {
-        source.records_malformed_++;
-        return 0;
-    }
-    source.delivered_[record.cpu].at(record.kind)++;
+    delivered_[record.cpu].at(record.kind)++;
     if (record.kind == IFL_CONTEXT) {
-        source.context_owners_.insert(reinterpret_cast<const ifl_context&>(record).pid);
+        context_owners_.insert(reinterpret_cast<const ifl_context&>(record).pid);
     } else if (record.kind == IFL_PROCESS_EXIT) {
         const auto pid = reinterpret_cast<const ifl_process_exit&>(record).pid;
-        if (source.context_owners_.erase(pid) != 0) {
-            source.deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
+        if (context_owners_.erase(pid) != 0) {
+            deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
         }
     } else if (record.kind == IFL_RING) {
         const auto& ring = reinterpret_cast<const ifl_ring&>(record);
-        source.rings_seen_ = true;
+        rings_seen_ = true;
         if (ring.state == IFL_CONTEXT_DESTROYED) {
-            source.rings_to_bury_.push_back(
+            rings_to_bury_.push_back(
                 {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns, .buried_ns = 0});
         }
     }
-    source.sorter_.add(record);
-    return 0;
+    sorter_.add(record);
 }
 
 std::size_t LiveSource::drain() {
-    std::size_t records = 0;
-    for (ring_buffer* ring : rings_) {
-        records += static_cast<std::size_t>(std::max(0, ring_buffer__consume(ring)));
-    }
+    const std::size_t records = buffers_.read([this](const ifl_header& record) { on_buffered(record); }, records_malformed_);
     if (!deaths_.empty() || !deaths_to_bury_.empty()) {
         read_contexts_of_dead();
     }
@@ -193,6 +170,7 @@ Result<void> LiveSource::finish(Consumer& consumer) {
     bury_rings(~std::uint64_t{0});
     read_rings();
     auto taken = take_snapshot(true);
+    finished_ = true;
     const std::uint64_t end_ns = monotonic_ns();
     sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
     consumer.finish(end_ns);
@@ -372,7 +350,8 @@ model::Losses LiveSource::losses() const {
             cpu_loss.kinds.push_back({.kind = std::string(kind_names.at(kind)),
                                       .generated = counter.generated[kind],
                                       .delivered = delivered_[cpu].at(kind),
-                                      .lost = counter.lost[kind]});
+                                      .lost = finished_ ? counter.generated[kind] - delivered_[cpu].at(kind)
+                                                        : counter.lost[kind]});
         }
         losses.cpus.push_back(std::move(cpu_loss));
         losses.requests_untracked += counter.requests_untracked;

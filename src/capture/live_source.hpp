@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "capture/record_buffers.hpp"
 #include "capture/sorter.hpp"
 #include "capture/source.hpp"
 #include "capture/uring_tables.hpp"
@@ -14,15 +15,13 @@
 #include <unordered_set>
 #include <vector>
 
-struct ring_buffer;
-
 namespace inflight::capture {
 
 struct LiveOptions {
     std::uint64_t blocked_ns = 100'000'000;  // calls in progress that long are reported once
 };
 
-// Drains the kernel side's rings and reads its tables. Not thread-safe.
+// Drains the kernel side's buffers and reads its tables. Not thread-safe.
 class LiveSource final : public RecordSource {
 public:
     [[nodiscard]] static Result<std::unique_ptr<LiveSource>> open(probe::Probes probes, LiveOptions options);
@@ -40,7 +39,6 @@ public:
 
 private:
     LiveSource(probe::Probes probes, LiveOptions options);
-    [[nodiscard]] Result<void> open_rings();
     std::size_t drain();
     Result<void> take_snapshot(bool final);
     void report_blocked_calls();
@@ -48,19 +46,20 @@ private:
     void read_contexts_of_dead();
     void read_rings();
     void bury_rings(std::uint64_t closed_before_ns);
-    static int on_ring_record(void* self, void* data, std::size_t bytes);
+    void on_buffered(const ifl_header& record);
 
     probe::Probes probes_;
     MappedArray<ifl_request_entry> request_slots_;
     UringTables uring_;
     LiveOptions options_;
-    std::vector<ring_buffer*> rings_;
+    RecordBuffers buffers_;
     Sorter sorter_;
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
+    bool finished_ = false;  // what was not delivered will not be
     std::unordered_set<std::uint32_t> context_owners_;  // processes that have, or had, a context
     struct Death {
         std::uint32_t pid = 0;

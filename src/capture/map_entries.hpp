@@ -46,40 +46,57 @@ void for_each_entry(int map, Visit visit) {
     }
 }
 
-// An array of the kernel side (BPF_F_MMAPABLE) in shared memory: the kernel side goes on writing to it. Does not own
-// the descriptor, which may be closed after map().
-template <typename Entry>
-class MappedArray {
+// Memory of a map of the kernel side (BPF_F_MMAPABLE), shared: the kernel side goes on writing to it.
+class MappedMemory {
 public:
-    MappedArray() = default;
-    MappedArray(const MappedArray&) = delete;
-    MappedArray& operator=(const MappedArray&) = delete;
-    MappedArray(MappedArray&&) = delete;
-    MappedArray& operator=(MappedArray&&) = delete;
-    ~MappedArray() {
-        if (!entries_.empty()) {
-            ::munmap(entries_.data(), entries_.size_bytes());
+    MappedMemory() = default;
+    MappedMemory(const MappedMemory&) = delete;
+    MappedMemory& operator=(const MappedMemory&) = delete;
+    MappedMemory(MappedMemory&&) = delete;
+    MappedMemory& operator=(MappedMemory&&) = delete;
+    ~MappedMemory() {
+        if (!bytes_.empty()) {
+            ::munmap(bytes_.data(), bytes_.size());
         }
     }
 
+    // Once. `fd` may be closed afterwards.
+    [[nodiscard]] Result<void> map(int fd, std::size_t bytes) {
+        void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) {
+            return failure("map a table of the kernel side", describe_errno(errno));
+        }
+        bytes_ = std::span(static_cast<std::byte*>(at), bytes);
+        return {};
+    }
+
+    [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+
+private:
+    std::span<std::byte> bytes_;
+};
+
+// The same of an array whose entries are `Entry`.
+template <typename Entry>
+class MappedArray {
+public:
     [[nodiscard]] Result<void> map(int fd) {
         bpf_map_info info{};
         __u32 info_bytes = sizeof(info);
         if (bpf_obj_get_info_by_fd(fd, &info, &info_bytes) != 0) {
             return failure("look at a table of the kernel side", describe_errno(errno));
         }
-        const std::size_t bytes = std::size_t{info.max_entries} * sizeof(Entry);
-        void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (at == MAP_FAILED) {
-            return failure("map a table of the kernel side", describe_errno(errno));
+        if (auto mapped = memory_.map(fd, std::size_t{info.max_entries} * sizeof(Entry)); !mapped) {
+            return mapped;
         }
-        entries_ = std::span(static_cast<Entry*>(at), info.max_entries);
+        entries_ = std::span(reinterpret_cast<Entry*>(memory_.bytes().data()), info.max_entries);
         return {};
     }
 
     [[nodiscard]] std::span<Entry> entries() const { return entries_; }
 
 private:
+    MappedMemory memory_;
     std::span<Entry> entries_;
 };
 

@@ -325,8 +325,8 @@ Result<void> apply_hooks(const HookOptions& options, probe::Options& probes) {
             return failure("--hooks " + options.hooks, "there is no such tier", "choose fentry, kprobe or tracepoint");
         }
     }
-    if (options.buffer_bytes > (1U << 30U)) {
-        return failure("--buffer", "more than 1 GiB per CPU", "choose less");
+    if (options.buffer_bytes > (1U << 29U)) {
+        return failure("--buffer", "more than 512 MiB per CPU", "choose less");
     }
     probes.without = options.without;
     probes.buffer_bytes_per_cpu = options.buffer_bytes;

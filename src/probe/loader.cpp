@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,6 +81,15 @@ Result<void> run_iterator(const Link& link) {
     return {};
 }
 
+// Known to nobody whose data may come to stand in a buffer.
+Result<void> make_key(ifl_u64& key) {
+    if (::getrandom(&key, sizeof(key), 0) != sizeof(key)) {
+        return failure("get a random number", describe_errno(errno));
+    }
+    key &= ~ifl_u64{7};
+    return {};
+}
+
 }  // namespace
 
 struct Probes::State {
@@ -89,35 +99,15 @@ struct Probes::State {
     Link iterator;
     Link ring_iterator;
     bpf_program* surveyor = nullptr;  // null: no io_uring
-    std::vector<UniqueFd> rings;
     Report report;
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
     // The hook that could not be attached, if any.
     std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, const ifl_config& config);
-    Result<void> make_rings();
     [[nodiscard]] bpf_program* program(const std::string& program_name) const {
         return bpf_object__find_program_by_name(skeleton->obj, program_name.c_str());
     }
 };
-
-Result<void> Probes::State::make_rings() {
-    const int outer = bpf_map__fd(skeleton->maps.rings);
-    for (std::uint32_t cpu = 0; cpu < report.cpus; cpu++) {
-        UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "inflight_ring", 0, 0,
-                                     static_cast<__u32>(report.buffer_bytes_per_cpu), nullptr));
-        if (!ring.valid()) {
-            return failure(fmt::format("make a buffer of {} bytes for CPU {}", report.buffer_bytes_per_cpu, cpu),
-                           describe_errno(errno), "choose a smaller one with --buffer");
-        }
-        const int fd = ring.get();
-        if (bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY) != 0) {
-            return failure("hand a buffer to the kernel side", describe_errno(errno));
-        }
-        rings.push_back(std::move(ring));
-    }
-    return {};
-}
 
 Result<void> Probes::State::load(const Options& options, const KernelTypes& types, const Symbols& symbols) {
     const Plan& plan = report.plan;
@@ -132,6 +122,10 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     ifl_config& config = skeleton->rodata->config;
     config = options.config;
     config.calls_by_tracepoint = plan.calls_by_tracepoint;
+    config.buffer_bytes = static_cast<std::uint32_t>(report.buffer_bytes_per_cpu);
+    if (auto made = make_key(config.buffer_key); !made) {
+        return made;
+    }
     if (plan.requests_by_tracepoint) {
         const auto range = symbols.range("io_submit_one").value_or(AddressRange{});
         config.submit_one_start = range.start;
@@ -143,7 +137,9 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
     config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;
 
-    bpf_map__set_max_entries(skeleton->maps.rings, static_cast<__u32>(report.cpus));
+    bpf_map__set_max_entries(skeleton->maps.buffers, static_cast<__u32>(report.cpus));
+    bpf_map__set_value_size(skeleton->maps.buffers, config.buffer_bytes);
+    bpf_map__set_max_entries(skeleton->maps.buffer_positions, static_cast<__u32>(report.cpus));
     bpf_map__set_max_entries(skeleton->maps.requests, static_cast<__u32>(report.table_entries));
 
     bpf_program* each = nullptr;
@@ -160,10 +156,11 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     }
     static_cast<void>(take_libbpf_messages());
     if (const int error = inflight_bpf__load(skeleton.get()); error != 0) {
+        if (error == -ENOMEM) {
+            return failure(fmt::format("make buffers of {} bytes for {} CPUs", report.buffer_bytes_per_cpu, report.cpus),
+                           describe_errno(ENOMEM), "choose smaller ones with --buffer");
+        }
         return failure("load the kernel side", describe_errno(-error), take_libbpf_messages());
-    }
-    if (auto made = make_rings(); !made) {
-        return made;
     }
     const std::uint8_t one = 1;
     for (const std::uint32_t pid : options.pids) {
@@ -315,8 +312,13 @@ Probes::~Probes() = default;
 const Report& Probes::report() const {
     return state_->report;
 }
-const std::vector<UniqueFd>& Probes::ring_fds() const {
-    return state_->rings;
+Buffers Probes::buffers() const {
+    const auto& config = state_->skeleton->rodata->config;
+    return {.data = bpf_map__fd(state_->skeleton->maps.buffers),
+            .positions = bpf_map__fd(state_->skeleton->maps.buffer_positions),
+            .bytes_per_cpu = config.buffer_bytes,
+            .cpus = state_->report.cpus,
+            .key = config.buffer_key};
 }
 int Probes::counters_fd() const {
     return bpf_map__fd(state_->skeleton->maps.counters);

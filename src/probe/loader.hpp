@@ -31,6 +31,15 @@ struct Report {
     std::size_t table_entries = 0;
 };
 
+// Where the records come from: see contract/buffer.h. Descriptors are owned by Probes.
+struct Buffers {
+    int data = -1;
+    int positions = -1;
+    std::uint32_t bytes_per_cpu = 0;
+    std::size_t cpus = 0;
+    std::uint64_t key = 0;
+};
+
 // Not thread-safe.
 class Probes {
 public:
@@ -46,8 +55,8 @@ public:
 
     [[nodiscard]] const Report& report() const;
 
-    // Descriptors of the maps, owned by this object. `ring_fds` by CPU.
-    [[nodiscard]] const std::vector<UniqueFd>& ring_fds() const;
+    // Descriptors of the maps, owned by this object.
+    [[nodiscard]] Buffers buffers() const;
     [[nodiscard]] int counters_fd() const;
     [[nodiscard]] int request_slots_fd() const;
     [[nodiscard]] int requests_fd() const;
