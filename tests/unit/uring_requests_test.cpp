@@ -58,6 +58,53 @@ TEST(UringRequests, CarryWhatTheRecordSays) {
     EXPECT_EQ(got.uring->cause, EndCause::none);
 }
 
+// Only as long as it must be, as the kernel side writes most of them.
+struct alignas(8) Brief {
+    explicit Brief(const ifl_uring_request& whole) {
+        std::memcpy(bytes.data(), &whole, bytes.size());
+        header.size_bytes = IFL_UREQ_BRIEF_BYTES;
+    }
+    std::array<std::byte, IFL_UREQ_BRIEF_BYTES> bytes{};
+    ifl_header& header = *reinterpret_cast<ifl_header*>(bytes.data());
+};
+
+TEST(UringRequests, ABriefRecordSaysTheSameAsAWholeOne) {
+    UringTrace of_brief;
+    UringTrace of_whole;
+    auto record = uring(1).submit(10).complete(30, 512);
+    record.task_works = 2;
+    record.task_work_ns = 20;
+    record.completer_pid = the_pid;
+    record.completer_tid = the_tid;
+    of_brief.feed(ring().created(1), Brief(record));
+    set_comm(record.completer_comm, "worker");
+    of_whole.feed(ring().created(1), record);
+    of_brief.finish(100);
+    of_whole.finish(100);
+    ASSERT_THAT(of_brief.requests, SizeIs(1));
+    ASSERT_THAT(of_whole.requests, SizeIs(1));
+    const Request& brief = of_brief.requests[0];
+    const Request& whole = of_whole.requests[0];
+    EXPECT_EQ(brief.result, 512);
+    EXPECT_EQ(brief.complete_ns, whole.complete_ns);
+    EXPECT_EQ(brief.outcome, whole.outcome);
+    ASSERT_TRUE(brief.uring);
+    EXPECT_EQ(brief.uring->completer_comm, "worker");
+    EXPECT_EQ(brief.uring->completer_comm, whole.uring->completer_comm);
+    EXPECT_EQ(brief.uring->task_works, 2U);
+    EXPECT_FALSE(brief.uring->punt_ns);
+    EXPECT_FALSE(brief.uring->arm_ns);
+    EXPECT_EQ(brief.uring->punts, 0U);
+}
+
+TEST(UringRequests, ABriefRecordOfOneInFlightNamesNoCompleter) {
+    UringTrace trace;
+    trace.feed(ring().created(1), Brief(uring(1).submit(10).in_flight(90)));
+    trace.finish(100);
+    ASSERT_THAT(trace.requests, SizeIs(1));
+    EXPECT_EQ(trace.requests[0].uring->completer_comm, "");
+}
+
 TEST(UringRequests, TheKernelsOwnArgumentsGoBeforeTheSqe) {
     UringTrace trace;
     auto record = uring(1).submit(10).complete(30, 512).flag(IFL_UREQ_KERNEL_RW);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rings, as contexts.
+#include "contract/tables.h"
 #include "uring_records.hpp"
 
 #include <gmock/gmock.h>
@@ -107,6 +108,25 @@ TEST(UringRings, AreForgottenAndNothingIsLost) {
     EXPECT_THAT(trace.requests, SizeIs(3));
     EXPECT_THAT(trace.cancels, SizeIs(1));
     EXPECT_FALSE(trace.tracker.wants_snapshot());
+}
+
+// What the kernel side counts in several places, as a record has it.
+TEST(UringRings, CountsOfTheKernelSideAddUp) {
+    ifl_ring_entry entry{};
+    entry.ring.submitted = 10;
+    entry.ring.overflowed = 2;
+    entry.completed = 7;
+    entry.completed_unknown = 1;
+    entry.completed_elsewhere = 2;
+    entry.cqes = 9;
+    ifl_ring record = entry.ring;
+    ifl_settle_ring(&record, &entry);
+    EXPECT_EQ(record.completed, 9U);
+    EXPECT_EQ(record.cqes, 11U);
+    EXPECT_EQ(record.in_flight, 2U) << "10 submitted; 9 ended, of which one was not among them";
+    entry.completed_elsewhere = 7;
+    ifl_settle_ring(&record, &entry);
+    EXPECT_EQ(record.in_flight, 0U);
 }
 
 }  // namespace
