@@ -96,6 +96,10 @@ void LiveSource::on_buffered(const ifl_header& record) {
         return;
     }
     delivered_[record.cpu].at(record.kind)++;
+    if (detaching_ && record.time_ns > end_ns_ && record.kind != IFL_FILE && record.kind != IFL_CGROUP) {
+        late_.note(record, end_ns_);
+        return;
+    }
     if (record.kind == IFL_CONTEXT) {
         context_owners_.insert(reinterpret_cast<const ifl_context&>(record).pid);
     } else if (record.kind == IFL_PROCESS_EXIT) {
@@ -157,9 +161,16 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
 }
 
 Result<void> LiveSource::finish(Consumer& consumer) {
+    read_contexts();
+    std::unordered_map<std::uint64_t, ifl_ring> rings;
+    uring_.for_each_ring([&rings](const ifl_ring& ring) { rings.emplace(ring.context_id, ring); });
+    // See LateRequests. What is counted while hooks are missing says nothing.
+    end_ns_ = monotonic_ns();
+    counters_at_end_ = read_counters();
+    detaching_ = true;
     probes_.detach();
     drain();
-    read_contexts();
+    detaching_ = false;
     // Twice: the first finds what the second makes sure of.
     for (int look = 0; look < 2 && rings_seen_; look++) {
         if (auto surveyed = probes_.survey(); !surveyed) {
@@ -168,12 +179,12 @@ Result<void> LiveSource::finish(Consumer& consumer) {
     }
     drain();
     bury_rings(~std::uint64_t{0});
-    read_rings();
+    read_rings(rings);
     auto taken = take_snapshot(true);
     finished_ = true;
-    const std::uint64_t end_ns = monotonic_ns();
+    const std::uint64_t look_ns = monotonic_ns();
     sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
-    consumer.finish(end_ns);
+    consumer.finish(look_ns);
     return taken;
 }
 
@@ -187,6 +198,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
     // A request that ends while the table is copied is known to have ended by its own record, which stands between the
     // copies and the end of the snapshot.
     const std::uint64_t begin_ns = monotonic_ns();
+    const std::uint64_t latest_ns = final ? end_ns_ : ~std::uint64_t{0};
     std::vector<ifl_request> requests;
     const auto keep = [&](const ifl_request_entry& entry) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;
@@ -194,6 +206,9 @@ Result<void> LiveSource::take_snapshot(bool final) {
         const auto ended_ns = entry.request.complete_ns;
         const bool ending =
             !final && entry.taken == IFL_ENTRY_BUSY && (ended_ns == 0 || ended_ns + ending_ns > begin_ns);
+        if (entry.request.submit_ns > latest_ns) {
+            return;
+        }
         if ((entry.taken == IFL_ENTRY_IN_FLIGHT || ending) && !(found_by_iterator && entry.iterated != *pass)) {
             requests.push_back(entry.request);
             requests.back().complete_ns = 0;
@@ -211,7 +226,11 @@ Result<void> LiveSource::take_snapshot(bool final) {
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
     std::vector<ifl_uring_request> uring_requests;
     if (rings_seen_) {
-        uring_.for_each_open([&](const ifl_uring_request& request) { uring_requests.push_back(request); });
+        uring_.for_each_open([&](const ifl_uring_request& request) {
+            if (request.submit_ns <= latest_ns) {
+                uring_requests.push_back(request);
+            }
+        });
     }
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_uring_request& request : uring_requests) {
@@ -227,10 +246,11 @@ Result<void> LiveSource::take_snapshot(bool final) {
         request.state = IFL_REQUEST_IN_FLIGHT;
         sorter_.add(request.header);
     }
+    late_.for_each([this](const ifl_header& request) { sorter_.add(request); });
     ifl_snapshot snapshot{};
     set_header(snapshot, IFL_SNAPSHOT, now_ns);
     snapshot.begin_ns = begin_ns;
-    snapshot.requests = static_cast<ifl_u32>(requests.size() + uring_requests.size());
+    snapshot.requests = static_cast<ifl_u32>(requests.size() + uring_requests.size() + late_.count());
     snapshot.final = final ? 1 : 0;
     sorter_.add(snapshot.header);
     return {};
@@ -267,10 +287,12 @@ void LiveSource::read_contexts() {
         });
 }
 
-void LiveSource::read_rings() {
+// Those that are still there, as they were at the end.
+void LiveSource::read_rings(const std::unordered_map<std::uint64_t, ifl_ring>& at_end) {
     const std::uint64_t now_ns = monotonic_ns();
     uring_.for_each_ring([&](const ifl_ring& ring) {
-        ifl_ring record = ring;
+        const auto before = at_end.find(ring.context_id);
+        ifl_ring record = before != at_end.end() ? before->second : ring;
         set_header(record, IFL_RING, now_ns);
         record.state = IFL_CONTEXT_SNAPSHOT;
         sorter_.add(record.header);
@@ -333,13 +355,19 @@ void LiveSource::read_contexts_of_dead() {
     deaths_.clear();
 }
 
-model::Losses LiveSource::losses() const {
-    model::Losses losses;
+// By CPU; empty: they cannot be read.
+std::vector<ifl_counters> LiveSource::read_counters() const {
     std::vector<ifl_counters> counters(delivered_.size());
     const std::uint32_t zero = 0;
     if (bpf_map_lookup_elem(probes_.counters_fd(), &zero, counters.data()) != 0) {
-        return losses;
+        counters.clear();
     }
+    return counters;
+}
+
+model::Losses LiveSource::losses() const {
+    model::Losses losses;
+    const std::vector<ifl_counters> counters = read_counters();
     for (std::size_t cpu = 0; cpu < counters.size(); cpu++) {
         const ifl_counters& counter = counters[cpu];
         model::CpuLoss cpu_loss{.cpu = static_cast<std::uint32_t>(cpu), .kinds = {}};
@@ -354,6 +382,8 @@ model::Losses LiveSource::losses() const {
                                                         : counter.lost[kind]});
         }
         losses.cpus.push_back(std::move(cpu_loss));
+    }
+    for (const ifl_counters& counter : counters_at_end_.empty() ? counters : counters_at_end_) {
         losses.requests_untracked += counter.requests_untracked;
         losses.calls_untracked += counter.calls_untracked;
         losses.contexts_untracked += counter.contexts_untracked;

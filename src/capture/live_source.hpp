@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "capture/late_requests.hpp"
 #include "capture/record_buffers.hpp"
 #include "capture/sorter.hpp"
 #include "capture/source.hpp"
@@ -30,7 +31,7 @@ public:
     LiveSource& operator=(const LiveSource&) = delete;
 
     Result<std::size_t> pump(Consumer& consumer) override;
-    // Detaches the hooks first, so that what is then in the tables is what was in flight at the end.
+    // The trace ends when this is called; then the hooks are detached, and what is left in the tables is read.
     Result<void> finish(Consumer& consumer) override;
     [[nodiscard]] model::Losses losses() const override;
 
@@ -44,7 +45,8 @@ private:
     void report_blocked_calls();
     void read_contexts();
     void read_contexts_of_dead();
-    void read_rings();
+    void read_rings(const std::unordered_map<std::uint64_t, ifl_ring>& at_end);
+    [[nodiscard]] std::vector<ifl_counters> read_counters() const;
     void bury_rings(std::uint64_t closed_before_ns);
     void on_buffered(const ifl_header& record);
 
@@ -59,6 +61,10 @@ private:
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
+    std::uint64_t end_ns_ = 0;  // of the trace; 0: it goes on
+    bool detaching_ = false;
+    LateRequests late_;
+    std::vector<ifl_counters> counters_at_end_;
     bool finished_ = false;  // what was not delivered will not be
     std::unordered_set<std::uint32_t> context_owners_;  // processes that have, or had, a context
     struct Death {

@@ -352,7 +352,10 @@ int Probes::pids_fd() const {
 }
 
 void Probes::detach() {
-    state_->links.clear();
+    // Beginnings before ends, as in attach().
+    while (!state_->links.empty()) {
+        state_->links.pop_back();
+    }
 }
 
 Result<std::uint32_t> Probes::iterate() {

@@ -96,12 +96,12 @@ std::vector<std::string> tracepoint_programs(const Plan& plan, const KernelTypes
     if (config.unmaps_wanted != 0) {
         programs.emplace_back("process_unmap");
     }
-    if (plan.calls_by_tracepoint != 0) {
-        programs.insert(programs.end(), {"tracepoint_sys_enter", "tracepoint_sys_exit"});
-    }
     if (plan.requests_by_tracepoint) {
-        programs.emplace_back("tracepoint_alloc");
         programs.insert(programs.end(), free_programs.begin(), free_programs.end());
+        programs.emplace_back("tracepoint_alloc");
+    }
+    if (plan.calls_by_tracepoint != 0) {
+        programs.insert(programs.end(), {"tracepoint_sys_exit", "tracepoint_sys_enter"});
     }
     for (const auto& hook : plan.hooks) {
         if (hook.spec->kind != HookKind::process && hook.spec->kind != HookKind::uring) {
