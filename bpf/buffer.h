@@ -30,9 +30,9 @@ struct {
 #define NO_ROOM (~0u)
 
 /*
- * Takes `bytes`, a multiple of 8, of the buffer of `cpu`, which is this one, marks them as busy and returns their place;
- * NO_ROOM: it is full. An interrupt may come in between and write a whole record. Not inlined and not static: verified
- * once, not at each place that writes a record.
+ * Takes `bytes`, a multiple of 8, of the buffer of `cpu`, which is this one, marks them as busy and returns their
+ * place; NO_ROOM: it is full. An interrupt may come in between and write a whole record. Not inlined and not static:
+ * verified once, not at each place that writes a record.
  */
 __noinline __weak __u32 take_room(__u32 cpu, __u32 bytes)
 {

@@ -362,8 +362,7 @@ int uring_link(struct bpf_raw_tracepoint_args *ctx)
 	if (!entry || !before)
 		return 0;
 	entry->full = 1;
-	entry->request.link_head =
-	    before->request.link_head ? before->request.link_head : before->request.request_id;
+	entry->request.link_head = before->request.link_head ? before->request.link_head : before->request.request_id;
 	return 0;
 }
 

@@ -133,8 +133,7 @@ static __always_inline struct ifl_uring_entry *make_entry(__u64 req, __u32 *was)
 static __always_inline void write_uring_bytes(const struct ifl_uring_request *request, __u32 bytes, __u8 state,
 					      __u64 time_ns)
 {
-	struct ifl_uring_request *record =
-	    reserve_undisturbed(IFL_URING_REQUEST, bytes, IFL_TIER_TRACEPOINT, time_ns);
+	struct ifl_uring_request *record = reserve_undisturbed(IFL_URING_REQUEST, bytes, IFL_TIER_TRACEPOINT, time_ns);
 
 	if (!record)
 		return;
@@ -150,7 +149,6 @@ static __always_inline void write_uring_request(const struct ifl_uring_entry *en
 	else
 		write_uring_bytes(&entry->request, IFL_UREQ_BRIEF_BYTES, state, time_ns);
 }
-
 
 static __always_inline void account_unseen_end(const struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
 {

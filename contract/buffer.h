@@ -5,8 +5,8 @@
  * Positions count bytes from the start of the trace; a position's place is its remainder by the size. The kernel side
  * takes room for a record by moving `head` on, the reader gives it back by moving `tail` on. Each record stands behind
  * a mark, which is made of its position and a number that nobody else knows: whatever a program makes us write there,
- * and whatever is left from the round before, does not look like one. All sizes and positions are multiples of 8. A record
- * never goes round the end: a mark sends the reader to the start. The reader stops at what is no finished mark.
+ * and whatever is left from the round before, does not look like one. All sizes and positions are multiples of 8. A
+ * record never goes round the end: a mark sends the reader to the start. The reader stops at what is no finished mark.
  */
 #ifndef INFLIGHT_CONTRACT_BUFFER_H
 #define INFLIGHT_CONTRACT_BUFFER_H

@@ -113,10 +113,10 @@ struct ifl_ring_entry {
 	ifl_u64 completed_elsewhere; /* changed by an addition that is atomic */
 	ifl_u64 completed_unknown;   /* of `completed`: they are not in ring.submitted */
 	ifl_u64 cqes;		     /* at that hook: without those that overflowed */
-	ifl_u32 unseen_ends;  /* requests that ended by a CQE which named no request */
-	ifl_u32 skipping;     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
-	ifl_u32 wanted;	      /* the filter lets its owner through */
-	ifl_u32 closed;	      /* its end was reported */
+	ifl_u32 unseen_ends;	     /* requests that ended by a CQE which named no request */
+	ifl_u32 skipping;	     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
+	ifl_u32 wanted;		     /* the filter lets its owner through */
+	ifl_u32 closed;		     /* its end was reported */
 	ifl_u64 closed_ns;
 };
 

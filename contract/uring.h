@@ -72,7 +72,7 @@ struct ifl_uring_request {
 	ifl_u32 task_works;
 	ifl_u32 cqes;	 /* written before the one that ended it */
 	ifl_u32 details; /* IFL_DETAIL records that carry its request_id */
-	ifl_u32 batch; /* SQEs of the same submission (io_submit_state.submit_nr), 0: not known */
+	ifl_u32 batch;	 /* SQEs of the same submission (io_submit_state.submit_nr), 0: not known */
 	ifl_u8 opcode;
 	ifl_u8 sqe_flags; /* IOSQE_* */
 	ifl_u8 state;	  /* enum ifl_uring_request_state */
@@ -218,7 +218,8 @@ struct ifl_detail {
  */
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_uring_request) == 24 + 12 * 8 + 16 * 4 + 8 + 16 + 64 + 9 * 8 + 6 * 4 + 16, "no hidden padding");
+static_assert(sizeof(ifl_uring_request) == 24 + 12 * 8 + 16 * 4 + 8 + 16 + 64 + 9 * 8 + 6 * 4 + 16,
+	      "no hidden padding");
 static_assert(sizeof(ifl_uring_cqe) == 24 + 56 + 32, "no hidden padding");
 static_assert(sizeof(ifl_ring) == 24 + 64 + 40 + 8 + 16 + 56, "no hidden padding");
 static_assert(sizeof(ifl_detail) == 24 + 32 + IFL_DETAIL_BYTES, "no hidden padding");

@@ -12,8 +12,8 @@ namespace {
 // What is known only since it ended.
 constexpr ifl_u32 end_flags =
     IFL_REQ_CONTEXT_DEAD | IFL_REQ_POLL_CANCELLED | IFL_REQ_SYNC | IFL_REQ_EXACT_END | IFL_REQ_END_UNSEEN;
-constexpr ifl_u32 uring_end_flags = IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING | IFL_UREQ_TASK_EXITING |
-                                    IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER;
+constexpr ifl_u32 uring_end_flags =
+    IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING | IFL_UREQ_TASK_EXITING | IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER;
 
 // One that no hook and no iterator had seen before may have begun after the end.
 bool take_end_back(ifl_request& request, std::uint64_t end_ns) {

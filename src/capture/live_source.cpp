@@ -119,7 +119,8 @@ void LiveSource::on_buffered(const ifl_header& record) {
 }
 
 std::size_t LiveSource::drain() {
-    const std::size_t records = buffers_.read([this](const ifl_header& record) { on_buffered(record); }, records_malformed_);
+    const std::size_t records =
+        buffers_.read([this](const ifl_header& record) { on_buffered(record); }, records_malformed_);
     if (!deaths_.empty() || !deaths_to_bury_.empty()) {
         read_contexts_of_dead();
     }
@@ -375,11 +376,11 @@ model::Losses LiveSource::losses() const {
             if (kind == IFL_SNAPSHOT) {
                 continue;  // written by the user side
             }
-            cpu_loss.kinds.push_back({.kind = std::string(kind_names.at(kind)),
-                                      .generated = counter.generated[kind],
-                                      .delivered = delivered_[cpu].at(kind),
-                                      .lost = finished_ ? counter.generated[kind] - delivered_[cpu].at(kind)
-                                                        : counter.lost[kind]});
+            cpu_loss.kinds.push_back(
+                {.kind = std::string(kind_names.at(kind)),
+                 .generated = counter.generated[kind],
+                 .delivered = delivered_[cpu].at(kind),
+                 .lost = finished_ ? counter.generated[kind] - delivered_[cpu].at(kind) : counter.lost[kind]});
         }
         losses.cpus.push_back(std::move(cpu_loss));
     }

@@ -65,7 +65,7 @@ private:
     bool detaching_ = false;
     LateRequests late_;
     std::vector<ifl_counters> counters_at_end_;
-    bool finished_ = false;  // what was not delivered will not be
+    bool finished_ = false;                             // what was not delivered will not be
     std::unordered_set<std::uint32_t> context_owners_;  // processes that have, or had, a context
     struct Death {
         std::uint32_t pid = 0;

@@ -157,8 +157,9 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     static_cast<void>(take_libbpf_messages());
     if (const int error = inflight_bpf__load(skeleton.get()); error != 0) {
         if (error == -ENOMEM) {
-            return failure(fmt::format("make buffers of {} bytes for {} CPUs", report.buffer_bytes_per_cpu, report.cpus),
-                           describe_errno(ENOMEM), "choose smaller ones with --buffer");
+            return failure(
+                fmt::format("make buffers of {} bytes for {} CPUs", report.buffer_bytes_per_cpu, report.cpus),
+                describe_errno(ENOMEM), "choose smaller ones with --buffer");
         }
         return failure("load the kernel side", describe_errno(-error), take_libbpf_messages());
     }

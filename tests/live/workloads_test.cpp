@@ -10,6 +10,7 @@
 #include "compare.hpp"
 #include "expect.hpp"
 #include "session.hpp"
+#include "tier_test.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -24,105 +25,6 @@
 
 namespace inflight::live {
 namespace {
-
-constexpr std::chrono::seconds patience(60);
-constexpr int skipped_status = 77;
-
-struct Settings {
-    Places places = Places::beside_this_program();
-    std::vector<std::string> tiers;
-    bool required = false;
-    SessionOptions session;
-};
-
-Settings& settings() {
-    static Settings settings;
-    return settings;
-}
-
-// What became of the session of a tier: it is tried once.
-struct Attempt {
-    std::unique_ptr<Session> session;
-    std::string refusal;
-    std::string error;
-};
-
-Attempt attempt(const std::string& tier) {
-    Attempt made;
-    try {
-        made.session = std::make_unique<Session>(settings().places, tier, settings().session);
-    } catch (const std::exception& failure) {
-        made.error = failure.what();
-    }
-    return made;
-}
-
-// Only after a failure: to try the hooks once more takes as long as the first time.
-void ask_why(Attempt& made, const std::string& tier) {
-    try {
-        made.refusal = refusal_of(settings().places, tier).value_or("");
-    } catch (const std::exception& failure) {
-        made.error += failure.what();
-    }
-}
-
-const Attempt& attempt_of(const std::string& tier) {
-    static std::map<std::string, Attempt> attempts;
-    const auto found = attempts.find(tier);
-    if (found != attempts.end()) {
-        return found->second;
-    }
-    Attempt& made = attempts.emplace(tier, attempt(tier)).first->second;
-    if (!made.session) {
-        ask_why(made, tier);
-    }
-    return made;
-}
-
-class TierTest : public testing::Test {
-public:
-    explicit TierTest(std::string tier) : tier_(std::move(tier)) {}
-
-protected:
-    void SetUp() override {
-        const Attempt& made = attempt_of(tier_);
-        if (!made.refusal.empty() && !settings().required) {
-            GTEST_SKIP() << made.refusal;
-        }
-        ASSERT_NE(made.session, nullptr) << made.error;
-        session_ = made.session.get();
-    }
-
-    [[nodiscard]] std::vector<std::string> trace(const std::filesystem::path& output,
-                                                 const std::vector<std::string>& rest) const {
-        auto command = trace_command(settings().places, tier_, output);
-        command.insert(command.end(), rest.begin(), rest.end());
-        return command;
-    }
-
-    std::string tier_;
-    const Session* session_ = nullptr;
-};
-
-void expect_all(const std::string& printed, const std::vector<const Record*>& records) {
-    EXPECT_NE(printed.find("expect totals "), std::string::npos) << "it printed no totals:\n" << printed;
-    constexpr std::size_t most = 8;  // what is wrong with one line is wrong with many
-    const auto failures = check_expectations(printed, records);
-    for (std::size_t i = 0; i < failures.size() && i < most; i++) {
-        ADD_FAILURE() << failures[i];
-    }
-    EXPECT_LE(failures.size(), most) << "lines do not hold";
-}
-
-std::vector<const Record*> select(const Trace& trace, const std::function<bool(const Record&)>& condition) {
-    std::vector<const Record*> selected;
-    for (const Record& record : trace.records) {
-        if (condition(record)) {
-            selected.push_back(&record);
-        }
-    }
-    return selected;
-}
 
 // ---- of the session over all workloads ----
 
@@ -317,6 +219,35 @@ public:
     }
 };
 
+// Begun and ended in the middle of a program that submits as fast as it can: neither may look like a loss.
+class BeginsAndEndsInTheMiddle final : public TierTest {
+public:
+    using TierTest::TierTest;
+    void TestBody() override {
+        const TemporaryFolder folder(settings().places.scratch);
+        const auto output = folder.path() / "trace.json";
+        Process program({settings().places.workload("spin"), folder.path(), "60000"}, folder.path() / "spin.out",
+                        folder.path() / "spin.err");
+        Process tracer(trace(output, {"--duration", "400ms", "--outcome", "failed,abandoned,in-flight", "-p",
+                                      std::to_string(program.pid())}),
+                       folder.path() / "trace.out", folder.path() / "trace.err");
+        const auto status = tracer.wait(patience);
+        ASSERT_EQ(status, 0) << content_of(folder.path() / "trace.err");
+        ASSERT_TRUE(program.running()) << content_of(folder.path() / "spin.err");
+        const Trace seen = read_trace(output, settings().places.schema);
+        EXPECT_EQ(seen.faults, std::vector<std::string>());
+        if (seen.loss.at("records_lost") != 0) {
+            GTEST_SKIP() << "the reader was too slow here: it lost " << seen.loss.at("records_lost");
+        }
+        EXPECT_EQ(seen.loss.at("total"), 0);
+        const auto rest = select(seen, [](const Record& record) { return record.kind == Kind::request; });
+        EXPECT_LE(rest.size(), 16U) << "of one batch, in flight at the end";
+        for (const Record* request : rest) {
+            EXPECT_EQ((*request)[Key::outcome], "in-flight");
+        }
+    }
+};
+
 // ---- of several tiers ----
 
 // The same requests and verdicts whatever the hooks. Left out: workloads in which a race or the clock decides.
@@ -414,6 +345,7 @@ void add_tests() {
         }
         add_for<RandomLog>(tier, "every_request_of_a_log");
         add_for<EndsBeforeThePrograms>(tier, "trace_ends_sooner");
+        add_for<BeginsAndEndsInTheMiddle>(tier, "trace_of_the_middle");
     }
     for (const std::string& workload : workloads) {
         if (settings().tiers.size() > 1 && !undecided.contains(workload)) {
