@@ -3,6 +3,8 @@
 
 #include "contract/uring.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 namespace inflight::capture {
@@ -107,6 +109,14 @@ void Carried::note(const ifl_header& record) {
         default:
             return;
     }
+}
+
+std::string Carried::limit() const {
+    return forgotten_ == 0 ? ""
+                           : fmt::format(
+                                 "the names of {} files and cgroups used earlier in the recording were not "
+                                 "carried into this file: it keeps {}",
+                                 forgotten_, names_limit);
 }
 
 void Carried::for_each(std::uint64_t time_ns, const std::function<void(const ifl_header&)>& visit) const {

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -25,8 +26,8 @@ public:
     // What is known, as a trace that begins at `time_ns` finds it: contexts and rings existed before.
     void for_each(std::uint64_t time_ns, const std::function<void(const ifl_header&)>& visit) const;
 
-    // Files that had to be dropped because there were too many: their names are missing.
-    [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
+    // What a file that begins now is missing, as a sentence for its readers; empty: nothing.
+    [[nodiscard]] std::string limit() const;
 
 private:
     using Key = std::pair<std::uint16_t, std::uint64_t>;  // kind and its number

@@ -12,6 +12,7 @@ namespace inflight::capture {
 FileWriter::FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file)
     : path_(std::move(path)),
       info_(std::move(info)),
+      limits_(info_.trace.limits),
       rotation_(rotation),
       kept_(rotation.keep),
       file_(std::move(file)) {
@@ -93,6 +94,18 @@ void FileWriter::close(const Account& account) {
     check_file();
 }
 
+std::string FileWriter::files_told() const {
+    const double per_request = requests() == 0 ? 0 : static_cast<double>(bytes()) / static_cast<double>(requests());
+    std::string text = fmt::format(" in {} bytes ({:.1f} bytes a request)", bytes(), per_request);
+    if (files() > 1) {
+        text += fmt::format(", {} files", files());
+    }
+    if (files_removed() != 0) {
+        text += fmt::format(", of which the first {} were removed", files_removed());
+    }
+    return text;
+}
+
 void FileWriter::write_records() {
     if (block_.empty()) {
         return;
@@ -116,6 +129,10 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     CaptureInfo info = info_;
     info.part++;
     info.trace.start_ns = now_ns;
+    info.trace.limits = limits_;
+    if (auto limit = carried_.limit(); !limit.empty()) {
+        info.trace.limits.push_back(std::move(limit));
+    }
     const std::string path = part_path(path_, info.part);
     Account account = ask_account();
     const model::Losses losses = account.losses;

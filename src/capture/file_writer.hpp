@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace inflight::capture {
 
@@ -32,7 +33,8 @@ public:
     void finish(std::uint64_t end_ns) override;
     void close(const Account& account) override;
 
-    [[nodiscard]] std::uint64_t bytes() const override { return bytes_before_ + file_.bytes(); }
+    [[nodiscard]] std::string files_told() const override;
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_before_ + file_.bytes(); }
     [[nodiscard]] std::uint64_t files() const { return info_.part == 0 ? 1 : info_.part; }
     [[nodiscard]] std::uint64_t files_removed() const { return kept_.removed(); }
 
@@ -45,7 +47,8 @@ private:
     void check_file();
 
     std::string path_;
-    CaptureInfo info_;
+    CaptureInfo info_;                 // of this file
+    std::vector<std::string> limits_;  // of all files
     Rotation rotation_;
     KeptFiles kept_;
     BlockFile file_;

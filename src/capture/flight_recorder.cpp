@@ -4,6 +4,7 @@
 #include "contract/uring.h"
 #include "model/losses.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -110,6 +111,10 @@ void FlightRecorder::close(const Account& account) {
     write_file(now_ns_, account);
 }
 
+std::string FlightRecorder::files_told() const {
+    return fmt::format(" went by, {} files written", files_);
+}
+
 // The block that is being made is whole, and the oldest may go.
 void FlightRecorder::hold() {
     if (block_.empty()) {
@@ -185,6 +190,9 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     }
     CaptureInfo info = info_;
     info.trace.start_ns = held_.empty() ? info.trace.start_ns : held_.front().begin_ns;
+    if (auto limit = carried_.limit(); !limit.empty()) {
+        info.trace.limits.push_back(std::move(limit));
+    }
     Written written{.path = part_path(path_, files_ + 1),
                     .why = std::exchange(why_, {}),
                     .bytes = 0,

@@ -50,7 +50,8 @@ public:
     void close(const Account& account) override;
     [[nodiscard]] bool wants_snapshot() const override { return !why_.empty() || Recorder::wants_snapshot(); }
 
-    [[nodiscard]] std::uint64_t bytes() const override { return bytes_; }
+    [[nodiscard]] std::string files_told() const override;
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
     [[nodiscard]] std::uint64_t files() const { return files_; }
     [[nodiscard]] std::uint64_t held_bytes() const { return held_bytes_; }
 

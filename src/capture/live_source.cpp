@@ -161,17 +161,22 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     return records;
 }
 
-Result<void> LiveSource::finish(Consumer& consumer) {
-    read_contexts();
+Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
     std::unordered_map<std::uint64_t, ifl_ring> rings;
-    uring_.for_each_ring([&rings](const ifl_ring& ring) { rings.emplace(ring.context_id, ring); });
-    // See LateRequests. What is counted while hooks are missing says nothing.
-    end_ns_ = monotonic_ns();
-    counters_at_end_ = read_counters();
-    detaching_ = true;
+    if (ending == Ending::before_the_programs) {
+        read_contexts();
+        uring_.for_each_ring([&rings](const ifl_ring& ring) { rings.emplace(ring.context_id, ring); });
+        // See LateRequests. What is counted while hooks are missing says nothing.
+        end_ns_ = monotonic_ns();
+        counters_at_end_ = read_counters();
+    }
+    detaching_ = ending == Ending::before_the_programs;
     probes_.detach();
     drain();
     detaching_ = false;
+    if (ending == Ending::with_the_program) {
+        read_contexts();
+    }
     // Twice: the first finds what the second makes sure of.
     for (int look = 0; look < 2 && rings_seen_; look++) {
         if (auto surveyed = probes_.survey(); !surveyed) {
@@ -199,7 +204,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
     // A request that ends while the table is copied is known to have ended by its own record, which stands between the
     // copies and the end of the snapshot.
     const std::uint64_t begin_ns = monotonic_ns();
-    const std::uint64_t latest_ns = final ? end_ns_ : ~std::uint64_t{0};
+    const std::uint64_t latest_ns = final && end_ns_ != 0 ? end_ns_ : ~std::uint64_t{0};
     std::vector<ifl_request> requests;
     const auto keep = [&](const ifl_request_entry& entry) {
         const bool found_by_iterator = (entry.request.flags & IFL_REQ_EXISTED) != 0;

@@ -31,8 +31,8 @@ public:
     LiveSource& operator=(const LiveSource&) = delete;
 
     Result<std::size_t> pump(Consumer& consumer) override;
-    // The trace ends when this is called; then the hooks are detached, and what is left in the tables is read.
-    Result<void> finish(Consumer& consumer) override;
+    // Detaches the hooks and reads what is left in the tables. Before the programs: the trace ends when this is called.
+    Result<void> finish(Consumer& consumer, Ending ending) override;
     [[nodiscard]] model::Losses losses() const override;
 
     [[nodiscard]] const probe::Report& report() const { return probes_.report(); }
@@ -61,7 +61,7 @@ private:
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
-    std::uint64_t end_ns_ = 0;  // of the trace; 0: it goes on
+    std::uint64_t end_ns_ = 0;  // of the trace, where the programs go on after it
     bool detaching_ = false;
     LateRequests late_;
     std::vector<ifl_counters> counters_at_end_;

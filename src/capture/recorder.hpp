@@ -32,7 +32,8 @@ public:
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
     [[nodiscard]] std::uint64_t records() const { return records_; }
     [[nodiscard]] std::uint64_t requests() const { return requests_; }  // that ended
-    [[nodiscard]] virtual std::uint64_t bytes() const = 0;              // written to files
+    // What became of them, for a person: " in 4096 bytes, 2 files".
+    [[nodiscard]] virtual std::string files_told() const = 0;
 
 protected:
     // Counts a record, and sees whether it calls for a snapshot.

@@ -5,7 +5,13 @@
 #include "capture/consumer.hpp"
 #include "model/summary.hpp"
 
+#include <cstdint>
+
 namespace inflight::capture {
+
+// Why records end: the program that was to be seen has ended, and what is left of it ends now; or it was enough, and
+// the programs go on.
+enum class Ending : std::uint8_t { with_the_program, before_the_programs };
 
 // Where records come from while they are made.
 class RecordSource {
@@ -17,7 +23,7 @@ public:
     virtual Result<std::size_t> pump(Consumer& consumer) = 0;
 
     // Hands over the rest. Nothing comes after it.
-    virtual Result<void> finish(Consumer& consumer) = 0;
+    virtual Result<void> finish(Consumer& consumer, Ending ending) = 0;
 
     // What was generated, delivered and lost so far; what a tracker counts itself is not in it.
     [[nodiscard]] virtual model::Losses losses() const = 0;

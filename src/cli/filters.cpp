@@ -221,6 +221,19 @@ Result<void> add_operations(const std::string& operation, model::SelectionOption
 
 }  // namespace
 
+CLI::Validator as_size_bytes() {
+    const auto convert = [](std::string& text) -> std::string {
+        const std::string given = text;
+        const CLI::AsSizeValue size(false);
+        // It would take -1 for nearly everything there is.
+        if (given.starts_with('-') || !size(text).empty() || text == "0") {
+            return fmt::format("'{}' is not a size: give a positive number and b, kb, mb or gb, as 64mb", given);
+        }
+        return {};
+    };
+    return CLI::Validator(convert, "", "size");
+}
+
 CLI::Validator as_duration_ns() {
     static const std::map<std::string, std::uint64_t> units{{"ns", 1},
                                                             {"us", 1'000},
@@ -314,7 +327,7 @@ void declare_hooks(CLI::App& app, HookOptions& options) {
     app.add_option("--buffer", options.buffer_bytes,
                    "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
         ->group(group)
-        ->transform(CLI::AsSizeValue(false).description(""))
+        ->transform(as_size_bytes())
         ->type_name("SIZE");
 }
 

@@ -51,5 +51,7 @@ void declare_hooks(CLI::App& app, HookOptions& options);
 
 // "10s", "250ms", "1m": a time with its unit, as nanoseconds.
 [[nodiscard]] CLI::Validator as_duration_ns();
+// 4096, 200kb, 1GB; kb is 1024 bytes.
+[[nodiscard]] CLI::Validator as_size_bytes();
 
 }  // namespace inflight::cli

@@ -66,10 +66,9 @@ private:
 
 void Record::declare_files(CLI::App& app) {
     const auto* const group = "Files";
-    const auto size = [] { return CLI::AsSizeValue(false).description(""); };
     app.add_option("--rotate-size", tracing_.rotation.bytes, "Go on in the next file (FILE.0001, ...) after so much")
         ->group(group)
-        ->transform(size())
+        ->transform(as_size_bytes())
         ->type_name("SIZE");
     app.add_option("--rotate-time", tracing_.rotation.time_ns, "Go on in the next file after so long")
         ->group(group)
@@ -83,7 +82,7 @@ void Record::declare_files(CLI::App& app) {
         ->type_name("TIME");
     app.add_option("--flight-size", flight_bytes_, "The same by size; with --flight the smaller one counts")
         ->group(group)
-        ->transform(size())
+        ->transform(as_size_bytes())
         ->type_name("SIZE");
     app.add_option("--on-finding", on_finding_,
                    "Flight recorder: write a file too when there is a finding of this severity: info, warn, critical")
@@ -166,21 +165,8 @@ std::expected<TracingEnd, int> Record::watch_for_findings(Tracing& tracing) cons
 void Record::tell(Tracing& tracing, const TracingEnd& end) const {
     const capture::Recorder& saved = *tracing.saved();
     const auto losses = tracing.losses();
-    std::string text = fmt::format("inflight: {} requests, {} records", saved.requests(), saved.records());
-    if (const auto* file = dynamic_cast<const capture::FileWriter*>(&saved)) {
-        const double per_request =
-            file->requests() == 0 ? 0 : static_cast<double>(file->bytes()) / static_cast<double>(file->requests());
-        text += fmt::format(" in {} bytes ({:.1f} bytes a request)", file->bytes(), per_request);
-        if (file->files() > 1) {
-            text += fmt::format(", {} files", file->files());
-        }
-        if (file->files_removed() != 0) {
-            text += fmt::format(", of which the first {} were removed", file->files_removed());
-        }
-    } else if (const auto* flight = dynamic_cast<const capture::FlightRecorder*>(&saved)) {
-        text += fmt::format(" went by, {} files written", flight->files());
-    }
-    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, losses.total(), end.session.reason);
+    fmt::print(stderr, "inflight: {} requests, {} records{}, lost {}; ended by: {}\n", saved.requests(),
+               saved.records(), saved.files_told(), losses.total(), end.session.reason);
 }
 
 int Record::run() {

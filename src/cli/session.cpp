@@ -124,7 +124,8 @@ Result<SessionEnd> Session::run() {
             wait(start_ns, *records != 0);
         }
     }
-    if (auto finished = parts_.source.finish(parts_.consumer); !finished) {
+    const auto ending = end->child_status ? capture::Ending::with_the_program : capture::Ending::before_the_programs;
+    if (auto finished = parts_.source.finish(parts_.consumer, ending); !finished) {
         return std::unexpected(finished.error());
     }
     return *end;

@@ -381,6 +381,38 @@ TEST_F(Capture, RotationKeepsTheLastFilesOnly) {
     }
 }
 
+TEST_F(Capture, APartSaysThatNamesOfEarlierOnesAreMissing) {
+    auto writer = FileWriter::create(path_, info(), {.bytes = 0, .time_ns = 1'000'000, .keep = 0});
+    ASSERT_TRUE(writer);
+    constexpr std::uint64_t names_carried = 32768;
+    const auto names = [&](std::uint64_t from, std::uint64_t to) {
+        for (std::uint64_t id = from; id < to; id++) {
+            (*writer)->on_record(header_of(file_record(id, id)));
+        }
+    };
+    (*writer)->advance(1);
+    names(1, names_carried + 1);
+    (*writer)->advance(1'000'002);
+    names(names_carried + 1, names_carried + 4);
+    (*writer)->advance(2'000'003);
+    (*writer)->finish(2'000'004);
+    (*writer)->close(account());
+    ASSERT_EQ((*writer)->files(), 3U);
+    std::vector<std::size_t> limits;
+    std::string last;
+    for (std::uint64_t part = 1; part <= 3; part++) {
+        auto alone = FileSource::open(part_path(path_, part));
+        ASSERT_TRUE(alone) << alone.error().message();
+        limits.push_back((*alone)->info().trace.limits.size() - info().trace.limits.size());
+        if (!(*alone)->info().trace.limits.empty()) {
+            last = (*alone)->info().trace.limits.back();
+        }
+        std::filesystem::remove(part_path(path_, part));
+    }
+    EXPECT_EQ(limits, (std::vector<std::size_t>{0, 0, 1}));
+    EXPECT_TRUE(last.starts_with("the names of 3 files")) << last;
+}
+
 TEST_F(Capture, FlightRecorderHasTheLastOfIt) {
     constexpr std::uint64_t second_ns = 1'000'000'000;
     std::vector<Written> written;
