@@ -9,8 +9,6 @@ namespace inflight::capture {
 
 namespace {
 
-constexpr std::size_t names_limit = 32768;
-
 template <typename Record>
 const Record& as(const ifl_header& record) {
     return reinterpret_cast<const Record&>(record);
@@ -76,7 +74,7 @@ void Carried::note(const ifl_header& record) {
         if (names_.size() > names_limit) {
             records_.erase(names_.front());
             names_.pop_front();
-            forgotten_++;
+            names_dropped_++;
         }
     };
     switch (record.kind) {

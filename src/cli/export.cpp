@@ -182,6 +182,9 @@ void Export::tell(const ReportEnd& end) {
         for (const auto& damage : file.damage) {
             text += fmt::format("\ninflight: {}: left out, damaged: {}", file.path, damage);
         }
+        if (file.names_missing != 0) {
+            text += fmt::format("\ninflight: {}: {}", file.path, view::missing_names_text(file.names_missing));
+        }
         if (!file.ended) {
             text += fmt::format("\ninflight: {} has no end: it was cut off, or is being written", file.path);
         }

@@ -165,22 +165,25 @@ std::expected<TracingEnd, int> Record::watch_for_findings(Tracing& tracing) cons
 
 void Record::tell(Tracing& tracing, const TracingEnd& end) const {
     const capture::Recorder& saved = *tracing.saved();
-    const auto losses = tracing.losses();
+    const auto kept = saved.kept();
     std::string text = fmt::format("inflight: {} requests, {} records", saved.requests(), saved.records());
-    if (const auto* file = dynamic_cast<const capture::FileWriter*>(&saved)) {
+    if (kept.everything) {
         const double per_request =
-            file->requests() == 0 ? 0 : static_cast<double>(file->bytes()) / static_cast<double>(file->requests());
-        text += fmt::format(" in {} bytes ({:.1f} bytes a request)", file->bytes(), per_request);
-        if (file->files() > 1) {
-            text += fmt::format(", {} files", file->files());
+            saved.requests() == 0 ? 0 : static_cast<double>(kept.bytes) / static_cast<double>(saved.requests());
+        text += fmt::format(" in {} bytes ({:.1f} bytes a request)", kept.bytes, per_request);
+        if (kept.files > 1) {
+            text += fmt::format(", {} files", kept.files);
         }
-        if (file->files_removed() != 0) {
-            text += fmt::format(", of which the first {} were removed", file->files_removed());
-        }
-    } else if (const auto* flight = dynamic_cast<const capture::FlightRecorder*>(&saved)) {
-        text += fmt::format(" went by, {} files written", flight->files());
+    } else {
+        text += fmt::format(" went by, {} files written", kept.files);
     }
-    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, losses.total(), end.session.reason);
+    if (kept.files_removed != 0) {
+        text += fmt::format(", of which the first {} were removed", kept.files_removed);
+    }
+    if (kept.names_missing != 0) {
+        text += fmt::format(", up to {} names not carried over to the last file", kept.names_missing);
+    }
+    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, tracing.losses().total(), end.session.reason);
 }
 
 int Record::run() {

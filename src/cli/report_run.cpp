@@ -48,6 +48,7 @@ view::CaptureFile state_of(const capture::FileSource& source) {
                            .host = source.info().trace.host_name,
                            .ended = source.ended(),
                            .ended_by = source.account().ended_by,
+                           .names_missing = source.names_missing(),
                            .damage = {}};
     for (const auto& damage : source.damage()) {
         file.damage.push_back(fmt::format("{} bytes at {}: {}", damage.length_bytes, damage.offset_bytes, damage.why));
@@ -71,6 +72,7 @@ Result<Captures> Captures::open(const std::vector<std::string>& paths) {
                                         .host = {},
                                         .ended = false,
                                         .ended_by = {},
+                                        .names_missing = 0,
                                         .damage = {"nothing of it can be read: " + source.error().why}});
     }
     if (captures.sources_.empty()) {
