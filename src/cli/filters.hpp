@@ -51,5 +51,9 @@ void declare_hooks(CLI::App& app, HookOptions& options);
 
 // "10s", "250ms", "1m": a time with its unit, as nanoseconds.
 [[nodiscard]] CLI::Validator as_duration_ns();
+// "64mb" to bytes.
+[[nodiscard]] CLI::Validator as_size_bytes();
+// A whole number, and not 0.
+[[nodiscard]] CLI::Validator positive();
 
 }  // namespace inflight::cli

@@ -66,24 +66,22 @@ private:
 
 void Record::declare_files(CLI::App& app) {
     const auto* const group = "Files";
-    const auto size = [] { return CLI::AsSizeValue(false).description(""); };
     app.add_option("--rotate-size", tracing_.rotation.bytes, "Go on in the next file (FILE.0001, ...) after so much")
         ->group(group)
-        ->transform(size())
+        ->transform(as_size_bytes())
         ->type_name("SIZE");
     app.add_option("--rotate-time", tracing_.rotation.time_ns, "Go on in the next file after so long")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
     app.add_option("--flight", flight_ns_,
-                   "Flight recorder: hold the last so long in memory; write it to FILE.0001, ... on SIGUSR1 and at "
-                   "the end")
+                   "Flight recorder: hold the last so long; write it to FILE.0001, ... on SIGUSR1 and at the end")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
     app.add_option("--flight-size", flight_bytes_, "The same by size; with --flight the smaller one counts")
         ->group(group)
-        ->transform(size())
+        ->transform(as_size_bytes())
         ->type_name("SIZE");
     app.add_option("--on-finding", on_finding_,
                    "Flight recorder: write a file too when there is a finding of this severity: info, warn, critical")
@@ -92,7 +90,7 @@ void Record::declare_files(CLI::App& app) {
         ->type_name("SEVERITY");
     app.add_option("--keep", keep_, "Of files that are numbered: remove all but the last so many")
         ->group(group)
-        ->check(CLI::PositiveNumber.description(""))
+        ->check(positive())
         ->type_name("N");
 }
 
@@ -106,7 +104,7 @@ CLI::App* Record::declare(CLI::App& root) {
     app->footer(examples_footer({
         {"inflight record -o fio.capture -- fio job.fio", "all that fio does"},
         {"inflight record -o db.capture -p 1234 --duration 1m", "a minute of a running database"},
-        {"inflight record -o all.capture --rotate-size 1gb --keep 10", "the whole machine until ^C, in 10 GB at most"},
+        {"inflight record -o all.capture --rotate-size 1gb --keep 10", "the whole machine until ^C, in about 10 GB"},
         {"inflight record -o db.capture -p 1234 --flight 30s --on-finding warn",
          "nothing on the disk until something is found; then the half minute before it"},
     }));

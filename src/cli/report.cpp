@@ -60,7 +60,7 @@ void Report::declare_selection(CLI::App& app) {
         app.add_option(option, values, text)->group(group)->type_name(type)->delimiter(',')->allow_extra_args(false);
     };
     app.add_option("--where", options_.where,
-                   "Only requests for which this holds, as 'op == read and latency > 10ms'; cancels with their target")
+                   "Only requests for which this holds, as 'op == read and latency > 10ms'; and cancels of them")
         ->group(group)
         ->type_name("CONDITION");
     app.add_option("--since", options_.question.since,
@@ -92,15 +92,16 @@ CLI::App* Report::declare(CLI::App& root) {
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "Show the system calls too");
     app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other too");
-    app->add_option("--group-by", options_.group_by,
-                    "Count instead of listing, by one or more of: pid, tid, comm, uid, cgroup, family, op, fd, file, "
-                    "context, outcome, error")
+    app->add_option(
+           "--group-by", options_.group_by,
+           "Count instead of listing, by: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, "
+           "error")
         ->type_name("FIELD,...")
         ->delimiter(',')
         ->allow_extra_args(false);
     app->add_option("--top", options_.top, "Only so many groups; without --group-by the slowest requests")
         ->type_name("N")
-        ->check(CLI::PositiveNumber.description(""));
+        ->check(positive());
     app->add_option("--by", options_.by, "What --top means of groups: requests, bytes, latency (p99) or errors")
         ->check(CLI::IsMember({"requests", "bytes", "latency", "errors"}).description(""))
         ->type_name("ORDER")

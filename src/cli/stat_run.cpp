@@ -381,7 +381,7 @@ void declare_stat_run(CLI::App& app, StatRunOptions& options) {
         ->type_name("KEY")
         ->capture_default_str();
     app.add_option("--top", options.top, "Show this many keys, those with most requests")
-        ->check(CLI::PositiveNumber.description(""))
+        ->check(positive())
         ->type_name("COUNT")
         ->capture_default_str();
     app.add_option("--keys", options.keys, "Room for this many keys in the kernel (by default up to 1024)")
