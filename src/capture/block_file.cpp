@@ -79,6 +79,11 @@ void BlockFile::sync() {
     }
 }
 
+void BlockFile::start_sync() {
+    // Where it is not possible the kernel does it in its own time.
+    [[maybe_unused]] const int started = ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 std::string part_path(const std::string& path, std::uint64_t part) {
     return fmt::format("{}.{:04}", path, part);
 }

@@ -121,7 +121,9 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     const model::Losses losses = account.losses;
     account.end_ns = now_ns;
     account.ended_by = "rotation: it goes on in " + path;
-    close(account);
+    file_.write(account_since_begin(account));
+    file_.start_sync();
+    check_file();
     if (failed()) {
         return;
     }

@@ -206,7 +206,7 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
         own.end_ns = end_ns;
         own.ended_by = written.why;
         file->write(own);
-        file->sync();
+        end_ns_ ? file->sync() : file->start_sync();
     }
     written.error = file ? file->error() : std::optional(file.error());
     if (written.error && end_ns_) {

@@ -92,10 +92,9 @@ CLI::App* Report::declare(CLI::App& root) {
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "Show the system calls too");
     app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other too");
-    app->add_option(
-           "--group-by", options_.group_by,
-           "Count instead of listing, by: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, "
-           "error")
+    app->add_option("--group-by", options_.group_by,
+                    "Count instead, by: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, "
+                    "error")
         ->type_name("FIELD,...")
         ->delimiter(',')
         ->allow_extra_args(false);
