@@ -45,7 +45,9 @@ Read read(const Words& files, const std::string& comm = "spin") {
     for (const auto* file : read.lines.of("capture")) {
         EXPECT_EQ((*file)["damage"].Size(), 0U) << text(*file, "file");
     }
-    EXPECT_EQ(number(read.lines.one("loss"), "total"), 0);
+    const auto& loss = read.lines.one("loss");
+    EXPECT_EQ(number(loss, "total"), 0) << reported.out.substr(reported.out.find(R"({"type":"loss")"), 200)
+                                        << files.front();
     read.requests = number(read.lines.one("summary"), "requests");
     return read;
 }
@@ -63,7 +65,10 @@ protected:
         return fmt::format("until [ -e {} ]; do sleep 0.02; done; ", folder_ / file);
     }
     [[nodiscard]] std::string spin(int duration_ms, const std::string& said) const {
-        return fmt::format("{} {} {} >{} 2>&1; ", workload("spin"), folder_.path(), duration_ms, folder_ / said);
+        return fmt::format("{} {} {} >{} 2>/dev/null; ", workload("spin"), folder_.path(), duration_ms, folder_ / said);
+    }
+    [[nodiscard]] std::string run_in_folder(const std::string& name, const std::string& said) const {
+        return fmt::format("{} {} >{}; ", workload(name), folder_.path(), folder_ / said);
     }
     [[nodiscard]] bool has_said(const std::string& file) const {
         return exists(folder_ / file) && read_file(folder_ / file).find("expect totals ") != std::string::npos;
@@ -80,7 +85,7 @@ TEST_F(Recorders, RotationLosesNothing) {
                                         workload("spin"), folder_.path(), "1000"});
     ASSERT_EQ(recorded.status, 0) << recorded.err;
     const auto parts = parts_of(capture());
-    EXPECT_GE(parts.size(), 3U);
+    EXPECT_GE(parts.size(), 2U);
     EXPECT_NE(recorded.err.find(fmt::format(", {} files", parts.size())), std::string::npos) << recorded.err;
     EXPECT_EQ(read(parts).requests, totals_of(recorded.out).requests);
     std::int64_t sum = 0;
@@ -124,9 +129,11 @@ TEST_F(Recorders, RotationOnAFullDiskKeepsWhatIsThere) {
 }
 
 TEST_F(Recorders, RotationThatIsKilledKeepsWholeParts) {
-    const Process load(Words{workload("spin"), folder_.path(), "20000"});
-    Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", capture(), "--rotate-size", "1mb",
-                           "--comm", "spin"});
+    const Process load(Words{"sh", "-c", until("go") + "exec " + workload("spin") + " " + folder_.path() + " 60000"});
+    Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", capture(), "--rotate-size", "1mb", "-p",
+                           std::to_string(load.pid())});
+    ASSERT_TRUE(wait_until([&] { return exists(part_of(capture(), 1)); }));
+    write_file(folder_ / "go", "");
     ASSERT_TRUE(wait_until([&] { return exists(part_of(capture(), 3)) && !read_file(part_of(capture(), 3)).empty(); }));
     recorder.signal(SIGKILL);
     EXPECT_TRUE(recorder.wait());
@@ -185,10 +192,9 @@ TEST_F(Recorders, FlightFilesHaveWhatTheWorkloadCounted) {
 
 // The file is there while the run goes on, and stays when the recorder does not come to its end.
 TEST_F(Recorders, AFindingWritesAFlightFile) {
-    Process recorder(
-        Words{inflight_path(), "record", "--buffer", "64mb", "-o", capture(), "--flight", "30s", "--on-finding", "warn",
-              "--", "sh", "-c",
-              spin(100, "before") + fmt::format("{} {}; ", workload("slow_submit"), folder_.path()) + until("end")});
+    Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", capture(), "--flight", "30s",
+                           "--on-finding", "warn", "--slow-submit", "200ms", "--blocked", "200ms", "--", "sh", "-c",
+                           run_in_folder("batch", "before") + run_in_folder("slow_submit", "slow") + until("end")});
     EXPECT_TRUE(
         wait_until([&] { return recorder.err().find("because of: finding slow-submit") != std::string::npos; }));
     EXPECT_TRUE(recorder.running());
@@ -196,7 +202,7 @@ TEST_F(Recorders, AFindingWritesAFlightFile) {
     EXPECT_TRUE(recorder.wait());
     write_file(folder_ / "end", "");
     ASSERT_EQ(parts_of(capture()), Words{part_of(capture(), 1)});
-    const auto file = read({part_of(capture(), 1)});
+    const auto file = read({part_of(capture(), 1)}, "batch");
     EXPECT_TRUE(file.ended());
     EXPECT_TRUE(file.ended_by().starts_with("finding slow-submit: ")) << file.ended_by();
     EXPECT_EQ(file.requests, requests_said("before"));
