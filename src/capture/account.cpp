@@ -238,6 +238,7 @@ std::string to_json(const CaptureInfo& info) {
     put(out, "aio_max_nr", info.tracker.aio_max_nr);
     put(out, "recording", info.recording);
     put(out, "part", info.part);
+    put(out, "names_missing", info.names_missing);
     out.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -267,6 +268,7 @@ Result<CaptureInfo> info_from_json(std::string_view text) {
     fields.take("aio_max_nr", info.tracker.aio_max_nr);
     fields.take("recording", info.recording);
     fields.take("part", info.part);
+    fields.take("names_missing", info.names_missing);
     info.tracker.events_wanted = static_cast<std::uint32_t>(events);
     info.tracker.history_limit = history;
     if (!fields.first_missing().empty()) {

@@ -18,6 +18,8 @@ struct CaptureInfo {
     model::TrackerOptions tracker;
     std::string recording;   // the same in all files of one recording, and in no other
     std::uint64_t part = 0;  // of a recording that has several files: from 1. 0: the file can only stand alone
+    // Of files and cgroups that were named before this file begins, and were dropped since because there were too many.
+    std::uint64_t names_missing = 0;
 };
 
 // How a recording stands: the last one in a file counts.

@@ -35,7 +35,8 @@ void BlockMaker::FreeCompressor::operator()(ZSTD_CCtx_s* context) const {
     ::ZSTD_freeCCtx(context);
 }
 
-BlockMaker::BlockMaker() : compressor_(::ZSTD_createCCtx()) {}
+BlockMaker::BlockMaker(std::uint64_t start_ns)
+    : compressor_(::ZSTD_createCCtx()), now_ns_(start_ns), begin_ns_(start_ns) {}
 
 BlockMaker::~BlockMaker() = default;
 
@@ -52,7 +53,17 @@ void BlockMaker::mark(std::uint16_t kind, std::uint64_t time_ns) {
     columns_.add(kind, &time_ns, sizeof(time_ns));
 }
 
+bool BlockMaker::advance(std::uint64_t now_ns) {
+    // Every one: what the model hands out at such a moment stands between records, and a replay shows it there too.
+    if (now_ns >= now_ns_) {
+        now_ns_ = now_ns;
+        mark(format::mark_advance, now_ns);
+    }
+    return now_ns_ >= begin_ns_ + format::block_ns;
+}
+
 Result<Block> BlockMaker::take(format::BlockKind kind) {
+    begin_ns_ = now_ns_;
     Block block;
     block.header.kind = static_cast<std::uint16_t>(kind);
     block.header.first_ns = std::exchange(first_ns_, 0);

@@ -29,7 +29,8 @@ struct Block {
 // Collects records and marks until they make a block. Not thread-safe.
 class BlockMaker {
 public:
-    BlockMaker();
+    // Nothing comes before `start_ns`.
+    explicit BlockMaker(std::uint64_t start_ns = 0);
     BlockMaker(const BlockMaker&) = delete;
     BlockMaker& operator=(const BlockMaker&) = delete;
     BlockMaker(BlockMaker&&) = delete;
@@ -37,7 +38,14 @@ public:
     ~BlockMaker();
 
     void add(const ifl_header& record);
-    void mark(std::uint16_t kind, std::uint64_t time_ns);
+    // All records older than `now_ns` have been added. Says whether it is time to take what there is.
+    [[nodiscard]] bool advance(std::uint64_t now_ns);
+    // Nothing comes after it.
+    void finish(std::uint64_t end_ns) { mark(format::mark_finish, end_ns); }
+    // How far it was advanced.
+    [[nodiscard]] std::uint64_t now_ns() const { return now_ns_; }
+    // Everything older was taken before.
+    [[nodiscard]] std::uint64_t begin_ns() const { return begin_ns_; }
 
     [[nodiscard]] bool empty() const { return columns_.items() == 0; }
     [[nodiscard]] bool full() const { return columns_.bytes() >= format::block_bytes || columns_.full(); }
@@ -46,6 +54,8 @@ public:
     [[nodiscard]] Result<Block> take(format::BlockKind kind);
 
 private:
+    void mark(std::uint16_t kind, std::uint64_t time_ns);
+
     struct FreeCompressor {
         void operator()(ZSTD_CCtx_s* context) const;
     };
@@ -53,6 +63,8 @@ private:
     ColumnWriter columns_;
     std::string raw_;
     std::string compressed_;
+    std::uint64_t now_ns_;
+    std::uint64_t begin_ns_;
     std::uint64_t first_ns_ = 0;
     std::uint64_t last_ns_ = 0;
     std::uint32_t requests_ = 0;

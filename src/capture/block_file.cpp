@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -28,6 +29,11 @@ Result<BlockFile> BlockFile::create(const std::string& path, const CaptureInfo& 
     file.write_bytes({reinterpret_cast<const char*>(&header), sizeof(header)});
     file.write(make_text_block(format::BlockKind::info, to_json(info)));
     if (file.error_) {
+        // An empty file would only be in the way of who reads the others.
+        struct stat status{};
+        if (::fstat(file.fd_.get(), &status) == 0 && S_ISREG(status.st_mode)) {
+            ::unlink(path.c_str());
+        }
         return std::unexpected(*file.error_);
     }
     return file;
@@ -71,6 +77,11 @@ void BlockFile::sync() {
     if (!error_ && ::fsync(fd_.get()) != 0 && errno != EINVAL && errno != EROFS) {
         error_ = Error{.what = "write to " + path_, .why = describe_errno(errno), .hint = {}};
     }
+}
+
+void BlockFile::start_sync() {
+    // Where it is not possible the kernel does it in its own time.
+    [[maybe_unused]] const int started = ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 std::string part_path(const std::string& path, std::uint64_t part) {

@@ -22,8 +22,10 @@ public:
     // Numbers it by its place in this file.
     void write(const Block& block);
     void write(const Account& account) { write(make_text_block(format::BlockKind::account, to_json(account))); }
-    // After the last block: everything is on its way to the disk.
+    // After the last block: everything is on the disk.
     void sync();
+    // The same, but nobody waits for it: rings fill up meanwhile.
+    void start_sync();
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }

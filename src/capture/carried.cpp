@@ -3,15 +3,11 @@
 
 #include "contract/uring.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
 
 namespace inflight::capture {
 
 namespace {
-
-constexpr std::size_t names_limit = 32768;
 
 template <typename Record>
 const Record& as(const ifl_header& record) {
@@ -78,7 +74,7 @@ void Carried::note(const ifl_header& record) {
         if (names_.size() > names_limit) {
             records_.erase(names_.front());
             names_.pop_front();
-            forgotten_++;
+            names_dropped_++;
         }
     };
     switch (record.kind) {
@@ -109,14 +105,6 @@ void Carried::note(const ifl_header& record) {
         default:
             return;
     }
-}
-
-std::string Carried::limit() const {
-    return forgotten_ == 0 ? ""
-                           : fmt::format(
-                                 "the names of {} files and cgroups used earlier in the recording were not "
-                                 "carried into this file: it keeps {}",
-                                 forgotten_, names_limit);
 }
 
 void Carried::for_each(std::uint64_t time_ns, const std::function<void(const ifl_header&)>& visit) const {

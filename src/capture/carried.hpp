@@ -8,7 +8,6 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -19,6 +18,8 @@ namespace inflight::capture {
 // begins in the middle of a recording needs to stand alone. Not thread-safe.
 class Carried {
 public:
+    static constexpr std::size_t names_limit = 32768;  // of files and cgroups
+
     // Whether note() is to be given this record, now or later. To be asked of every record, in order.
     [[nodiscard]] bool wants(const ifl_header& record);
     void note(const ifl_header& record);
@@ -26,8 +27,8 @@ public:
     // What is known, as a trace that begins at `time_ns` finds it: contexts and rings existed before.
     void for_each(std::uint64_t time_ns, const std::function<void(const ifl_header&)>& visit) const;
 
-    // What a file that begins now is missing, as a sentence for its readers; empty: nothing.
-    [[nodiscard]] std::string limit() const;
+    // Names of files and cgroups that were dropped because there were too many. One that came again is counted still.
+    [[nodiscard]] std::uint64_t names_dropped() const { return names_dropped_; }
 
 private:
     using Key = std::pair<std::uint16_t, std::uint64_t>;  // kind and its number
@@ -38,7 +39,7 @@ private:
     std::map<Key, Words> records_;
     std::deque<Key> names_;                        // files and cgroups, oldest first
     std::unordered_set<std::uint64_t> announced_;  // requests that have not ended
-    std::uint64_t forgotten_ = 0;
+    std::uint64_t names_dropped_ = 0;
 };
 
 }  // namespace inflight::capture

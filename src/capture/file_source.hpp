@@ -49,6 +49,8 @@ public:
     [[nodiscard]] const Account& account() const { return account_; }
     [[nodiscard]] bool ended() const { return ended_; }  // false: it was cut off, or is being written
     [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
+    // Up to so many names of files and cgroups stood in records that neither this file nor one before it has.
+    [[nodiscard]] std::uint64_t names_missing() const { return continues_ ? 0 : info_.names_missing; }
     [[nodiscard]] std::uint64_t records() const { return records_; }
     [[nodiscard]] std::uint64_t last_ns() const { return last_ns_; }
 

@@ -12,11 +12,12 @@ namespace inflight::capture {
 FileWriter::FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file)
     : path_(std::move(path)),
       info_(std::move(info)),
-      limits_(info_.trace.limits),
       rotation_(rotation),
-      kept_(rotation.keep),
-      file_(std::move(file)) {
-    kept_.add(file_.path());
+      files_(rotation.keep),
+      file_(std::move(file)),
+      block_(info_.trace.start_ns),
+      file_begun_ns_(info_.trace.start_ns) {
+    files_.add(file_.path());
 }
 
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, const CaptureInfo& info,
@@ -54,24 +55,13 @@ void FileWriter::advance(std::uint64_t now_ns) {
     if (failed()) {
         return;
     }
-    // Every one: what the model hands out at such a moment stands between records, and a replay shows it there too.
-    if (now_ns >= last_mark_ns_) {
-        last_mark_ns_ = now_ns;
-        block_.mark(format::mark_advance, now_ns);
-    }
-    if (block_begun_ns_ == 0) {
-        block_begun_ns_ = now_ns;
-        file_begun_ns_ = now_ns;
-    }
+    const bool block_due = block_.advance(now_ns);
     const bool rotates = (rotation_.bytes != 0 && file_.bytes() >= rotation_.bytes) ||
                          (rotation_.time_ns != 0 && now_ns >= file_begun_ns_ + rotation_.time_ns);
-    if (rotates || now_ns >= block_begun_ns_ + format::block_ns) {
-        block_begun_ns_ = now_ns;
-        if (rotates) {
-            begin_next_file(now_ns);
-        } else {
-            write_records();
-        }
+    if (rotates) {
+        begin_next_file(now_ns);
+    } else if (block_due) {
+        write_records();
     }
 }
 
@@ -79,7 +69,7 @@ void FileWriter::finish(std::uint64_t end_ns) {
     if (failed()) {
         return;
     }
-    block_.mark(format::mark_finish, end_ns);
+    block_.finish(end_ns);
     write_records();
 }
 
@@ -88,22 +78,18 @@ Account FileWriter::account_since_begin(Account account) const {
     return account;
 }
 
+Kept FileWriter::kept() const {
+    return {.bytes = bytes_before_ + file_.bytes(),
+            .files = info_.part == 0 ? 1 : info_.part,
+            .files_removed = files_.removed(),
+            .names_missing = info_.names_missing,
+            .everything = true};
+}
+
 void FileWriter::close(const Account& account) {
     file_.write(account_since_begin(account));
     file_.sync();
     check_file();
-}
-
-std::string FileWriter::files_told() const {
-    const double per_request = requests() == 0 ? 0 : static_cast<double>(bytes()) / static_cast<double>(requests());
-    std::string text = fmt::format(" in {} bytes ({:.1f} bytes a request)", bytes(), per_request);
-    if (files() > 1) {
-        text += fmt::format(", {} files", files());
-    }
-    if (files_removed() != 0) {
-        text += fmt::format(", of which the first {} were removed", files_removed());
-    }
-    return text;
 }
 
 void FileWriter::write_records() {
@@ -121,7 +107,7 @@ void FileWriter::write_records() {
 }
 
 void FileWriter::begin_next_file(std::uint64_t now_ns) {
-    block_.mark(format::mark_finish, now_ns);
+    block_.finish(now_ns);
     write_records();
     if (failed()) {
         return;
@@ -129,16 +115,18 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     CaptureInfo info = info_;
     info.part++;
     info.trace.start_ns = now_ns;
-    info.trace.limits = limits_;
-    if (auto limit = carried_.limit(); !limit.empty()) {
-        info.trace.limits.push_back(std::move(limit));
-    }
+    info.names_missing = carried_.names_dropped();
     const std::string path = part_path(path_, info.part);
     Account account = ask_account();
     const model::Losses losses = account.losses;
     account.end_ns = now_ns;
     account.ended_by = "rotation: it goes on in " + path;
-    close(account);
+    file_.write(account_since_begin(account));
+    file_.start_sync();
+    check_file();
+    if (failed()) {
+        return;
+    }
     auto next = BlockFile::create(path, info);
     if (!next) {
         fail(next.error());
@@ -158,7 +146,7 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     file_begun_ns_ = now_ns;
     info_ = std::move(info);
     file_ = std::move(*next);
-    kept_.add(path);
+    files_.add(path);
     check_file();
 }
 

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace inflight::capture {
 
@@ -33,10 +32,7 @@ public:
     void finish(std::uint64_t end_ns) override;
     void close(const Account& account) override;
 
-    [[nodiscard]] std::string files_told() const override;
-    [[nodiscard]] std::uint64_t bytes() const { return bytes_before_ + file_.bytes(); }
-    [[nodiscard]] std::uint64_t files() const { return info_.part == 0 ? 1 : info_.part; }
-    [[nodiscard]] std::uint64_t files_removed() const { return kept_.removed(); }
+    [[nodiscard]] Kept kept() const override;
 
 private:
     FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file);
@@ -47,18 +43,15 @@ private:
     void check_file();
 
     std::string path_;
-    CaptureInfo info_;                 // of this file
-    std::vector<std::string> limits_;  // of all files
+    CaptureInfo info_;
     Rotation rotation_;
-    KeptFiles kept_;
+    KeptFiles files_;
     BlockFile file_;
     BlockMaker block_;
     Carried carried_;
     model::Losses losses_before_;  // of this file
     std::uint64_t bytes_before_ = 0;
-    std::uint64_t file_begun_ns_ = 0;
-    std::uint64_t block_begun_ns_ = 0;  // by advance()
-    std::uint64_t last_mark_ns_ = 0;
+    std::uint64_t file_begun_ns_;
 };
 
 }  // namespace inflight::capture

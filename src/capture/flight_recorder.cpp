@@ -4,7 +4,6 @@
 #include "contract/uring.h"
 #include "model/losses.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,9 +35,8 @@ FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightO
       info_(std::move(info)),
       options_(options),
       tell_(std::move(tell)),
-      kept_(options.keep),
-      now_ns_(info_.trace.start_ns),
-      block_begin_ns_(info_.trace.start_ns) {}
+      kept_files_(options.keep),
+      block_(info_.trace.start_ns) {}
 
 Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string& path, const CaptureInfo& info,
                                                                const FlightOptions& options, Tell tell) {
@@ -70,7 +68,7 @@ void FlightRecorder::on_record(const ifl_header& record) {
     }
     block_.add(record);
     if (record.kind == IFL_SNAPSHOT) {
-        if (!why_.empty() && !finished_ && reinterpret_cast<const ifl_snapshot&>(record).final == 0) {
+        if (!why_.empty() && !end_ns_ && reinterpret_cast<const ifl_snapshot&>(record).final == 0) {
             in_flight_.push_back(copy_of(record));
             write_file(record.time_ns, ask_account());
         }
@@ -85,11 +83,7 @@ void FlightRecorder::advance(std::uint64_t now_ns) {
     if (failed()) {
         return;
     }
-    if (now_ns >= now_ns_) {
-        now_ns_ = now_ns;
-        block_.mark(format::mark_advance, now_ns);
-    }
-    if (now_ns >= block_begin_ns_ + format::block_ns) {
+    if (block_.advance(now_ns)) {
         hold();
     }
 }
@@ -99,8 +93,7 @@ void FlightRecorder::finish(std::uint64_t end_ns) {
         return;
     }
     hold();
-    finished_ = true;
-    now_ns_ = end_ns;
+    end_ns_ = end_ns;
 }
 
 void FlightRecorder::close(const Account& account) {
@@ -108,11 +101,15 @@ void FlightRecorder::close(const Account& account) {
         return;
     }
     why_ = account.ended_by;
-    write_file(now_ns_, account);
+    write_file(end_ns_.value_or(block_.now_ns()), account);
 }
 
-std::string FlightRecorder::files_told() const {
-    return fmt::format(" went by, {} files written", files_);
+Kept FlightRecorder::kept() const {
+    return {.bytes = bytes_,
+            .files = files_,
+            .files_removed = kept_files_.removed(),
+            .names_missing = names_missing_,
+            .everything = false};
 }
 
 // The block that is being made is whole, and the oldest may go.
@@ -120,6 +117,7 @@ void FlightRecorder::hold() {
     if (block_.empty()) {
         return;
     }
+    const std::uint64_t begin_ns = block_.begin_ns();
     auto block = block_.take(format::BlockKind::records);
     if (!block) {
         fail(block.error());
@@ -127,12 +125,12 @@ void FlightRecorder::hold() {
     }
     held_bytes_ += block->payload.size();
     held_.push_back({.block = std::move(*block),
-                     .begin_ns = std::exchange(block_begin_ns_, now_ns_),
+                     .begin_ns = begin_ns,
                      .carried = std::exchange(block_carried_, {}),
                      .losses = ask_account().losses});
     // A block may go when the one after it reaches far enough back.
     while (held_.size() > 1 && ((options_.bytes != 0 && held_bytes_ > options_.bytes) ||
-                                (options_.span_ns != 0 && held_[1].begin_ns + options_.span_ns <= now_ns_))) {
+                                (options_.span_ns != 0 && held_[1].begin_ns + options_.span_ns <= block_.now_ns()))) {
         drop_oldest();
     }
 }
@@ -156,7 +154,7 @@ Result<Block> FlightRecorder::final_block(std::uint64_t end_ns) {
         }
         block_.add(record);
     }
-    block_.mark(format::mark_finish, end_ns);
+    block_.finish(end_ns);
     return block_.take(format::BlockKind::records);
 }
 
@@ -190,9 +188,7 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     }
     CaptureInfo info = info_;
     info.trace.start_ns = held_.empty() ? info.trace.start_ns : held_.front().begin_ns;
-    if (auto limit = carried_.limit(); !limit.empty()) {
-        info.trace.limits.push_back(std::move(limit));
-    }
+    info.names_missing = carried_.names_dropped();
     Written written{.path = part_path(path_, files_ + 1),
                     .why = std::exchange(why_, {}),
                     .bytes = 0,
@@ -210,10 +206,10 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
         own.end_ns = end_ns;
         own.ended_by = written.why;
         file->write(own);
-        file->sync();
+        end_ns_ ? file->sync() : file->start_sync();
     }
     written.error = file ? file->error() : std::optional(file.error());
-    if (written.error && finished_) {
+    if (written.error && end_ns_) {
         fail(*written.error);
         return;
     }
@@ -225,7 +221,8 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     } else {
         files_++;
         bytes_ += file->bytes();
-        kept_.add(written.path);
+        names_missing_ = info.names_missing;
+        kept_files_.add(written.path);
         written.bytes = file->bytes();
     }
     tell_(written);

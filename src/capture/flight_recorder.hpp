@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,10 +51,7 @@ public:
     void close(const Account& account) override;
     [[nodiscard]] bool wants_snapshot() const override { return !why_.empty() || Recorder::wants_snapshot(); }
 
-    [[nodiscard]] std::string files_told() const override;
-    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-    [[nodiscard]] std::uint64_t files() const { return files_; }
-    [[nodiscard]] std::uint64_t held_bytes() const { return held_bytes_; }
+    [[nodiscard]] Kept kept() const override;
 
 private:
     using Words = std::vector<std::uint64_t>;
@@ -75,20 +73,19 @@ private:
     CaptureInfo info_;
     FlightOptions options_;
     Tell tell_;
-    KeptFiles kept_;
+    KeptFiles kept_files_;
     BlockMaker block_;
     std::vector<Words> block_carried_;
     Carried carried_;  // as of the begin of the oldest block
     model::Losses losses_before_;
     std::deque<Held> held_;
     std::uint64_t held_bytes_ = 0;
-    std::uint64_t now_ns_ = 0;
-    std::uint64_t block_begin_ns_ = 0;
     std::string why_;               // a file is asked for; empty: not
     std::vector<Words> in_flight_;  // of the last snapshot
     std::uint64_t files_ = 0;
     std::uint64_t bytes_ = 0;
-    bool finished_ = false;
+    std::uint64_t names_missing_ = 0;
+    std::optional<std::uint64_t> end_ns_;
 };
 
 }  // namespace inflight::capture

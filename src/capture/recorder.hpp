@@ -13,6 +13,15 @@
 
 namespace inflight::capture {
 
+// What came of a recording.
+struct Kept {
+    std::uint64_t bytes = 0;  // written to files
+    std::uint64_t files = 0;
+    std::uint64_t files_removed = 0;  // the oldest, where only so many are kept
+    std::uint64_t names_missing = 0;  // in the last file: CaptureInfo
+    bool everything = true;           // false: what went by and was not asked for is in no file
+};
+
 // What keeps all that comes, in one file or several, or in memory.
 class Recorder : public Consumer {
 public:
@@ -32,8 +41,7 @@ public:
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
     [[nodiscard]] std::uint64_t records() const { return records_; }
     [[nodiscard]] std::uint64_t requests() const { return requests_; }  // that ended
-    // What became of them, for a person: " in 4096 bytes, 2 files".
-    [[nodiscard]] virtual std::string files_told() const = 0;
+    [[nodiscard]] virtual Kept kept() const = 0;
 
 protected:
     // Counts a record, and sees whether it calls for a snapshot.

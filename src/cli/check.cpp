@@ -2,6 +2,7 @@
 // A gate for test suites: only what was found, and an exit status.
 #include "base/units.hpp"
 #include "cli/command.hpp"
+#include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
 #include "cli/tracing.hpp"
 #include "model/conflicts.hpp"
@@ -129,7 +130,7 @@ int Check::run() {
         return begun.error();
     }
     Tracing& tracing = **begun;
-    const auto view = make_view(options_.format, options_.tracing, tracing.output());
+    const auto view = make_view(options_.format, options_.tracing.output, tracing.output());
     FindingsOnly gate(*view);
     model::Statistics statistics(gate);
     model::Findings findings(options_.findings, statistics);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A capture file for other programs to read.
+#include "cli/captures.hpp"
 #include "cli/command.hpp"
-#include "cli/report_run.hpp"
+#include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
-#include "cli/tracing.hpp"
 #include "model/findings.hpp"
 #include "view/chrome.hpp"
 #include "view/csv.hpp"
@@ -71,9 +71,9 @@ public:
 private:
     [[nodiscard]] const Format& format() const { return *std::ranges::find(formats, options_.format, &Format::name); }
     [[nodiscard]] Result<void> check_output() const;
-    [[nodiscard]] Result<ReportEnd> convert(Captures& captures, Output& output) const;
+    [[nodiscard]] Result<CaptureEnd> convert(Captures& captures, Output& output) const;
     void drop_unusable_output() const;
-    static void tell(const ReportEnd& end);
+    static void tell(const CaptureEnd& end);
 
     ExportOptions options_;
 };
@@ -103,7 +103,7 @@ CLI::App* Export::declare(CLI::App& root) {
 
 // Before anything is opened for writing.
 Result<void> Export::check_output() const {
-    if (options_.output.empty() && format().binary && ::isatty(STDOUT_FILENO) != 0) {
+    if (format().binary && terminal_at(options_.output)) {
         return failure(fmt::format("export to {}", format().name), "it is binary, and standard output is a terminal",
                        "name a file with --output, or redirect standard output");
     }
@@ -123,9 +123,9 @@ void Export::drop_unusable_output() const {
     }
 }
 
-Result<ReportEnd> Export::convert(Captures& captures, Output& output) const {
+Result<CaptureEnd> Export::convert(Captures& captures, Output& output) const {
     const auto view = format().make(output);
-    ReportQuestion question;
+    CaptureQuestion question;
     question.findings = options_.findings;
     question.events_shown = format().all_calls || options_.events ? captures.events_recorded() : 0;
     view->begin(captures.info());
@@ -175,12 +175,15 @@ int Export::run() {
 }
 
 // CSV has no place for what was lost, and no format one for what is damaged.
-void Export::tell(const ReportEnd& end) {
+void Export::tell(const CaptureEnd& end) {
     std::string text = fmt::format("inflight: {} requests, {} cancels, lost {}", end.summary.requests,
                                    end.summary.cancels, end.summary.losses.total());
     for (const auto& file : end.files) {
         for (const auto& damage : file.damage) {
             text += fmt::format("\ninflight: {}: left out, damaged: {}", file.path, damage);
+        }
+        if (file.names_missing != 0) {
+            text += fmt::format("\ninflight: {}: {}", file.path, view::missing_names_text(file.names_missing));
         }
         if (!file.ended) {
             text += fmt::format("\ninflight: {} has no end: it was cut off, or is being written", file.path);

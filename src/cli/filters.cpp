@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -219,44 +220,76 @@ Result<void> add_operations(const std::string& operation, model::SelectionOption
     return {};
 }
 
+using Units = std::map<std::string, std::uint64_t>;
+
+// A positive number with a unit, as a whole number of the smallest one; false: it is none, and `out` stays.
+bool scale(const std::string& text, const Units& units, std::string& out) {
+    double number = 0;
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const auto unit = units.find(text.substr(static_cast<std::size_t>(end - text.data())));
+    if (bad != std::errc{} || unit == units.end()) {
+        return false;
+    }
+    const double scaled = number * static_cast<double>(unit->second);
+    // Written so that a NaN is refused too.
+    const bool in_range = scaled >= 1 && scaled <= 9e18;
+    if (in_range) {
+        out = fmt::format("{}", static_cast<std::uint64_t>(scaled));
+    }
+    return in_range;
+}
+
 }  // namespace
 
+CLI::Validator as_duration_ns() {
+    static const Units units{
+        {"ns", 1},           {"us", 1'000},        {"µs", 1'000},         {"ms", 1'000'000},
+        {"", 1'000'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
+    const auto convert = [](std::string& text) {
+        return scale(text, units, text)
+                   ? std::string()
+                   : fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms",
+                                 text);
+    };
+    return CLI::Validator(convert, "", "duration");
+}
+
 CLI::Validator as_size_bytes() {
-    const auto convert = [](std::string& text) -> std::string {
-        const std::string given = text;
-        const CLI::AsSizeValue size(false);
-        // It would take -1 for nearly everything there is.
-        if (given.starts_with('-') || !size(text).empty() || text == "0") {
-            return fmt::format("'{}' is not a size: give a positive number and b, kb, mb or gb, as 64mb", given);
-        }
-        return {};
+    static const Units units{{"", 1},
+                             {"b", 1},
+                             {"k", 1ULL << 10U},
+                             {"kb", 1ULL << 10U},
+                             {"kib", 1ULL << 10U},
+                             {"m", 1ULL << 20U},
+                             {"mb", 1ULL << 20U},
+                             {"mib", 1ULL << 20U},
+                             {"g", 1ULL << 30U},
+                             {"gb", 1ULL << 30U},
+                             {"gib", 1ULL << 30U},
+                             {"t", 1ULL << 40U},
+                             {"tb", 1ULL << 40U},
+                             {"tib", 1ULL << 40U}};
+    const auto convert = [](std::string& text) {
+        std::string lower = text;
+        std::ranges::transform(lower, lower.begin(),
+                               [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
+        return scale(lower, units, text)
+                   ? std::string()
+                   : fmt::format(
+                         "'{}' is not a size: give a positive number and kb, mb, gb or tb (of 1024 each), as 64mb",
+                         text);
     };
     return CLI::Validator(convert, "", "size");
 }
 
-CLI::Validator as_duration_ns() {
-    static const std::map<std::string, std::uint64_t> units{{"ns", 1},
-                                                            {"us", 1'000},
-                                                            {"µs", 1'000},
-                                                            {"ms", 1'000'000},
-                                                            {"s", 1'000'000'000},
-                                                            {"m", 60'000'000'000},
-                                                            {"h", 3'600'000'000'000}};
-    const auto convert = [](std::string& text) -> std::string {
-        double number = 0;
+CLI::Validator positive() {
+    const auto check = [](std::string& text) {
+        std::uint64_t number = 0;
         const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
-        const std::string unit = text.substr(static_cast<std::size_t>(end - text.data()));
-        const auto found = units.find(unit.empty() ? "s" : unit);
-        // Written so that a NaN is refused too.
-        const bool in_range =
-            number > 0 && number * static_cast<double>(found == units.end() ? 0 : found->second) <= 9e18;
-        if (bad != std::errc{} || found == units.end() || !in_range) {
-            return fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms", text);
-        }
-        text = fmt::format("{}", static_cast<std::uint64_t>(number * static_cast<double>(found->second)));
-        return {};
+        const bool whole = bad == std::errc{} && end == text.data() + text.size();
+        return whole && number != 0 ? std::string() : fmt::format("'{}' is not a positive number", text);
     };
-    return CLI::Validator(convert, "", "duration");
+    return CLI::Validator(check, "", "positive");
 }
 
 void declare_filters(CLI::App& app, FilterOptions& options) {
@@ -268,7 +301,7 @@ void declare_filters(CLI::App& app, FilterOptions& options) {
     auto* const pid = app.add_option("-p,--pid", options.pids, "Only this process; may be given several times")
                           ->group(group)
                           ->type_name("PID")
-                          ->check(CLI::PositiveNumber.description(""))
+                          ->check(positive())
                           ->allow_extra_args(false);
     app.add_flag("--follow", options.follow, "With --pid: its children too")->group(group)->needs(pid);
     app.add_option("--comm", options.comm, "Only tasks of this name (its first 15 bytes)")

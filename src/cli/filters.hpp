@@ -51,7 +51,9 @@ void declare_hooks(CLI::App& app, HookOptions& options);
 
 // "10s", "250ms", "1m": a time with its unit, as nanoseconds.
 [[nodiscard]] CLI::Validator as_duration_ns();
-// 4096, 200kb, 1GB; kb is 1024 bytes.
+// "64mb" to bytes.
 [[nodiscard]] CLI::Validator as_size_bytes();
+// A whole number, and not 0.
+[[nodiscard]] CLI::Validator positive();
 
 }  // namespace inflight::cli

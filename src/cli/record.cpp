@@ -75,8 +75,7 @@ void Record::declare_files(CLI::App& app) {
         ->transform(as_duration_ns())
         ->type_name("TIME");
     app.add_option("--flight", flight_ns_,
-                   "Flight recorder: hold the last so long in memory; write it to FILE.0001, ... on SIGUSR1 and at "
-                   "the end")
+                   "Flight recorder: hold the last so long; write it to FILE.0001, ... on SIGUSR1 and at the end")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
@@ -91,7 +90,7 @@ void Record::declare_files(CLI::App& app) {
         ->type_name("SEVERITY");
     app.add_option("--keep", keep_, "Of files that are numbered: remove all but the last so many")
         ->group(group)
-        ->check(CLI::PositiveNumber.description(""))
+        ->check(positive())
         ->type_name("N");
 }
 
@@ -105,7 +104,7 @@ CLI::App* Record::declare(CLI::App& root) {
     app->footer(examples_footer({
         {"inflight record -o fio.capture -- fio job.fio", "all that fio does"},
         {"inflight record -o db.capture -p 1234 --duration 1m", "a minute of a running database"},
-        {"inflight record -o all.capture --rotate-size 1gb --keep 10", "the whole machine until ^C, in 10 GB at most"},
+        {"inflight record -o all.capture --rotate-size 1gb --keep 10", "the whole machine until ^C, in about 10 GB"},
         {"inflight record -o db.capture -p 1234 --flight 30s --on-finding warn",
          "nothing on the disk until something is found; then the half minute before it"},
     }));
@@ -164,9 +163,25 @@ std::expected<TracingEnd, int> Record::watch_for_findings(Tracing& tracing) cons
 
 void Record::tell(Tracing& tracing, const TracingEnd& end) const {
     const capture::Recorder& saved = *tracing.saved();
-    const auto losses = tracing.losses();
-    fmt::print(stderr, "inflight: {} requests, {} records{}, lost {}; ended by: {}\n", saved.requests(),
-               saved.records(), saved.files_told(), losses.total(), end.session.reason);
+    const auto kept = saved.kept();
+    std::string text = fmt::format("inflight: {} requests, {} records", saved.requests(), saved.records());
+    if (kept.everything) {
+        const double per_request =
+            saved.requests() == 0 ? 0 : static_cast<double>(kept.bytes) / static_cast<double>(saved.requests());
+        text += fmt::format(" in {} bytes ({:.1f} bytes a request)", kept.bytes, per_request);
+        if (kept.files > 1) {
+            text += fmt::format(", {} files", kept.files);
+        }
+    } else {
+        text += fmt::format(" went by, {} files written", kept.files);
+    }
+    if (kept.files_removed != 0) {
+        text += fmt::format(", of which the first {} were removed", kept.files_removed);
+    }
+    if (kept.names_missing != 0) {
+        text += fmt::format(", up to {} names not carried over to the last file", kept.names_missing);
+    }
+    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, tracing.losses().total(), end.session.reason);
 }
 
 int Record::run() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/captures.hpp"
 #include "cli/command.hpp"
 #include "cli/filters.hpp"
-#include "cli/report_run.hpp"
+#include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
 #include "model/diff.hpp"
 #include "model/grouping.hpp"
@@ -11,14 +12,8 @@
 #include "view/groups.hpp"
 #include "view/json_line.hpp"
 
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 
 namespace inflight::cli {
@@ -36,7 +31,7 @@ struct ReportOptions {
     std::size_t top = 0;
     bool events = false;
     bool diff = false;
-    ReportQuestion question;
+    CaptureQuestion question;
 };
 
 class Report final : public Command {
@@ -53,24 +48,11 @@ private:
     [[nodiscard]] Result<void> slowest(Captures& captures, Output& output);
     [[nodiscard]] Result<void> groups(Captures& captures, Output& output);
     [[nodiscard]] Result<void> difference(Output& output);
-    void end(Output& output, view::View& view, const ReportEnd& ended) const;
-    [[nodiscard]] std::unique_ptr<view::View> view_for(Output& output) const;
-    [[nodiscard]] view::TextOptions text_options() const;
+    void end(Output& output, view::View& view, const CaptureEnd& ended) const;
 
     ReportOptions options_;
     std::vector<model::GroupField> fields_;
 };
-
-Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
-    if (path.empty()) {
-        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
-    }
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return failure("open " + path, describe_errno(errno), "choose another file with --output");
-    }
-    return std::make_unique<FdOutput>(std::move(fd), path);
-}
 
 void Report::declare_selection(CLI::App& app) {
     const auto* const group = "Selection";
@@ -78,7 +60,7 @@ void Report::declare_selection(CLI::App& app) {
         app.add_option(option, values, text)->group(group)->type_name(type)->delimiter(',')->allow_extra_args(false);
     };
     app.add_option("--where", options_.where,
-                   "Only requests for which this holds, as 'op == read and latency > 10ms'; cancels with their target")
+                   "Only requests for which this holds, as 'op == read and latency > 10ms'; and cancels of them")
         ->group(group)
         ->type_name("CONDITION");
     app.add_option("--since", options_.question.since,
@@ -111,14 +93,14 @@ CLI::App* Report::declare(CLI::App& root) {
     app->add_flag("--events", options_.events, "Show the system calls too");
     app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other too");
     app->add_option("--group-by", options_.group_by,
-                    "Count instead of listing, by one or more of: pid, tid, comm, uid, cgroup, family, op, fd, file, "
-                    "context, outcome, error")
+                    "Count instead, by: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, "
+                    "error")
         ->type_name("FIELD,...")
         ->delimiter(',')
         ->allow_extra_args(false);
     app->add_option("--top", options_.top, "Only so many groups; without --group-by the slowest requests")
         ->type_name("N")
-        ->check(CLI::PositiveNumber.description(""));
+        ->check(positive());
     app->add_option("--by", options_.by, "What --top means of groups: requests, bytes, latency (p99) or errors")
         ->check(CLI::IsMember({"requests", "bytes", "latency", "errors"}).description(""))
         ->type_name("ORDER")
@@ -197,34 +179,14 @@ Result<void> Report::misuse() const {
     return {};
 }
 
-view::TextOptions Report::text_options() const {
-    const bool terminal = options_.output.empty() && ::isatty(STDOUT_FILENO) != 0;
-    winsize size{};
-    constexpr std::size_t usual = 120;
-    constexpr std::size_t least = 80;
-    const bool sized = terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
-    return {.color = terminal && std::getenv("NO_COLOR") == nullptr,
-            .columns = sized ? std::max<std::size_t>(size.ws_col, least) : usual};
-}
-
-std::unique_ptr<view::View> Report::view_for(Output& output) const {
-    if (options_.format == "json") {
-        return view::make_json_view(output);
-    }
-    if (options_.format == "tracee") {
-        return view::make_tracee_view(output);
-    }
-    return view::make_text_view(output, text_options());
-}
-
 // Damage is told in every format; the events of tracee have no place for it.
-void Report::end(Output& output, view::View& view, const ReportEnd& ended) const {
+void Report::end(Output& output, view::View& view, const CaptureEnd& ended) const {
     if (options_.format == "json") {
         view::write_captures(output, ended.files);
     }
     view.end(ended.summary);
     if (options_.format == "text") {
-        output.write(view::captures_text(ended.files, text_options()));
+        output.write(view::captures_text(ended.files, text_options(options_.output)));
     }
     if (options_.format == "tracee") {
         if (const auto text = view::captures_text(ended.files, {}); !text.empty()) {
@@ -234,7 +196,7 @@ void Report::end(Output& output, view::View& view, const ReportEnd& ended) const
 }
 
 Result<void> Report::views(Captures& captures, Output& output) {
-    const auto view = view_for(output);
+    const auto view = make_view(options_.format, options_.output, output);
     view->begin(captures.info());
     const auto ended = captures.read(options_.question, *view, true);
     if (!ended) {
@@ -250,7 +212,7 @@ Result<void> Report::slowest(Captures& captures, Output& output) {
     if (!ended) {
         return std::unexpected(ended.error());
     }
-    const auto view = view_for(output);
+    const auto view = make_view(options_.format, options_.output, output);
     view->begin(captures.info());
     for (const auto& request : slowest.take()) {
         view->on_request(request);
@@ -270,10 +232,10 @@ Result<void> Report::groups(Captures& captures, Output& output) {
                                    .groups = grouping.groups(order, options_.top),
                                    .groups_in_all = grouping.size(),
                                    .span_ns = ended->summary.end_ns - ended->summary.start_ns};
-    const auto view = view_for(output);
+    const auto view = make_view(options_.format, options_.output, output);
     view->begin(captures.info());
     options_.format == "json" ? view::write_groups(output, report)
-                              : output.write(view::groups_text(report, text_options()));
+                              : output.write(view::groups_text(report, text_options(options_.output)));
     end(output, *view, *ended);
     return {};
 }
@@ -281,7 +243,7 @@ Result<void> Report::groups(Captures& captures, Output& output) {
 Result<void> Report::difference(Output& output) {
     view::DiffReport report;
     std::vector<model::RunSlices::Cut> cuts;
-    std::vector<ReportEnd> ends;
+    std::vector<CaptureEnd> ends;
     for (std::size_t index = 0; index < 2; ++index) {
         const auto& path = options_.files.at(index);
         auto captures = Captures::open({path});
@@ -318,9 +280,9 @@ Result<void> Report::difference(Output& output) {
         }
         return {};
     }
-    output.write(view::diff_text(report, text_options()));
+    output.write(view::diff_text(report, text_options(options_.output)));
     for (const auto& ended : ends) {
-        output.write(view::captures_text(ended.files, text_options()));
+        output.write(view::captures_text(ended.files, text_options(options_.output)));
     }
     return {};
 }

@@ -4,17 +4,16 @@
 #include "catalog/uring.hpp"
 #include "cli/child.hpp"
 #include "cli/command.hpp"
+#include "cli/printing.hpp"
 #include "cli/session.hpp"
 #include "model/files.hpp"
 #include "probe/stat_loader.hpp"
 
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <langinfo.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -197,18 +196,11 @@ std::expected<void, int> Run::begin() {
         return stop(probes.error(), exit_failed);
     }
     probes_.emplace(std::move(*probes));
-    if (options_.output.empty()) {
-        output_ = std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
-        return {};
+    auto output = open_output(options_.output);
+    if (!output) {
+        return stop(output.error(), exit_failed);
     }
-    UniqueFd fd(::open(options_.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return stop(Error{.what = "open " + options_.output,
-                          .why = describe_errno(errno),
-                          .hint = "choose another file with --output"},
-                    exit_failed);
-    }
-    output_ = std::make_unique<FdOutput>(std::move(fd), options_.output);
+    output_ = std::move(*output);
     return {};
 }
 
@@ -221,13 +213,11 @@ view::StatTextOptions Run::text_options() const {
     const char* const locale = std::setlocale(LC_CTYPE, nullptr);
     text.utf8 = codeset == "UTF-8" ||
                 (locale != nullptr && std::string_view(locale) == "C" && std::getenv("LC_ALL") == nullptr);
-    winsize size{};
-    if (options_.output.empty() && ::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-        constexpr std::size_t least_columns = 80;
+    if (const auto terminal = terminal_at(options_.output)) {
         text.in_place = options_.interval_ns != 0;
-        text.color = std::getenv("NO_COLOR") == nullptr;
-        text.columns = std::max<std::size_t>(size.ws_col, least_columns);
-        text.rows = size.ws_row;
+        text.color = terminal->color;
+        text.columns = terminal->columns;
+        text.rows = terminal->rows;
     }
     return text;
 }
@@ -391,7 +381,7 @@ void declare_stat_run(CLI::App& app, StatRunOptions& options) {
         ->type_name("KEY")
         ->capture_default_str();
     app.add_option("--top", options.top, "Show this many keys, those with most requests")
-        ->check(CLI::PositiveNumber.description(""))
+        ->check(positive())
         ->type_name("COUNT")
         ->capture_default_str();
     app.add_option("--keys", options.keys, "Room for this many keys in the kernel (by default up to 1024)")

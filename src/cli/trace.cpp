@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
+#include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
 #include "cli/tracing.hpp"
 #include "model/conflicts.hpp"
@@ -81,7 +82,7 @@ int Trace::run() {
         return begun.error();
     }
     Tracing& tracing = **begun;
-    const auto view = make_view(options_.format, options_.tracing, tracing.output());
+    const auto view = make_view(options_.format, options_.tracing.output, tracing.output());
     model::Statistics statistics(*view);
     model::Selection select(*selection, statistics);
     model::Findings findings(options_.findings, select);

@@ -3,14 +3,12 @@
 
 #include "base/units.hpp"
 #include "cli/command.hpp"
+#include "cli/printing.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -19,16 +17,6 @@
 namespace inflight::cli {
 
 namespace {
-
-std::size_t terminal_columns() {
-    winsize size{};
-    constexpr std::size_t fallback = 120;
-    constexpr std::size_t least = 80;
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-        return fallback;
-    }
-    return std::max<std::size_t>(size.ws_col, least);
-}
 
 int exit_status_of(int wait_status) {
     constexpr int signal_base = 128;
@@ -50,17 +38,6 @@ std::unexpected<int> stop(const Error& error, int status) {
 }
 
 }  // namespace
-
-Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
-    if (path.empty()) {
-        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
-    }
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return failure("open " + path, describe_errno(errno), "choose another file with --output");
-    }
-    return std::make_unique<FdOutput>(std::move(fd), path);
-}
 
 void declare_output(CLI::App& app, TracingOptions& options) {
     app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
@@ -251,18 +228,6 @@ int Tracing::finish(const TracingEnd& end) {
         return exit_failed;
     }
     return end.session.child_status ? exit_status_of(*end.session.child_status) : exit_ok;
-}
-
-std::unique_ptr<view::View> make_view(const std::string& format, const TracingOptions& options, Output& output) {
-    if (format == "json") {
-        return view::make_json_view(output);
-    }
-    if (format == "tracee") {
-        return view::make_tracee_view(output);
-    }
-    const bool terminal = options.output.empty() && ::isatty(STDOUT_FILENO) != 0;
-    const bool color = terminal && std::getenv("NO_COLOR") == nullptr;
-    return view::make_text_view(output, {.color = color, .columns = terminal ? terminal_columns() : 120});
 }
 
 }  // namespace inflight::cli

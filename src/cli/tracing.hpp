@@ -97,11 +97,4 @@ private:
     model::TrackerOptions tracker_options_;
 };
 
-// Standard output for an empty path.
-[[nodiscard]] Result<std::unique_ptr<FdOutput>> open_output(const std::string& path);
-
-// The text view, as wide as the terminal and in colour where that is wanted, or another by its name.
-[[nodiscard]] std::unique_ptr<view::View> make_view(const std::string& format, const TracingOptions& options,
-                                                    Output& output);
-
 }  // namespace inflight::cli

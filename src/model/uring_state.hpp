@@ -33,8 +33,9 @@ struct Tracked {
 };
 using TrackedPtr = std::shared_ptr<Tracked>;
 
-// The last finished requests of a ring, by user_data: four of each user_data, and as many in all as the limit says. No
-// allocation for each request: the oldest place is used again, chains link places by their number.
+// The last finished requests of a ring, by user_data: four of each user_data, and as many in all as the limit says
+// (or the next power of two). No allocation for each request: the oldest place is used again, chains link places by
+// their number.
 class History {
 public:
     explicit History(std::size_t limit);
@@ -49,7 +50,7 @@ public:
         }
         for (std::uint64_t number = heads_[bucket(user_data)]; alive(number); number = place(number).older) {
             const Place& each = place(number);
-            if (each.tracked->request.user_data == user_data) {
+            if (each.user_data == user_data) {
                 visit(each.tracked);
             }
         }
@@ -66,7 +67,8 @@ public:
 private:
     struct Place {
         TrackedPtr tracked;
-        std::uint64_t older = 0;  // number of the next of its chain
+        std::uint64_t user_data = 0;  // the request's: most that a chain passes are another's, and far away in memory
+        std::uint64_t older = 0;      // number of the next of its chain
     };
     static constexpr unsigned kept_of_each = 4;
 
@@ -75,10 +77,10 @@ private:
         return (user_data * 0x9E3779B97F4A7C15U >> 32U) & (heads_.size() - 1);
     }
     [[nodiscard]] bool alive(std::uint64_t number) const { return number != 0 && number + limit_ > made_; }
-    [[nodiscard]] const Place& place(std::uint64_t number) const { return places_[number % limit_]; }
+    [[nodiscard]] const Place& place(std::uint64_t number) const { return places_[number & (limit_ - 1)]; }
 
-    std::size_t limit_;
-    std::vector<Place> places_;         // number % limit_
+    std::size_t limit_;                 // a power of two
+    std::vector<Place> places_;         // number & (limit_ - 1)
     std::vector<std::uint64_t> heads_;  // youngest number of each bucket, 0: none
     std::uint64_t made_ = 0;            // the first number is 1
     bool dropped_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/captures.hpp"
 
+#include "base/units.hpp"
 #include "view/escape.hpp"
 #include "view/json_line.hpp"
 #include "view/text_parts.hpp"
@@ -9,19 +10,30 @@
 
 namespace inflight::view {
 
+std::string missing_names_text(std::uint64_t names) {
+    return names == 0 ? ""
+                      : fmt::format(
+                            "up to {} names of files and cgroups are missing: there were too many to carry over "
+                            "from earlier parts of the recording",
+                            format_count(names));
+}
+
 std::string captures_text(const std::vector<CaptureFile>& files, const TextOptions& options) {
     const TextFrame frame{.options = options};
     std::string text;
     for (const auto& file : files) {
         const std::string name =
             fmt::format("capture {}{}{}", printable(file.path), file.host.empty() ? "" : " of ", printable(file.host));
-        if (files.size() > 1 && file.ended && file.damage.empty()) {
+        if (files.size() > 1 && file.ended && file.damage.empty() && file.names_missing == 0) {
             text += name + ": whole\n";
         }
         if (!file.ended) {
             text +=
                 paint(name + ": the recording did not end properly; what came last may be missing", Tone::red, frame) +
                 "\n";
+        }
+        if (file.names_missing != 0) {
+            text += paint(fmt::format("{}: {}", name, missing_names_text(file.names_missing)), Tone::red, frame) + "\n";
         }
         for (const auto& damage : file.damage) {
             text += paint(fmt::format("{}: damaged: {}", name, printable(damage)), Tone::red, frame) + "\n";
@@ -39,6 +51,7 @@ void write_captures(Output& output, const std::vector<CaptureFile>& files) {
         line.string_if("host", file.host);
         line.boolean("ended", file.ended);
         line.string_if("ended_by", file.ended_by);
+        line.number("names_missing", file.names_missing);
         line.key("damage");
         line.begin_array();
         for (const auto& damage : file.damage) {

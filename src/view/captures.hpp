@@ -4,6 +4,7 @@
 
 #include "view/view.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,12 @@ struct CaptureFile {
     std::string host;
     bool ended = true;                // false: the recording was killed, or is still going on
     std::string ended_by;             // empty: not known
+    std::uint64_t names_missing = 0;  // up to so many, of files and cgroups: not in this part of the recording
     std::vector<std::string> damage;  // one sentence each; empty: nothing is missing
 };
 
+// A sentence; empty if there are none.
+[[nodiscard]] std::string missing_names_text(std::uint64_t names);
 // A line for each file that is not whole, and for each where there are several; may be empty.
 [[nodiscard]] std::string captures_text(const std::vector<CaptureFile>& files, const TextOptions& options);
 // A line for each file: docs/report.schema.json.

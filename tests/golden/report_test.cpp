@@ -84,8 +84,19 @@ view::DiffReport diff() {
 }
 
 std::vector<view::CaptureFile> captures() {
-    return {{.path = "a.ifl", .host = "one", .ended = true, .ended_by = "SIGINT", .damage = {}},
-            {.path = "b.ifl", .host = "", .ended = false, .ended_by = "", .damage = {"block 7 is \x1b not readable"}}};
+    return {{.path = "a.ifl", .host = "one", .ended = true, .ended_by = "SIGINT", .names_missing = 0, .damage = {}},
+            {.path = "b.ifl",
+             .host = "",
+             .ended = false,
+             .ended_by = "",
+             .names_missing = 0,
+             .damage = {"block 7 is \x1b not readable"}},
+            {.path = "c.ifl.0002",
+             .host = "one",
+             .ended = true,
+             .ended_by = "SIGINT",
+             .names_missing = 1234,
+             .damage = {}}};
 }
 
 TEST(ReportText, Groups) {
@@ -120,7 +131,9 @@ TEST(ReportText, Captures) {
     EXPECT_EQ(view::captures_text(captures(), plain),
               "capture a.ifl of one: whole\n"
               "capture b.ifl: the recording did not end properly; what came last may be missing\n"
-              "capture b.ifl: damaged: block 7 is \\x1b not readable\n");
+              "capture b.ifl: damaged: block 7 is \\x1b not readable\n"
+              "capture c.ifl.0002 of one: up to 1,234 names of files and cgroups are missing: there were too many to "
+              "carry over from earlier parts of the recording\n");
     EXPECT_EQ(view::captures_text({captures().front()}, plain), "");
 }
 

@@ -228,6 +228,9 @@ public:
             GTEST_SKIP() << "a kprobe set while another CPU runs the function panics an emulated machine's kernel: "
                             "`echo p:x aio_poll_queue_proc >kprobe_events`, enabled and disabled beside `spin`, does";
         }
+        if (settings().session.quick) {
+            GTEST_SKIP() << "on an emulated machine the reader cannot follow";
+        }
         const TemporaryFolder folder(settings().places.scratch);
         const auto output = folder.path() / "trace.json";
         Process program({settings().places.workload("spin"), folder.path(), "60000"}, folder.path() / "spin.out",

@@ -342,7 +342,7 @@ TEST_F(Capture, RotationLosesNothingAndEachPartStandsAlone) {
     }
     (*writer)->finish(3600);
     (*writer)->close(account());
-    ASSERT_EQ((*writer)->files(), 4U);
+    ASSERT_EQ((*writer)->kept().files, 4U);
     Keep together;
     for (std::uint64_t part = 1; part <= 4; part++) {
         const std::string path = part_path(path_, part);
@@ -375,42 +375,61 @@ TEST_F(Capture, RotationKeepsTheLastFilesOnly) {
     }
     (*writer)->finish(5000);
     (*writer)->close(account());
-    EXPECT_EQ((*writer)->files_removed(), (*writer)->files() - 2);
-    for (std::uint64_t part = 1; part <= (*writer)->files(); part++) {
-        EXPECT_EQ(std::filesystem::remove(part_path(path_, part)), part + 2 > (*writer)->files()) << part;
+    EXPECT_EQ((*writer)->kept().files_removed, (*writer)->kept().files - 2);
+    for (std::uint64_t part = 1; part <= (*writer)->kept().files; part++) {
+        EXPECT_EQ(std::filesystem::remove(part_path(path_, part)), part + 2 > (*writer)->kept().files) << part;
     }
 }
 
-TEST_F(Capture, APartSaysThatNamesOfEarlierOnesAreMissing) {
+// Names are carried over, but not without limit: what a part lacks stands in it.
+TEST_F(Capture, NamesThatAPartCannotCarryAreCounted) {
+    constexpr std::uint64_t dropped = 10;
     auto writer = FileWriter::create(path_, info(), {.bytes = 0, .time_ns = 1'000'000, .keep = 0});
     ASSERT_TRUE(writer);
-    constexpr std::uint64_t names_carried = 32768;
-    const auto names = [&](std::uint64_t from, std::uint64_t to) {
-        for (std::uint64_t id = from; id < to; id++) {
-            (*writer)->on_record(header_of(file_record(id, id)));
-        }
-    };
-    (*writer)->advance(1);
-    names(1, names_carried + 1);
-    (*writer)->advance(1'000'002);
-    names(names_carried + 1, names_carried + 4);
-    (*writer)->advance(2'000'003);
-    (*writer)->finish(2'000'004);
+    for (std::uint64_t file_id = 1; file_id <= Carried::names_limit + dropped; file_id++) {
+        (*writer)->on_record(header_of(file_record(file_id, 10 + file_id)));
+    }
+    (*writer)->advance(500'000);
+    EXPECT_EQ((*writer)->kept().names_missing, 0U);
+    (*writer)->advance(2'000'000);
+    (*writer)->finish(2'100'000);
     (*writer)->close(account());
-    ASSERT_EQ((*writer)->files(), 3U);
-    std::vector<std::size_t> limits;
-    std::string last;
-    for (std::uint64_t part = 1; part <= 3; part++) {
-        auto alone = FileSource::open(part_path(path_, part));
-        ASSERT_TRUE(alone) << alone.error().message();
-        limits.push_back((*alone)->info().trace.limits.size() - info().trace.limits.size());
-        if (!(*alone)->info().trace.limits.empty()) {
-            last = (*alone)->info().trace.limits.back();
+    EXPECT_EQ((*writer)->kept().names_missing, dropped);
+    for (std::uint64_t part = 1; part <= 2; part++) {
+        for (const bool continues : {false, true}) {
+            auto source = FileSource::open(part_path(path_, part));
+            ASSERT_TRUE(source);
+            Keep kept;
+            ASSERT_TRUE((*source)->replay(kept, continues));
+            EXPECT_EQ((*source)->names_missing(), part == 2 && !continues ? dropped : 0U) << part << continues;
         }
         std::filesystem::remove(part_path(path_, part));
     }
-    EXPECT_EQ(limits, (std::vector<std::size_t>{0, 0, 1}));
-    EXPECT_TRUE(last.starts_with("the names of 3 files")) << last;
+}
+
+TEST_F(Capture, AFlightFileSaysWhatNamesItLacks) {
+    constexpr std::uint64_t dropped = 10;
+    std::vector<Written> written;
+    auto flight = FlightRecorder::create(path_, info(), {.span_ns = format::block_ns, .bytes = 0, .keep = 0},
+                                         [&](const Written& each) { written.push_back(each); });
+    ASSERT_TRUE(flight);
+    for (std::uint64_t file_id = 1; file_id <= Carried::names_limit + dropped; file_id++) {
+        (*flight)->on_record(header_of(file_record(file_id, 10 + file_id)));
+    }
+    for (std::uint64_t second = 1; second < 8; second++) {
+        (*flight)->on_record(header_of(request_record(7, second * format::block_ns)));
+        (*flight)->advance(second * format::block_ns + 10);
+    }
+    (*flight)->finish(8 * format::block_ns);
+    (*flight)->close(account());
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_EQ((*flight)->kept().names_missing, dropped);
+    auto source = FileSource::open(written.front().path);
+    ASSERT_TRUE(source);
+    Keep kept;
+    ASSERT_TRUE((*source)->replay(kept));
+    EXPECT_EQ((*source)->names_missing(), dropped);
+    std::filesystem::remove(written.front().path);
 }
 
 TEST_F(Capture, FlightRecorderHasTheLastOfIt) {

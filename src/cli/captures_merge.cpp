@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/report_merge.hpp"
+#include "cli/captures_merge.hpp"
 
 #include "model/where_filter.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/report_run.hpp"
+#include "cli/captures.hpp"
 
+#include "cli/captures_merge.hpp"
 #include "cli/command.hpp"
-#include "cli/report_merge.hpp"
 #include "model/conflicts.hpp"
 #include "model/losses.hpp"
 #include "model/tracker.hpp"
@@ -48,6 +48,7 @@ view::CaptureFile state_of(const capture::FileSource& source) {
                            .host = source.info().trace.host_name,
                            .ended = source.ended(),
                            .ended_by = source.account().ended_by,
+                           .names_missing = source.names_missing(),
                            .damage = {}};
     for (const auto& damage : source.damage()) {
         file.damage.push_back(fmt::format("{} bytes at {}: {}", damage.length_bytes, damage.offset_bytes, damage.why));
@@ -71,6 +72,7 @@ Result<Captures> Captures::open(const std::vector<std::string>& paths) {
                                         .host = {},
                                         .ended = false,
                                         .ended_by = {},
+                                        .names_missing = 0,
                                         .damage = {"nothing of it can be read: " + source.error().why}});
     }
     if (captures.sources_.empty()) {
@@ -128,7 +130,7 @@ std::int64_t Captures::shift_ns(std::size_t source) const {
     return same ? 0 : shift;
 }
 
-Result<model::TimeSpan> Captures::span(const ReportQuestion& question) const {
+Result<model::TimeSpan> Captures::span(const CaptureQuestion& question) const {
     const model::CaptureClock clock{.start_ns = info().start_ns, .wall_offset_ns = info().wall_offset_ns};
     model::TimeSpan span;
     if (!question.since.empty()) {
@@ -152,7 +154,7 @@ Result<model::TimeSpan> Captures::span(const ReportQuestion& question) const {
     return span;
 }
 
-Result<void> Captures::read_chain(std::size_t index, const ReportQuestion& question, const model::TimeSpan& span,
+Result<void> Captures::read_chain(std::size_t index, const CaptureQuestion& question, const model::TimeSpan& span,
                                   model::Sink& sink) {
     const auto& parts = chains_.at(index).parts;
     const auto shift = shift_ns(parts.front());
@@ -189,7 +191,7 @@ Result<void> Captures::read_chain(std::size_t index, const ReportQuestion& quest
     return {};
 }
 
-Result<ReportEnd> Captures::read(const ReportQuestion& question, model::Sink& sink, bool in_order) {
+Result<CaptureEnd> Captures::read(const CaptureQuestion& question, model::Sink& sink, bool in_order) {
     const auto wanted = span(question);
     if (!wanted) {
         return std::unexpected(wanted.error());
@@ -208,7 +210,7 @@ Result<ReportEnd> Captures::read(const ReportQuestion& question, model::Sink& si
     const std::uint64_t start_ns = info().start_ns;
     const std::uint64_t end_ns = std::max(end_ns_, start_ns);
     const std::uint64_t from_ns = std::clamp(wanted->since_ns.value_or(start_ns), start_ns, end_ns);
-    ReportEnd end;
+    CaptureEnd end;
     end.summary = statistics.summary(from_ns, std::clamp(wanted->until_ns.value_or(end_ns), from_ns, end_ns));
     end.summary.losses = losses_;
     if (chains_.size() == 1) {

@@ -19,7 +19,7 @@
 namespace inflight::cli {
 
 // What is asked of the records, the same for every form of output.
-struct ReportQuestion {
+struct CaptureQuestion {
     model::SelectionOptions selection;
     model::FindingOptions findings;
     std::optional<model::Where> where;
@@ -30,7 +30,7 @@ struct ReportQuestion {
     std::uint64_t slow_submit_ns = 0;  // 0: as it was when it was recorded
 };
 
-struct ReportEnd {
+struct CaptureEnd {
     model::Summary summary;
     std::vector<view::CaptureFile> files;
 };
@@ -47,11 +47,11 @@ public:
     [[nodiscard]] std::uint32_t events_recorded() const;
 
     // What --since and --until mean in these files.
-    [[nodiscard]] Result<model::TimeSpan> span(const ReportQuestion& question) const;
+    [[nodiscard]] Result<model::TimeSpan> span(const CaptureQuestion& question) const;
 
     // Reads all; once. What is asked for goes to `sink`, where `in_order` merged by time: that needs memory for all of
     // it if there are several files.
-    [[nodiscard]] Result<ReportEnd> read(const ReportQuestion& question, model::Sink& sink, bool in_order);
+    [[nodiscard]] Result<CaptureEnd> read(const CaptureQuestion& question, model::Sink& sink, bool in_order);
 
 private:
     // Files of one recording that follow on each other, as indices of sources_.
@@ -60,7 +60,7 @@ private:
         std::string gap;  // a sentence, if parts are missing before it
     };
     void find_chains();
-    [[nodiscard]] Result<void> read_chain(std::size_t index, const ReportQuestion& question,
+    [[nodiscard]] Result<void> read_chain(std::size_t index, const CaptureQuestion& question,
                                           const model::TimeSpan& span, model::Sink& sink);
     [[nodiscard]] std::int64_t shift_ns(std::size_t source) const;
 

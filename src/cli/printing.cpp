@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/printing.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+namespace inflight::cli {
+
+Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
+    if (path.empty()) {
+        return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
+    }
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd.valid()) {
+        return failure("open " + path, describe_errno(errno), "choose another file with --output");
+    }
+    return std::make_unique<FdOutput>(std::move(fd), path);
+}
+
+std::optional<Terminal> terminal_at(const std::string& path) {
+    if (!path.empty() || ::isatty(STDOUT_FILENO) == 0) {
+        return std::nullopt;
+    }
+    constexpr std::size_t least = 80;
+    Terminal terminal{.columns = view::TextOptions{}.columns, .rows = 0, .color = std::getenv("NO_COLOR") == nullptr};
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0) {
+        terminal.columns = std::max<std::size_t>(size.ws_col, least);
+        terminal.rows = size.ws_row;
+    }
+    return terminal;
+}
+
+view::TextOptions text_options(const std::string& path) {
+    const auto terminal = terminal_at(path);
+    return terminal ? view::TextOptions{.color = terminal->color, .columns = terminal->columns} : view::TextOptions{};
+}
+
+std::unique_ptr<view::View> make_view(const std::string& format, const std::string& path, Output& output) {
+    if (format == "json") {
+        return view::make_json_view(output);
+    }
+    if (format == "tracee") {
+        return view::make_tracee_view(output);
+    }
+    return view::make_text_view(output, text_options(path));
+}
+
+}  // namespace inflight::cli
