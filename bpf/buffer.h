@@ -84,10 +84,11 @@ static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 
 		counter->generated[kind]++;
 	else
 		__sync_fetch_and_add(&counter->generated[kind], 1);
-	at = take_room(cpu, bytes);
+	/* With the smallest of buffers some kinds have no room at all. */
+	at = bytes <= config.buffer_bytes ? take_room(cpu, bytes) : NO_ROOM;
 	/* The verifier wants the bound right here. */
 	asm volatile("" : "+r"(at));
-	if (at > config.buffer_bytes - bytes) {
+	if (bytes > config.buffer_bytes || at > config.buffer_bytes - bytes) {
 		__sync_fetch_and_add(&counter->lost[kind], 1);
 		return NULL;
 	}
