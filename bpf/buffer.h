@@ -114,7 +114,7 @@ static __always_inline void *reserve_undisturbed(__u32 kind, __u32 size_bytes, _
 	return reserve_counted(kind, size_bytes, tier, time_ns, true);
 }
 
-/* What was written to the record is there before its mark. */
+/* What was written to the record is there before its mark: on x86 stores are seen in their order. */
 static __always_inline void mark(void *record, __u64 change)
 {
 	volatile __u64 *at = record - IFL_MARK_BYTES;

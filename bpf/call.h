@@ -247,7 +247,7 @@ static long write_iocbs(__u32 index, struct batch *batch)
 	return 0;
 }
 
-/* A record with room for `room` events, a constant: the ring takes no other sizes. */
+/* A record with room for `room` events, a constant: room is taken for no other sizes. */
 static __always_inline void write_some_events(struct batch *batch, __u32 first, __u32 count, __u32 room)
 {
 	struct ifl_call *call = &batch->entry->call;

@@ -24,7 +24,7 @@ public:
     void write(const Account& account) { write(make_text_block(format::BlockKind::account, to_json(account))); }
     // After the last block: everything is on the disk.
     void sync();
-    // The same, but nobody waits for it: rings fill up meanwhile.
+    // The same, but nobody waits for it: the buffers of the kernel side would fill up meanwhile.
     void start_sync();
 
     [[nodiscard]] const std::string& path() const { return path_; }

@@ -15,6 +15,16 @@ constexpr ifl_u32 end_flags =
 constexpr ifl_u32 uring_end_flags =
     IFL_UREQ_END_UNSEEN | IFL_UREQ_RING_DYING | IFL_UREQ_TASK_EXITING | IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER;
 
+// What the records of both families call alike.
+template <typename Record>
+void clear_end(Record& request, ifl_u32 flags) {
+    request.complete_ns = 0;
+    request.result = 0;
+    request.completer_pid = 0;
+    request.completer_tid = 0;
+    request.flags &= ~flags;
+}
+
 // One that no hook and no iterator had seen before may have begun after the end.
 bool take_end_back(ifl_request& request, std::uint64_t end_ns) {
     const bool seen_begin = request.submit_ns != 0 || (request.flags & IFL_REQ_IOCB_UNREAD) == 0;
@@ -22,12 +32,8 @@ bool take_end_back(ifl_request& request, std::uint64_t end_ns) {
         return false;
     }
     request.state = IFL_REQUEST_IN_FLIGHT;
-    request.complete_ns = 0;
-    request.result = 0;
     request.result2 = 0;
-    request.completer_pid = 0;
-    request.completer_tid = 0;
-    request.flags &= ~end_flags;
+    clear_end(request, end_flags);
     return true;
 }
 
@@ -37,13 +43,9 @@ bool take_end_back(ifl_uring_request& request, std::uint64_t end_ns) {
         return false;
     }
     request.state = IFL_UREQ_IN_FLIGHT;
-    request.complete_ns = 0;
-    request.result = 0;
     request.cqe_flags = 0;
     request.cq_tail = 0;
-    request.completer_pid = 0;
-    request.completer_tid = 0;
-    request.flags &= ~uring_end_flags;
+    clear_end(request, uring_end_flags);
     if (request.header.size_bytes == sizeof(request)) {
         std::memset(request.completer_comm, 0, sizeof(request.completer_comm));
     }

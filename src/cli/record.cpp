@@ -101,6 +101,10 @@ CLI::App* Record::declare(CLI::App& root) {
     declare_files(*app);
     declare_thresholds(*app, findings_);
     declare_tracing(*app, tracing_);
+    // Known, to be refused in words: see settle().
+    for (const auto* of_reports : {"--family", "--op", "--outcome", "--min-latency"}) {
+        app->get_option(of_reports)->group("");
+    }
     app->footer(examples_footer({
         {"inflight record -o fio.capture -- fio job.fio", "all that fio does"},
         {"inflight record -o db.capture -p 1234 --duration 1m", "a minute of a running database"},

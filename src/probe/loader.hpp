@@ -68,7 +68,7 @@ public:
     [[nodiscard]] int uring_requests_fd() const;
     [[nodiscard]] int rings_of_uring_fd() const;
 
-    // Stops the hooks; the tables and rings stay readable.
+    // Stops the hooks; the tables and buffers stay readable.
     void detach();
 
     // Walks the processes' contexts once more and returns the number of the pass: of the requests that an iterator

@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <pty.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +14,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -219,13 +216,11 @@ void expect_disk_full(const Ended& ended, const std::string& file, const std::st
 
 TEST_F(Ends, DiskFull) {
     const Folder folder;
-    const std::string disk = folder / "disk";
-    ASSERT_TRUE(std::filesystem::create_directory(disk));
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0) {
-        GTEST_SKIP() << "no tmpfs can be mounted: " << std::strerror(errno);
+    const SmallDisk disk(folder / "disk", "64k");
+    if (!disk.refusal().empty()) {
+        GTEST_SKIP() << disk.refusal();
     }
-    const std::string file = disk + "/trace";
+    const std::string file = disk / "trace";
     for (const std::string format : {"json", "text", "tracee"}) {
         const std::string marker = folder / format;
         const std::string command =
@@ -246,7 +241,6 @@ TEST_F(Ends, DiskFull) {
     const std::string marker = folder / "full";
     expect_disk_full(run_inflight({"trace", "--output", "/dev/full", "--", "sh", "-c", "echo 0 >" + marker}),
                      "/dev/full", marker);
-    EXPECT_EQ(::umount(disk.c_str()), 0);
 }
 
 TEST_F(Ends, OutputThatCannotBeOpened) {

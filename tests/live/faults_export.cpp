@@ -5,8 +5,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -142,14 +140,12 @@ TEST_F(ExportsOfARun, DoNotOverwriteTheirCapture) {
 
 TEST_F(ExportsOfARun, SayThatTheDiskIsFull) {
     record({workload("cancel_race"), folder_.path()});
-    const std::string disk = folder_ / "disk";
-    ASSERT_TRUE(std::filesystem::create_directory(disk));
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("none", disk.c_str(), "tmpfs", 0, "size=16k") != 0) {
-        GTEST_SKIP() << "no tmpfs can be mounted: " << std::strerror(errno);
+    const SmallDisk disk(folder_ / "disk", "16k");
+    if (!disk.refusal().empty()) {
+        GTEST_SKIP() << disk.refusal();
     }
     for (const std::string format : {"perfetto", "chrome", "csv"}) {
-        const std::string file = disk + "/export";
+        const std::string file = disk / "export";
         const auto ended = to(format, file);
         EXPECT_EQ(ended.status, 1);
         expect_error(ended.err, "ENOSPC");
@@ -161,7 +157,6 @@ TEST_F(ExportsOfARun, SayThatTheDiskIsFull) {
         }
     }
     expect_error(to("csv", "/dev/full").err, "ENOSPC");
-    EXPECT_EQ(::umount(disk.c_str()), 0);
 }
 
 }  // namespace

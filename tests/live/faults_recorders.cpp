@@ -3,14 +3,13 @@
 #include "faults_support.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
+#include <tuple>
+#include <utility>
 
 namespace inflight::faults {
 namespace {
@@ -99,17 +98,15 @@ TEST_F(Recorders, RotationLosesNothing) {
 }
 
 TEST_F(Recorders, RotationOnAFullDiskKeepsWhatIsThere) {
-    const std::string disk = folder_ / "disk";
-    ASSERT_TRUE(std::filesystem::create_directory(disk));
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("none", disk.c_str(), "tmpfs", 0, "size=700k") != 0) {
-        GTEST_SKIP() << "no tmpfs can be mounted: " << std::strerror(errno);
+    const SmallDisk disk(folder_ / "disk", "700k");
+    if (!disk.refusal().empty()) {
+        GTEST_SKIP() << disk.refusal();
     }
-    const auto recorded = run_inflight({"record", "--buffer", "64mb", "-o", disk + "/run", "--rotate-size", "200kb",
+    const auto recorded = run_inflight({"record", "--buffer", "64mb", "-o", disk / "run", "--rotate-size", "200kb",
                                         "--", workload("spin"), folder_.path(), "3000"});
     EXPECT_EQ(recorded.status, 1);
     expect_error(recorded.err, "ENOSPC");
-    const auto parts = parts_of(disk + "/run");
+    const auto parts = parts_of(disk / "run");
     ASSERT_GE(parts.size(), 2U);
     for (const auto& part : parts) {
         const auto alone = read({part});
@@ -125,7 +122,6 @@ TEST_F(Recorders, RotationOnAFullDiskKeepsWhatIsThere) {
         }
     }
     EXPECT_EQ(read(parts).lines.of("capture").size(), parts.size());
-    EXPECT_EQ(::umount(disk.c_str()), 0);
 }
 
 TEST_F(Recorders, RotationThatIsKilledKeepsWholeParts) {
@@ -213,25 +209,54 @@ TEST_F(Recorders, AFindingWritesAFlightFile) {
 
 // What cannot be written is told, and the recorder goes on: it is in the next file.
 TEST_F(Recorders, AFlightFileThatDoesNotFitIsTold) {
-    const std::string disk = folder_ / "disk";
-    ASSERT_TRUE(std::filesystem::create_directory(disk));
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("none", disk.c_str(), "tmpfs", 0, "size=300k") != 0) {
-        GTEST_SKIP() << "no tmpfs can be mounted: " << std::strerror(errno);
+    const SmallDisk disk(folder_ / "disk", "300k");
+    if (!disk.refusal().empty()) {
+        GTEST_SKIP() << disk.refusal();
     }
-    write_file(disk + "/ballast", std::string(300 * 1024 - 4096, 'x'));
-    Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", disk + "/run", "--flight", "1h", "--",
+    write_file(disk / "ballast", std::string(300 * 1024 - 4096, 'x'));
+    Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", disk / "run", "--flight", "1h", "--",
                            "sh", "-c", spin(100, "one") + until("end")});
     ASSERT_TRUE(wait_until([&] { return has_said("one"); }));
     recorder.signal(SIGUSR1);
     EXPECT_TRUE(wait_until([&] { return recorder.err().find("ENOSPC") != std::string::npos; }, 30s)) << recorder.err();
-    EXPECT_EQ(parts_of(disk + "/run"), Words{});
-    std::filesystem::remove(disk + "/ballast");
+    EXPECT_EQ(parts_of(disk / "run"), Words{});
+    std::filesystem::remove(disk / "ballast");
     write_file(folder_ / "end", "");
     EXPECT_TRUE(recorder.wait());
     EXPECT_EQ(recorder.status(), 0) << recorder.err();
-    EXPECT_EQ(read({part_of(disk + "/run", 1)}).requests, requests_said("one"));
-    EXPECT_EQ(::umount(disk.c_str()), 0);
+    EXPECT_EQ(read({part_of(disk / "run", 1)}).requests, requests_said("one"));
+}
+
+// Beside programs that keep all CPUs busy it would get less time than it needs.
+TEST_F(Recorders, ReadBeforeOthersUnlessToldOtherwise) {
+    if (::getpriority(PRIO_PROCESS, 0) != 0) {
+        GTEST_SKIP() << "the tests themselves run at another nice value";
+    }
+    for (const auto& [given, reader, command] : {std::tuple{0, -20, "0\n"}, std::tuple{5, 5, "5\n"}}) {
+        const auto said = fmt::format("nice{}", given);
+        Process recorder(Words{"nice", "-n", std::to_string(given), inflight_path(), "record", "-o", capture(), "--",
+                               "sh", "-c", fmt::format("nice >{}; ", folder_ / said) + until("end")});
+        EXPECT_TRUE(wait_until([&] { return exists(folder_ / said) && read_file(folder_ / said) == command; }));
+        EXPECT_TRUE(
+            wait_until([&] { return ::getpriority(PRIO_PROCESS, static_cast<id_t>(recorder.pid())) == reader; }, 10s));
+        write_file(folder_ / "end", "");
+        EXPECT_TRUE(recorder.wait());
+        std::filesystem::remove(folder_ / "end");
+    }
+}
+
+// What chooses among requests belongs to the report, and the help does not offer it.
+TEST_F(Recorders, RefuseFiltersOfReports) {
+    const auto help = run_inflight({"record", "--help"}).out;
+    EXPECT_NE(help.find("--comm"), std::string::npos);
+    for (const auto& [option, value] : {std::pair{"--family", "uring"}, std::pair{"--op", "read"},
+                                        std::pair{"--outcome", "failed"}, std::pair{"--min-latency", "1ms"}}) {
+        EXPECT_EQ(help.find(option), std::string::npos) << option;
+        const auto ended = run_inflight({"record", "-o", capture(), option, value, "--", "true"});
+        EXPECT_EQ(ended.status, 2);
+        expect_error(ended.err, "inflight report");
+        EXPECT_FALSE(exists(capture()));
+    }
 }
 
 TEST(RecordersMisuse, CommandLine) {

@@ -4,12 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,6 +130,20 @@ Folder::Folder(const std::string& parent) {
 Folder::~Folder() {
     std::error_code error;
     std::filesystem::remove_all(path_, error);
+}
+
+SmallDisk::SmallDisk(std::string path, const std::string& size) : path_(std::move(path)) {
+    std::filesystem::create_directory(path_);
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) != 0) {
+        refusal_ = std::string("no tmpfs can be mounted: ") + std::strerror(errno);
+    }
+}
+
+SmallDisk::~SmallDisk() {
+    if (refusal_.empty()) {
+        EXPECT_EQ(::umount(path_.c_str()), 0) << std::strerror(errno);
+    }
 }
 
 Ended run(Start start, std::string_view input) {

@@ -54,6 +54,23 @@ private:
     std::string path_;
 };
 
+// A file system of `size` ("64k") in a folder of that name, which only this process and its children see; gone with it.
+class SmallDisk {
+public:
+    SmallDisk(std::string path, const std::string& size);
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+    // A test failure where something holds it still.
+    ~SmallDisk();
+    // Why it could not be had; empty: it is there.
+    [[nodiscard]] const std::string& refusal() const { return refusal_; }
+    [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+private:
+    std::string path_;
+    std::string refusal_;
+};
+
 struct Start {
     Words command;                     // empty: only `in_child`, then exit status 0
     std::function<void()> in_child{};  // between fork and exec
