@@ -30,14 +30,8 @@ struct TraceSkeletonDeleter {
 };
 using Skeleton = std::unique_ptr<inflight_bpf, TraceSkeletonDeleter>;
 
-// 256 MiB for the machine, at least 1 and at most 16 MiB a CPU.
-std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus) {
-    constexpr std::size_t mib = 1U << 20U;
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    if (asked != 0) {
-        return std::bit_ceil(std::max(asked, page));
-    }
-    return std::bit_floor(std::clamp(256 * mib / cpus, mib, 16 * mib));
+std::size_t memory_bytes() {
+    return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::vector<Refusal> parse_without(const std::vector<std::string>& without) {
@@ -91,6 +85,17 @@ Result<void> make_key(ifl_u64& key) {
 }
 
 }  // namespace
+
+std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus, std::size_t memory) {
+    constexpr std::size_t mib = 1U << 20U;
+    if (asked != 0) {
+        return std::bit_ceil(std::max(asked, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))));
+    }
+    // With few CPUs the reader shares one with a producer, and stays away for longer.
+    const std::size_t few = std::min(128 * mib / cpus, 64 * mib);
+    const std::size_t many = std::min(256 * mib / cpus, 16 * mib);
+    return std::bit_floor(std::max(std::min(std::max(few, many), memory / 32 / cpus), mib));
+}
 
 struct Probes::State {
     Skeleton skeleton;
@@ -280,7 +285,8 @@ Result<Probes> Probes::attach(const Options& options) {
         state->report.kernel = kernel;
         state->report.plan = std::move(*plan);
         state->report.cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
-        state->report.buffer_bytes_per_cpu = choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus);
+        state->report.buffer_bytes_per_cpu =
+            choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus, memory_bytes());
         // io_setup doubles what it is asked for before it takes it from aio-max-nr (fs/aio.c, ioctx_alloc).
         state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, 1U << 17U, 1U << 20U);
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {

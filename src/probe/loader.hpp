@@ -20,8 +20,12 @@ struct Options {
     std::vector<std::string> without;      // --without-hook: NAME or NAME:TIER, treated as if the kernel refused it
     ifl_config config{};                   // filters; addresses and tiers are filled in here
     std::vector<std::uint32_t> pids;       // when config.by_pid
-    std::size_t buffer_bytes_per_cpu = 0;  // rounded up to a power of two; 0: chosen by the number of CPUs
+    std::size_t buffer_bytes_per_cpu = 0;  // rounded up to a power of two; 0: choose_buffer_bytes()
 };
+
+// The size of a CPU's buffer, in bytes: what was asked, rounded up to a power of two, or (0) what the machine can
+// spare: 128 to 256 MiB for all of its CPUs, at most 64 MiB for each and 1/32 of its memory in all, at least 1 MiB.
+[[nodiscard]] std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus, std::size_t memory);
 
 struct Report {
     KernelInfo kernel;

@@ -2,11 +2,15 @@
 // The choice of a tier for each hook, on kernels that allow this and refuse that.
 #include "probe/hooks.hpp"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
+
+#include "probe/loader.hpp"
 
 namespace inflight::probe {
 namespace {
@@ -283,6 +287,21 @@ TEST(NoWay, ARefusalOfATracepointThatIsNotNeededDoesNotMatter) {
     const Plan made = plan({refuse("aio_prep_rw", Tier::tracepoint), refuse("io_submit", Tier::tracepoint)});
     EXPECT_FALSE(made.degraded());
     EXPECT_THAT(hook(made, "io_submit").refused, Not(Contains(HasSubstr("tracepoint"))));
+}
+
+TEST(BufferSize, IsWhatTheMachineCanSpare) {
+    constexpr std::size_t mib = 1U << 20U;
+    constexpr std::size_t plenty = 65536 * mib;
+    EXPECT_EQ(choose_buffer_bytes(0, 1, plenty), 64 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 2, plenty), 64 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 4, plenty), 32 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 16, plenty), 16 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 96, plenty), 2 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 1024, plenty), mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 2, 2048 * mib), 32 * mib);
+    EXPECT_EQ(choose_buffer_bytes(0, 2, 16 * mib), mib);
+    EXPECT_EQ(choose_buffer_bytes(3 * mib, 2, 16 * mib), 4 * mib) << "what is asked for is taken";
+    EXPECT_EQ(choose_buffer_bytes(1, 2, plenty), std::size_t(::sysconf(_SC_PAGESIZE)));
 }
 
 }  // namespace
