@@ -6,6 +6,7 @@
 #include "process.bpf.c"
 #include "uring.bpf.c"
 #include "uring_functions.bpf.c"
+#include "uring_lists.bpf.c"
 #include "uring_survey.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

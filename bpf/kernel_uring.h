@@ -158,6 +158,19 @@ struct io_file_table {
 struct io_file_table___pointers {
 	struct io_fixed_file *files;
 };
+struct hlist_node {
+	struct hlist_node *next;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+struct io_hash_bucket {
+	struct hlist_head list;
+};
+struct io_hash_table {
+	struct io_hash_bucket *hbs;
+	unsigned int hash_bits;
+};
 struct io_ring_ctx {
 	unsigned int flags;
 	struct io_rings *rings;
@@ -171,7 +184,21 @@ struct io_ring_ctx {
 	struct io_sq_data *sq_data;
 	struct mm_struct *mm_account;
 	struct list_head tctx_list;
+	struct io_hash_table cancel_table;
+	struct list_head timeout_list, ltimeout_list, defer_list;
 	unsigned int compat : 1;
+};
+/* Not in 6.1, but for the last, which is not in 6.18. */
+struct io_ring_ctx___lists {
+	struct hlist_head futex_list, waitid_list, cancelable_uring_cmd;
+	struct io_hash_table cancel_table_locked;
+};
+struct io_defer_entry {
+	struct list_head list;
+	struct io_kiocb *req;
+};
+struct io_timeout {
+	struct list_head list;
 };
 struct io_ring_ctx___counted {
 	unsigned int nr_user_files, nr_user_bufs;
@@ -195,7 +222,13 @@ struct io_kiocb {
 	struct io_wq_work_node comp_list;
 	void *async_data;
 	struct io_kiocb *link;
+	struct hlist_node hash_node;
 	struct io_wq_work work;
+	struct io_uring_task *tctx;
+};
+/* In 6.1 and 6.12. */
+struct io_kiocb___task {
+	struct task_struct *task;
 };
 
 /* What an operation keeps in io_kiocb.cmd. */
@@ -290,20 +323,35 @@ struct socket {
 /* io-wq: one table of workers per task in 6.12 and 6.18, in 6.1 one per node. */
 struct io_wq_acct {
 	unsigned int nr_workers, max_workers;
+	struct io_wq_work_list work_list;
+};
+/* In 6.18 each class has its own list of workers. */
+struct io_wq_acct___workers {
+	struct list_head all_list;
 };
 struct io_wq {
 	struct io_wq_acct acct[2]; /* bound, unbound */
 };
+struct io_wq___workers {
+	struct list_head all_list;
+};
 struct io_wqe_acct {
 	unsigned int nr_workers, max_workers;
+	struct io_wq_work_list work_list;
 };
 struct io_wqe {
 	struct io_wqe_acct acct[2];
+	struct list_head all_list;
+};
+struct io_worker {
+	struct list_head all_list;
+	struct io_wq_work *cur_work;
 };
 struct io_wq___nodes {
 	struct io_wqe *wqes[0];
 };
 struct io_uring_task {
+	struct task_struct *task;
 	struct io_wq *io_wq;
 	struct file *registered_rings[16];
 };
@@ -394,33 +442,67 @@ struct worker_count {
 	__u32 now, limit;
 };
 
-/* Of one table of workers, `class` 0 bound, 1 unbound. False: the task has none. */
-static __always_inline bool read_workers(struct io_uring_task *tctx, __u32 class, struct worker_count *out)
+/* A task's workers and their work, NULL: it has none. Of 6.1's tables, one per node, that of the first node. */
+static __always_inline void *wq_of(struct io_uring_task *tctx)
 {
 	struct io_wq *wq = READ(tctx, io_wq);
+	struct io_wqe *node = NULL;
+
+	if (!wq || !bpf_core_type_exists(struct io_wqe))
+		return wq;
+	bpf_core_read(&node, sizeof(node), &((struct io_wq___nodes *)wq)->wqes[0]);
+	return node;
+}
+
+/* `class` 0: bounded work, 1: unbounded. */
+static __always_inline void *wq_account(void *wq, __u32 class)
+{
+	if (bpf_core_type_exists(struct io_wqe))
+		return wq + bpf_core_field_offset(struct io_wqe, acct) + class * bpf_core_type_size(struct io_wqe_acct);
+	return wq + bpf_core_field_offset(struct io_wq, acct) + class * bpf_core_type_size(struct io_wq_acct);
+}
+
+static __always_inline struct io_wq_work_node *wq_queue(void *account)
+{
+	if (bpf_core_type_exists(struct io_wqe))
+		return READ((struct io_wqe_acct *)account, work_list.first);
+	return READ((struct io_wq_acct *)account, work_list.first);
+}
+
+/* The list of io_worker.all_list that has the workers of this class, and perhaps the others too. */
+static __always_inline struct list_head *wq_workers(void *wq, void *account)
+{
+	if (bpf_core_type_exists(struct io_wqe))
+		return wq + bpf_core_field_offset(struct io_wqe, all_list);
+	if (bpf_core_field_exists(((struct io_wq___workers *)0)->all_list))
+		return wq + bpf_core_field_offset(struct io_wq___workers, all_list);
+	return account + bpf_core_field_offset(struct io_wq_acct___workers, all_list);
+}
+
+/* Of one class. False: the task has none. */
+static __always_inline bool read_workers(struct io_uring_task *tctx, __u32 class, struct worker_count *out)
+{
+	void *wq = wq_of(tctx), *account;
 
 	if (!wq)
 		return false;
+	account = wq_account(wq, class);
 	if (bpf_core_type_exists(struct io_wqe)) {
-		struct io_wqe *node = NULL;
-		void *acct;
-
-		/* Of the first node; machines with several have more, which are not counted. */
-		bpf_core_read(&node, sizeof(node), &((struct io_wq___nodes *)wq)->wqes[0]);
-		if (!node)
-			return false;
-		acct = (void *)node + bpf_core_field_offset(struct io_wqe, acct) +
-		       class * bpf_core_type_size(struct io_wqe_acct);
-		out->now = READ((struct io_wqe_acct *)acct, nr_workers);
-		out->limit = READ((struct io_wqe_acct *)acct, max_workers);
+		out->now = READ((struct io_wqe_acct *)account, nr_workers);
+		out->limit = READ((struct io_wqe_acct *)account, max_workers);
 	} else {
-		void *acct = (void *)wq + bpf_core_field_offset(struct io_wq, acct) +
-			     class * bpf_core_type_size(struct io_wq_acct);
-
-		out->now = READ((struct io_wq_acct *)acct, nr_workers);
-		out->limit = READ((struct io_wq_acct *)acct, max_workers);
+		out->now = READ((struct io_wq_acct *)account, nr_workers);
+		out->limit = READ((struct io_wq_acct *)account, max_workers);
 	}
 	return true;
+}
+
+/* Who submitted it. */
+static __always_inline struct task_struct *submitter_of(struct io_kiocb *req)
+{
+	if (bpf_core_field_exists(((struct io_kiocb___task *)0)->task))
+		return READ((struct io_kiocb___task *)req, task);
+	return READ(req, tctx, task);
 }
 
 #endif

@@ -229,6 +229,8 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 		entry->full = 1;
 	write_uring_request(entry, IFL_UREQ_ENDED, now);
 	ring->completed++;
+	if (request->flags & IFL_UREQ_EXISTED)
+		ring->completed_unknown++;
 	set_open(entry, IFL_UENTRY_FREE);
 }
 

@@ -152,7 +152,7 @@ static __always_inline void write_uring_request(const struct ifl_uring_entry *en
 
 static __always_inline void account_unseen_end(const struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
 {
-	if (!ring || ring->ring.context_id != entry->request.context_id)
+	if (!ring || ring->ring.context_id != entry->request.context_id || entry->request.flags & IFL_UREQ_EXISTED)
 		return;
 	if (ring->unseen_ends)
 		__sync_fetch_and_add(&ring->unseen_ends, -1);

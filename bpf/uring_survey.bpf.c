@@ -67,8 +67,6 @@ static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_r
 	}
 }
 
-struct bpf_map;
-
 static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
 {
 	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;

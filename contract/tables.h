@@ -102,7 +102,7 @@ struct ifl_uring_entry {
 	    open; /* IFL_UENTRY_*; with the next it is read and changed at once by who must not touch a later request */
 	ifl_u32 generation; /* of the requests at this address */
 	ifl_u32 full;	    /* what a brief record leaves out is not 0: it must be written, and cleared for the next */
-	ifl_u32 reserved;
+	ifl_u32 walked;	    /* the walk over io_uring's lists that met it last, in request.place */
 };
 
 /* A ring. ring.ring is its struct io_ring_ctx, 0: the place is free. */

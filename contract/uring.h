@@ -36,6 +36,24 @@ enum {
 };
 
 /*
+ * ifl_uring_request.place: the list of io_uring's that a request in flight was found on when the lists were walked.
+ * Only in records of state IN_FLIGHT.
+ */
+enum ifl_place {
+	IFL_PLACE_NONE = 0,	  /* on no list, or they were not walked */
+	IFL_PLACE_POLL = 1,	  /* a poll is armed: ctx->cancel_table */
+	IFL_PLACE_TIMER = 2,	  /* a timer runs: ctx->timeout_list, ctx->ltimeout_list */
+	IFL_PLACE_FUTEX = 3,	  /* ctx->futex_list */
+	IFL_PLACE_CHILD = 4,	  /* waits for a child process: ctx->waitid_list */
+	IFL_PLACE_COMMAND = 5,	  /* with a driver that can give it up: ctx->cancelable_uring_cmd */
+	IFL_PLACE_WQ_QUEUED = 6,  /* waits for an io-wq worker */
+	IFL_PLACE_WQ_RUNNING = 7, /* an io-wq worker works on it */
+	IFL_PLACE_DRAIN = 8,	  /* held back by IOSQE_IO_DRAIN: ctx->defer_list */
+	IFL_PLACE_LINK = 9,	  /* behind another of its chain that is in flight */
+	IFL_PLACE_COUNT = 10,
+};
+
+/*
  * One io_uring request. Written once, at its end; or when it is announced; or read from the table. `request_id` is
  * inflight's own number, never used twice in a run, 0: not known. user_data, opcode, fd, and what the flags say, are
  * read from struct io_kiocb, the kernel's own. `sqe` is read from the ring's memory, which the program can write to.
@@ -76,7 +94,8 @@ struct ifl_uring_request {
 	ifl_u8 opcode;
 	ifl_u8 sqe_flags; /* IOSQE_* */
 	ifl_u8 state;	  /* enum ifl_uring_request_state */
-	ifl_u8 reserved[5];
+	ifl_u8 place;	  /* enum ifl_place */
+	ifl_u8 reserved[4];
 	char comm[IFL_COMM_BYTES];
 	ifl_u8 sqe[IFL_SQE_BYTES];
 	/* A brief record ends here. */

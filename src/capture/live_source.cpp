@@ -87,6 +87,13 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
         !mapped) {
         return std::unexpected(mapped.error());
     }
+    // Twice: the second makes sure of what the first found.
+    for (int walk = 0; walk < 2; walk++) {
+        if (auto walked = source->probes_.walk_lists(); !walked) {
+            return std::unexpected(walked.error());
+        }
+    }
+    source->uring_.drop_unconfirmed();
     return source;
 }
 
@@ -231,8 +238,16 @@ Result<void> LiveSource::take_snapshot(bool final) {
     for_each_entry<ifl_unbound_key, ifl_request_entry>(
         probes_.unbound_fd(), [&](const ifl_unbound_key&, const ifl_request_entry& entry) { keep(entry); });
     std::vector<ifl_uring_request> uring_requests;
+    std::uint32_t walk = 0;
+    if (options_.places_wanted && rings_seen_) {
+        const auto walked = probes_.walk_lists();
+        if (!walked) {
+            return std::unexpected(walked.error());
+        }
+        walk = *walked;
+    }
     if (rings_seen_) {
-        uring_.for_each_open([&](const ifl_uring_request& request) {
+        uring_.for_each_open(walk, [&](const ifl_uring_request& request) {
             if (request.submit_ns <= latest_ns) {
                 uring_requests.push_back(request);
             }

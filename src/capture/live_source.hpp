@@ -20,6 +20,7 @@ namespace inflight::capture {
 
 struct LiveOptions {
     std::uint64_t blocked_ns = 100'000'000;  // calls in progress that long are reported once
+    bool places_wanted = false;                // on which list of io_uring requests in flight stand, in each snapshot
 };
 
 // Drains the kernel side's buffers and reads its tables. Not thread-safe.

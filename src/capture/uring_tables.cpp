@@ -39,21 +39,49 @@ Result<void> UringTables::map(const Maps& maps) {
     return {};
 }
 
-void UringTables::for_each_open(const std::function<void(const ifl_uring_request&)>& visit) const {
+void UringTables::for_each_open(std::uint32_t walk, const std::function<void(const ifl_uring_request&)>& visit) const {
+    const auto place_of = [walk](const ifl_uring_entry& entry) {
+        return walk != 0 && entry.walked == walk ? entry.request.place : ifl_u8{IFL_PLACE_NONE};
+    };
     for (const ifl_uring_entry& slot : slots_.entries()) {
         if (open_of(slot) != IFL_UENTRY_OPEN) {
             continue;
         }
-        const ifl_uring_request copy = slot.request;
+        ifl_uring_request copy = slot.request;
+        copy.place = place_of(slot);
         if (open_of(slot) == IFL_UENTRY_OPEN && slot.request.request_id == copy.request_id) {
             visit(copy);
         }
     }
     for_each_entry<std::uint64_t, ifl_uring_entry>(spilled_, [&](std::uint64_t, const ifl_uring_entry& entry) {
         if (entry.open == IFL_UENTRY_OPEN) {
-            visit(entry.request);
+            ifl_uring_request copy = entry.request;
+            copy.place = place_of(entry);
+            visit(copy);
         }
     });
+}
+
+void UringTables::drop_unconfirmed() {
+    constexpr std::uint32_t confirming = 2;
+    const auto is_void = [](const ifl_uring_entry& entry) {
+        return (entry.request.flags & IFL_UREQ_EXISTED) != 0 && entry.walked < confirming;
+    };
+    for (ifl_uring_entry& slot : slots_.entries()) {
+        const std::uint32_t generation = slot.generation;
+        if (open_of(slot) == IFL_UENTRY_OPEN && is_void(slot)) {
+            free_slot(slot, IFL_UENTRY_OPEN, generation);
+        }
+    }
+    std::vector<std::uint64_t> keys;
+    for_each_entry<std::uint64_t, ifl_uring_entry>(spilled_, [&](std::uint64_t key, const ifl_uring_entry& entry) {
+        if (entry.open == IFL_UENTRY_OPEN && is_void(entry)) {
+            keys.push_back(key);
+        }
+    });
+    for (const std::uint64_t key : keys) {
+        bpf_map_delete_elem(spilled_, &key);
+    }
 }
 
 void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visit) const {

@@ -25,8 +25,12 @@ public:
 
     [[nodiscard]] Result<void> map(const Maps& maps);
 
-    // Requests in flight that the filter lets through.
-    void for_each_open(const std::function<void(const ifl_uring_request&)>& visit) const;
+    // Requests in flight that the filter lets through. `place` is that of the walk over the lists with that number, 0:
+    // of none.
+    void for_each_open(std::uint32_t walk, const std::function<void(const ifl_uring_request&)>& visit) const;
+    // Frees the places of requests that the first walk over the lists found and the second did not: they had ended
+    // already, and no hook will tell.
+    void drop_unconfirmed();
     // Rings of which nobody has reported the end, and that the filter lets through.
     void for_each_ring(const std::function<void(const ifl_ring&)>& visit) const;
 

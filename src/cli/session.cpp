@@ -88,6 +88,9 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
     if (parts_.duration_ns != 0 && capture::monotonic_ns() - start_ns >= parts_.duration_ns) {
         return SessionEnd{.reason = "the duration is over", .child_status = {}};
     }
+    if (parts_.done && parts_.done()) {
+        return SessionEnd{.reason = "all was seen", .child_status = {}};
+    }
     if (parts_.output.error() || parts_.consumer.failed()) {
         return SessionEnd{.reason = "the output failed", .child_status = {}};
     }

@@ -42,6 +42,7 @@ struct SessionParts {
     Child* child;                               // null: none
     std::uint64_t duration_ns;                  // 0: no limit
     std::function<void()> on_user_signal = {};  // SIGUSR1, where it is waited for
+    std::function<bool()> done = {};            // nothing more is wanted; empty: never
 };
 
 struct SessionEnd {

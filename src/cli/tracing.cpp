@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace inflight::cli {
 
@@ -104,7 +105,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     if (!probes) {
         return stop(probes.error(), exit_failed);
     }
-    auto source = capture::LiveSource::open(std::move(*probes), {.blocked_ns = options.blocked_ns});
+    auto source = capture::LiveSource::open(std::move(*probes), {.blocked_ns = options.blocked_ns, .places_wanted = wishes.places});
     if (!source) {
         return stop(source.error(), exit_failed);
     }
@@ -168,17 +169,17 @@ capture::Account Tracing::account() const {
 std::expected<TracingEnd, int> Tracing::run(model::Tracker& tracker) {
     capture::TrackerConsumer consumer(tracker);
     if (!saver_) {
-        return run(consumer);
+        return run(consumer, {});
     }
     capture::Tee both(consumer, *saver_);
-    return run(both);
+    return run(both, {});
 }
 
 std::expected<TracingEnd, int> Tracing::record() {
-    return run(*saver_);
+    return run(*saver_, {});
 }
 
-std::expected<TracingEnd, int> Tracing::run(capture::Consumer& consumer) {
+std::expected<TracingEnd, int> Tracing::run(capture::Consumer& consumer, std::function<bool()> done) {
     if (child_) {
         if (auto released = child_->release(); !released) {
             return stop(released.error(), child_->exec_errno() == ENOENT ? exit_not_found : exit_not_executable);
@@ -190,7 +191,8 @@ std::expected<TracingEnd, int> Tracing::run(capture::Consumer& consumer) {
                      .signals = signals_,
                      .child = child_ ? &*child_ : nullptr,
                      .duration_ns = options_.duration_ns,
-                     .on_user_signal = [this] { ask_for_file("SIGUSR1"); }});
+                     .on_user_signal = [this] { ask_for_file("SIGUSR1"); },
+                     .done = std::move(done)});
     auto ended = session.run();
     if (!ended) {
         return stop(ended.error(), exit_failed);

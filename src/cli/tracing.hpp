@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ struct Wishes {
     std::uint32_t calls = 0;  // bit per ifl_syscall
     bool iocbs = false;
     bool memory = false;  // what requests work on, and what is unmapped meanwhile
+    bool places = false;  // where requests in flight are, in each snapshot
 };
 
 struct TracingEnd {
@@ -65,6 +67,8 @@ public:
     // Lets the command go. Everything has come to `tracker`, and to the capture file, when it returns, and the hooks
     // are gone.
     [[nodiscard]] std::expected<TracingEnd, int> run(model::Tracker& tracker);
+    // The same for a consumer of one's own, until `done`.
+    [[nodiscard]] std::expected<TracingEnd, int> run(capture::Consumer& consumer, std::function<bool()> done);
     // The same for the capture file alone, which must have been asked for.
     [[nodiscard]] std::expected<TracingEnd, int> record();
 
@@ -82,7 +86,6 @@ public:
 private:
     Tracing(const TracingOptions& options, Signals signals) : options_(options), signals_(std::move(signals)) {}
     [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
-    [[nodiscard]] std::expected<TracingEnd, int> run(capture::Consumer& consumer);
     [[nodiscard]] capture::Account account() const;
     [[nodiscard]] Result<void> open_saver();
 

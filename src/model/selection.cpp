@@ -19,18 +19,21 @@ bool Selection::selects_operation(const Request& request) const {
                options_.operations.end();
 }
 
-void Selection::on_request(const Request& request) {
+bool Selection::selects(const Request& request) const {
     if (!selects_family(request.family) || !selects_operation(request)) {
-        return;
+        return false;
     }
     if (!options_.outcomes.empty() &&
         std::ranges::find(options_.outcomes, request.outcome) == options_.outcomes.end()) {
-        return;
+        return false;
     }
-    if (options_.min_latency_ns != 0 && request.latency_ns().value_or(0) < options_.min_latency_ns) {
-        return;
+    return options_.min_latency_ns == 0 || request.latency_ns().value_or(0) >= options_.min_latency_ns;
+}
+
+void Selection::on_request(const Request& request) {
+    if (selects(request)) {
+        next_.on_request(request);
     }
-    next_.on_request(request);
 }
 
 void Selection::on_cancel(const Cancel& cancel) {

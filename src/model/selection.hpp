@@ -29,6 +29,9 @@ class Selection final : public Sink {
 public:
     Selection(SelectionOptions options, Sink& next) : options_(std::move(options)), next_(next) {}
 
+    [[nodiscard]] bool selects(const Request& request) const;
+    [[nodiscard]] bool selects(const Context& context) const { return selects_family(context.family); }
+
     void on_request(const Request& request) override;
     void on_cancel(const Cancel& cancel) override;
     void on_event(const Event& event) override;

@@ -140,6 +140,24 @@ void Tracker::on_record(const ifl_header& record) {
     }
 }
 
+void Tracker::each_in_flight(const std::function<void(const Request&)>& visit) const {
+    for (const auto& [id, context] : contexts_) {
+        for (const auto& [address, tracked] : context->in_flight) {
+            visit(*tracked->request);
+        }
+    }
+    uring_.each_in_flight(visit);
+}
+
+void Tracker::each_context(const std::function<void(const Context&)>& visit) const {
+    for (const auto& [id, context] : contexts_) {
+        if (!context->gone) {
+            visit(context->context);
+        }
+    }
+    uring_.each_context(visit);
+}
+
 Request Tracker::request_from(const ifl_request& record) const {
     Request request;
     request.tier = static_cast<Tier>(record.header.tier);

@@ -63,6 +63,7 @@ struct UringPart {
     std::optional<std::uint64_t> worker_ns;
     std::optional<std::uint64_t> arm_ns;
     std::optional<std::uint64_t> task_work_ns;
+    ifl_place place = IFL_PLACE_NONE;  // of one in flight: the list that it was found on
     std::uint32_t punts = 0;
     std::uint32_t arms = 0;
     std::uint32_t task_works = 0;

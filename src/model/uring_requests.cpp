@@ -68,6 +68,7 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
     part.worker_ns = time_or_none(record.worker_ns);
     part.arm_ns = time_or_none(record.arm_ns);
     part.task_work_ns = time_or_none(record.task_work_ns);
+    part.place = record.place < IFL_PLACE_COUNT ? static_cast<ifl_place>(record.place) : IFL_PLACE_NONE;
     part.punts = record.punts;
     part.arms = record.arms;
     part.task_works = record.task_works;

@@ -167,6 +167,22 @@ void UringTracker::on_snapshot(const ifl_snapshot& record) {
     }
 }
 
+void UringTracker::each_in_flight(const std::function<void(const Request&)>& visit) const {
+    for (const auto& [id, ring] : rings_) {
+        for (const auto& [user_data, tracked] : ring->in_flight) {
+            visit(tracked->request);
+        }
+    }
+}
+
+void UringTracker::each_context(const std::function<void(const Context&)>& visit) const {
+    for (const auto& [id, ring] : rings_) {
+        if (!ring->gone && ring->reported) {
+            visit(ring->context);
+        }
+    }
+}
+
 void UringTracker::advance(std::uint64_t now_ns) {
     note_time(now_ns);
     for (auto& [id, ring] : rings_) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -39,6 +40,9 @@ public:
     [[nodiscard]] std::vector<Detail> take_details(const ifl_call& record);
 
     void advance(std::uint64_t now_ns);
+    // See Tracker.
+    void each_in_flight(const std::function<void(const Request&)>& visit) const;
+    void each_context(const std::function<void(const Context&)>& visit) const;
     [[nodiscard]] bool wants_snapshot() const { return looks_wanted_ != 0; }
     void finish(std::uint64_t end_ns);
 

@@ -103,7 +103,8 @@ struct Probes::State {
     std::vector<const bpf_program*> attached;
     Link iterator;
     Link ring_iterator;
-    bpf_program* surveyor = nullptr;  // null: no io_uring
+    bpf_program* surveyor = nullptr;  // null: no io_uring, as the next
+    bpf_program* lists_walker = nullptr;
     Report report;
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
@@ -190,8 +191,8 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
     // Ends before beginnings: what begins is then sure to be seen ending.
     for (const auto& name : tracepoint_programs(report.plan, types, config)) {
         bpf_program* tracepoint = program(name);
-        if (name == "uring_survey") {
-            surveyor = tracepoint;
+        if (name == "uring_survey" || name == "uring_lists") {
+            (name == "uring_survey" ? surveyor : lists_walker) = tracepoint;
             continue;
         }
         if (name == "process_iterator" || name == "uring_iterator") {
@@ -375,16 +376,31 @@ Result<std::uint32_t> Probes::iterate() {
     return pass;
 }
 
-Result<void> Probes::survey() {
-    if (state_->surveyor == nullptr) {
-        return {};
-    }
-    state_->skeleton->bss->survey_number++;
+namespace {
+
+// `program` null: there is nothing to look at.
+Result<void> run_once(const bpf_program* program) {
     LIBBPF_OPTS(bpf_test_run_opts, options);
-    if (const int error = bpf_prog_test_run_opts(bpf_program__fd(state_->surveyor), &options); error != 0) {
+    const int error = program == nullptr ? 0 : bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+    if (error != 0) {
         return failure("look at the rings", describe_errno(-error));
     }
     return {};
+}
+
+}  // namespace
+
+Result<void> Probes::survey() {
+    state_->skeleton->bss->survey_number++;
+    return run_once(state_->surveyor);
+}
+
+Result<std::uint32_t> Probes::walk_lists() {
+    const std::uint32_t walk = ++state_->skeleton->bss->walk_number;
+    if (auto walked = run_once(state_->lists_walker); !walked) {
+        return std::unexpected(walked.error());
+    }
+    return walk;
 }
 
 std::uint64_t Probes::programs_skipped() const {

@@ -83,6 +83,11 @@ public:
     // without an event. Works after detach() too.
     [[nodiscard]] Result<void> survey();
 
+    // Walks the lists on which io_uring keeps requests that wait, and returns the number of the walk: entries that it
+    // met carry it, and the place. The first makes entries of what was in flight before the hooks; those that the second
+    // does not meet are void.
+    [[nodiscard]] Result<std::uint32_t> walk_lists();
+
     // Times that the kernel skipped one of the programs because it would have interrupted itself. Programs that stand
     // three times at one tracepoint, so that another sees what one skips, are not counted.
     [[nodiscard]] std::uint64_t programs_skipped() const;

@@ -117,7 +117,7 @@ std::vector<std::string> tracepoint_programs(const Plan& plan, const KernelTypes
     }
     const bool rings = std::ranges::find(programs, "uring_complete") != programs.end();
     if (rings) {
-        programs.emplace_back("uring_survey");
+        programs.insert(programs.end(), {"uring_survey", "uring_lists"});
     }
     return programs;
 }

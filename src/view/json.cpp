@@ -216,13 +216,17 @@ private:
 
 }  // namespace
 
+void write_request_object(JsonLine& line, const model::Request& request, std::uint64_t start_ns) {
+    line.begin_object();
+    write_request_fields(line, request, start_ns);
+    line.end_object();
+}
+
 void write_stories(JsonLine& line, const model::Finding& finding) {
     line.key("requests");
     line.begin_array();
     for (const model::Request& story : finding.stories) {
-        line.begin_object();
-        write_request_fields(line, story, finding.time_ns);
-        line.end_object();
+        write_request_object(line, story, finding.time_ns);
     }
     line.end_array();
 }

@@ -2,6 +2,7 @@
 // Writes one JSON object per line, into one buffer that is used again and again.
 #pragma once
 
+#include "model/in_flight.hpp"
 #include "view/view.hpp"
 
 // Without RAPIDJSON_SSE2: with it, the writer of RapidJSON 1.1.0 leaves the control characters 0x1a to 0x1f as they
@@ -111,6 +112,10 @@ private:
     LineWriter writer_;
 };
 
+// Objects in a line.
+void write_request_object(JsonLine& line, const model::Request& request, std::uint64_t start_ns);  // json.cpp
+void write_context_object(JsonLine& line, const model::Context& context);                          // json_summary.cpp
+
 // json_summary.cpp; each writes a whole line.
 void write_trace(JsonLine& line, const TraceInfo& info);
 void write_context(JsonLine& line, const model::Context& context);
@@ -124,6 +129,9 @@ void write_completion(JsonLine& line, const model::Completion& completion);
 void write_uring(JsonLine& line, const model::Request& request);
 void write_cancel_key(JsonLine& line, const model::Cancel& cancel);
 void write_ring(JsonLine& line, const std::optional<model::RingPart>& known_ring);
+
+// in_flight_json.cpp; keys of a line
+void write_in_flight_fields(JsonLine& line, const model::InFlight& each);
 
 // json_event.cpp
 void write_event(JsonLine& line, const model::Event& event);

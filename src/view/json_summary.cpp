@@ -101,6 +101,12 @@ void write_trace(JsonLine& line, const TraceInfo& info) {
     line.end();
 }
 
+void write_context_object(JsonLine& line, const model::Context& context) {
+    line.begin_object();
+    write_context_fields(line, context);
+    line.end_object();
+}
+
 void write_context(JsonLine& line, const model::Context& context) {
     line.begin();
     line.string("type", "context");
@@ -175,9 +181,7 @@ void write_summary(JsonLine& line, const model::Summary& summary) {
     line.key("contexts");
     line.begin_array();
     for (const model::Context& context : summary.contexts) {
-        line.begin_object();
-        write_context_fields(line, context);
-        line.end_object();
+        write_context_object(line, context);
     }
     line.end_array();
     line.number_if("aio_nr", summary.aio_max_nr != 0, summary.aio_nr);

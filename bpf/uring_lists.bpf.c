@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What io_uring keeps on lists: requests that wait for something. The lists show what was submitted before the hooks,
+ * and where a request in flight is. A read or write that a file system or device works on is on none.
+ *
+ * No list is locked here: what stands on one may leave it, and its memory be another's, while we look. Whether an entry
+ * that was made from a list is true is known when a second walk meets it again.
+ */
+#include "uring.h"
+
+/* Set by the user side before each walk; the first is 1. */
+__u32 walk_number = 0;
+
+struct list_walk {
+	__u64 ctx;    /* struct io_ring_ctx * */
+	void *at;     /* the node to be looked at next */
+	void *head;   /* of a circular list */
+	__u64 bucket; /* address of the first of a hash table */
+	__u32 node_offset;
+	__u32 place; /* enum ifl_place */
+};
+
+#define MAX_ON_LIST (1 << 17)
+#define MAX_BUCKETS_LOG2 20
+#define MAX_TASKS_OF_RING 64
+#define MAX_WORKERS 4096
+
+static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
+					  struct io_kiocb *req, __u64 now)
+{
+	struct ifl_uring_request *request = &entry->request;
+	struct task_struct *task = submitter_of(req);
+	struct file *file = READ(req, file);
+
+	__builtin_memset(request, 0, sizeof(*request));
+	request->request_id = next_id();
+	request->req = (__u64)req;
+	request->ring = ring->ring.ring;
+	request->context_id = ring->ring.context_id;
+	request->user_data = READ(req, cqe.user_data);
+	request->opcode = READ(req, opcode);
+	request->sqe_flags = READ(req, flags);
+	request->fd = has_fd_in_sqe_only(request->opcode) ? -1 : READ(req, cqe.fd);
+	request->flags = IFL_UREQ_EXISTED | IFL_UREQ_SQE_UNREAD;
+	if (request->sqe_flags & SQE_FIXED_FILE)
+		request->flags |= IFL_UREQ_FIXED_FILE;
+	request->pid = READ(task, tgid);
+	request->tid = READ(task, pid);
+	request->uid = READ(task, cred, uid.val);
+	request->cgroup_id = cgroup_id_of(task);
+	if (ring->ring.setup_flags & RING_SETUP_SQPOLL) {
+		request->flags |= IFL_UREQ_SQPOLL;
+		request->sq_thread = request->tid;
+		request->tid = 0;
+		request->pid = ring->ring.pid;
+		request->uid = ring->ring.uid;
+	}
+	BPF_CORE_READ_INTO(&request->comm, task, group_leader, comm);
+	if (request->opcode < 64 && OPS_OF_IO_RW & OP_BIT(request->opcode & 63))
+		take_rw(request, req);
+	entry->file = 0;
+	if (file && !works_on_no_file(request->opcode)) {
+		entry->file = (__u64)file;
+		request->file_id = file_id_of(file, now);
+	}
+	entry->full = 1;
+	entry->on_free_list = 0;
+	entry->generation++;
+}
+
+/*
+ * The first list that has it in this walk says where it is. 0: it is no request of this ring any more. Global, as the
+ * next: the verifier looks at it once, not for each list.
+ */
+__noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
+{
+	struct io_kiocb *req = (struct io_kiocb *)address;
+	struct ifl_uring_entry *entry;
+	struct ifl_ring_entry *ring;
+	__u32 was;
+
+	if (!address || (__u64)READ(req, ctx) != ctx)
+		return 0;
+	entry = entry_of(req);
+	if (!entry || entry->open == IFL_UENTRY_FREE) {
+		/* Later walks make no entries: what they meet first has just been submitted, or is gone. */
+		if (walk_number > 1)
+			return 1;
+		ring = ring_of((struct io_ring_ctx *)ctx);
+		entry = ring ? make_entry(address, &was) : NULL;
+		if (!entry)
+			return 1;
+		fill_existing(entry, ring, req, bpf_ktime_get_ns());
+		entry->walked = 0;
+		set_open(entry, IFL_UENTRY_OPEN);
+	}
+	if (entry->walked != walk_number) {
+		entry->request.place = place;
+		entry->walked = walk_number;
+	}
+	return 1;
+}
+
+#define MAX_CHAIN 128
+
+/* What is behind it in its chain waits for it. A linked timeout that runs has been met on its own list. */
+__noinline int meet_chain(__u64 req, __u64 ctx, __u32 place)
+{
+	if (!meet_request(req, ctx, place))
+		return 0;
+	for (__u32 i = 0; i < MAX_CHAIN; i++) {
+		req = (__u64)READ((struct io_kiocb *)req, link);
+		if (!req || !meet_request(req, ctx, IFL_PLACE_LINK))
+			break;
+	}
+	return 1;
+}
+
+static long step_hlist(__u32 index, struct list_walk *walk)
+{
+	void *at = walk->at;
+
+	if (!at)
+		return 1;
+	walk->at = READ((struct hlist_node *)at, next);
+	if (meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place))
+		return 0;
+	asm volatile(""); /* Else clang calculates the value, and the verifier does not see its range. */
+	return 1;
+}
+
+static long step_list(__u32 index, struct list_walk *walk)
+{
+	void *at = walk->at;
+
+	if (!at || at == walk->head)
+		return 1;
+	walk->at = READ((struct list_head *)at, next);
+	if (meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place))
+		return 0;
+	asm volatile(""); /* Else clang calculates the value, and the verifier does not see its range. */
+	return 1;
+}
+
+/* Held back: the entry names the request. */
+static long step_deferred(__u32 index, struct list_walk *walk)
+{
+	struct io_defer_entry *entry;
+	void *at = walk->at;
+
+	if (!at || at == walk->head)
+		return 1;
+	entry = at - bpf_core_field_offset(struct io_defer_entry, list);
+	walk->at = READ((struct list_head *)at, next);
+	meet_chain((__u64)READ(entry, req), walk->ctx, walk->place);
+	return 0;
+}
+
+static long step_bucket(__u32 index, struct list_walk *walk)
+{
+	struct io_hash_bucket *bucket;
+
+	bucket = (void *)walk->bucket + (__u64)index * bpf_core_type_size(struct io_hash_bucket);
+	walk->at = READ(bucket, list.first);
+	if (walk->at)
+		bpf_loop(MAX_ON_LIST, step_hlist, walk, 0);
+	return 0;
+}
+
+static __always_inline void walk_table(struct list_walk *walk, struct io_hash_table *table)
+{
+	__u32 bits = READ(table, hash_bits);
+
+	walk->bucket = (__u64)READ(table, hbs);
+	if (walk->bucket && bits <= MAX_BUCKETS_LOG2)
+		bpf_loop(1u << (bits & 31), step_bucket, walk, 0);
+}
+
+static __always_inline void walk_hlist(struct list_walk *walk, __u32 place, struct hlist_node *first)
+{
+	walk->place = place;
+	walk->at = first;
+	if (first)
+		bpf_loop(MAX_ON_LIST, step_hlist, walk, 0);
+}
+
+static __always_inline void walk_list(struct list_walk *walk, __u32 place, struct list_head *head)
+{
+	walk->place = place;
+	walk->head = head;
+	walk->at = READ(head, next);
+	if (walk->at != head)
+		bpf_loop(MAX_ON_LIST, step_list, walk, 0);
+}
+
+/* A task's work may be of another of its rings. */
+static long step_queue(__u32 index, struct list_walk *walk)
+{
+	struct io_wq_work_node *at = walk->at;
+	struct io_kiocb *req;
+
+	if (!at)
+		return 1;
+	req =
+	    (void *)at - bpf_core_field_offset(struct io_wq_work, list) - bpf_core_field_offset(struct io_kiocb, work);
+	walk->at = READ(at, next);
+	meet_chain((__u64)req, walk->ctx, walk->place);
+	return 0;
+}
+
+static long step_worker(__u32 index, struct list_walk *walk)
+{
+	struct io_worker *worker;
+	struct io_wq_work *work;
+	void *at = walk->at;
+
+	if (!at || at == walk->head)
+		return 1;
+	worker = at - bpf_core_field_offset(struct io_worker, all_list);
+	walk->at = READ((struct list_head *)at, next);
+	work = READ(worker, cur_work);
+	if (work)
+		meet_chain((__u64)work - bpf_core_field_offset(struct io_kiocb, work), walk->ctx, walk->place);
+	return 0;
+}
+
+struct task_walk {
+	struct list_walk *walk;
+	struct list_head *head, *at;
+};
+
+static long step_task(__u32 index, struct task_walk *tasks)
+{
+	struct list_walk *walk = tasks->walk;
+	struct list_head *at = tasks->at;
+	struct task_struct___uring *task;
+	struct io_uring_task *tctx;
+	struct io_tctx_node *node;
+	void *wq, *account;
+
+	if (!at || at == tasks->head)
+		return 1;
+	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
+	tasks->at = READ(at, next);
+	task = (void *)READ(node, task);
+	tctx = READ(task, io_uring);
+	wq = tctx ? wq_of(tctx) : NULL;
+	if (!wq)
+		return 0;
+	for (__u32 class = 0; class < 2; class ++) {
+		account = wq_account(wq, class);
+		walk->place = IFL_PLACE_WQ_RUNNING;
+		walk->head = wq_workers(wq, account);
+		walk->at = READ((struct list_head *)walk->head, next);
+		bpf_loop(MAX_WORKERS, step_worker, walk, 0);
+		walk->place = IFL_PLACE_WQ_QUEUED;
+		walk->at = wq_queue(account);
+		bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
+	}
+	return 0;
+}
+
+static __noinline void walk_waiting(struct list_walk *walk)
+{
+	struct io_ring_ctx___lists *lists;
+	struct io_ring_ctx *ctx;
+
+	if (!walk)
+		return;
+	ctx = (struct io_ring_ctx *)walk->ctx;
+	lists = (void *)ctx;
+	walk->node_offset = bpf_core_field_offset(struct io_timeout, list);
+	walk_list(walk, IFL_PLACE_TIMER, (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, ltimeout_list));
+	walk_list(walk, IFL_PLACE_TIMER, (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, timeout_list));
+	walk->node_offset = bpf_core_field_offset(struct io_kiocb, hash_node);
+	walk->place = IFL_PLACE_POLL;
+	walk_table(walk, (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, cancel_table));
+	if (bpf_core_field_exists(lists->cancel_table_locked))
+		walk_table(walk, (void *)ctx + bpf_core_field_offset(struct io_ring_ctx___lists, cancel_table_locked));
+	if (bpf_core_field_exists(lists->futex_list))
+		walk_hlist(walk, IFL_PLACE_FUTEX, READ(lists, futex_list.first));
+	if (bpf_core_field_exists(lists->waitid_list))
+		walk_hlist(walk, IFL_PLACE_CHILD, READ(lists, waitid_list.first));
+	if (bpf_core_field_exists(lists->cancelable_uring_cmd))
+		walk_hlist(walk, IFL_PLACE_COMMAND, READ(lists, cancelable_uring_cmd.first));
+}
+
+static __noinline void walk_queued(struct list_walk *walk)
+{
+	struct task_walk tasks = {.walk = walk};
+	struct io_ring_ctx *ctx;
+
+	if (!walk)
+		return;
+	ctx = (struct io_ring_ctx *)walk->ctx;
+	tasks.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
+	tasks.at = READ(ctx, tctx_list.next);
+	bpf_loop(MAX_TASKS_OF_RING, step_task, &tasks, 0);
+	walk->place = IFL_PLACE_DRAIN;
+	walk->head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, defer_list);
+	walk->at = READ(ctx, defer_list.next);
+	bpf_loop(MAX_ON_LIST, step_deferred, walk, 0);
+}
+
+struct bpf_map;
+
+static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
+{
+	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
+	struct list_walk walk = {.ctx = (__u64)ctx};
+
+	if (!ctx || ring->closed || !ring->wanted || is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account)
+		return 0;
+	walk_waiting(&walk);
+	walk_queued(&walk);
+	return 0;
+}
+
+/* Run by the user side, attached to nothing. */
+SEC("raw_tp")
+int uring_lists(void *ctx)
+{
+	bpf_for_each_map_elem(&uring_rings, walk_ring, NULL, 0);
+	return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands that look at requests in flight do alike: their options, and a trace in which they look.
+#pragma once
+
+#include "capture/consumer.hpp"
+#include "cli/tracing.hpp"
+#include "model/in_flight.hpp"
+#include "model/selection.hpp"
+#include "model/sink.hpp"
+#include "model/tracker.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace inflight::cli {
+
+// Which processes and requests; the filters that only a finished request can pass are left out.
+void declare_looking(CLI::App& app, TracingOptions& options);
+
+// Asked of a tracker in the middle of a trace. Not thread-safe.
+class Looking final : public capture::Consumer {
+public:
+    // Called when a look has come, with its time.
+    using OnLook = std::function<void(std::uint64_t now_ns)>;
+
+    // The hooks are in place when it returns, and what io_uring's lists hold is known. Where it cannot go on it has
+    // said why, and the error is the exit status. `sink` gets what ends meanwhile, and must outlive it.
+    [[nodiscard]] static std::expected<std::unique_ptr<Looking>, int> begin(const TracingOptions& options,
+                                                                            model::Sink& sink);
+
+    // Runs until `done`, which is called every few milliseconds, or until a signal.
+    [[nodiscard]] std::expected<TracingEnd, int> run(OnLook on_look, std::function<bool()> done);
+
+    // The next look is wanted.
+    void ask() { asked_ = true; }
+
+    // In a look: what it showed of what the options select.
+    [[nodiscard]] std::vector<model::InFlight> in_flight(std::uint64_t now_ns) const;
+    [[nodiscard]] std::vector<model::Context> contexts() const;
+    // What cannot be known of what there is, each a sentence.
+    [[nodiscard]] std::vector<std::string> notes() const;
+
+    [[nodiscard]] Tracing& tracing() { return *tracing_; }
+
+    void on_record(const ifl_header& record) override;
+    void advance(std::uint64_t now_ns) override { tracker_.advance(now_ns); }
+    void finish(std::uint64_t end_ns) override { tracker_.finish(end_ns); }
+    [[nodiscard]] bool wants_snapshot() const override { return asked_ || tracker_.wants_snapshot(); }
+
+private:
+    Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selection, model::Sink& sink);
+
+    std::unique_ptr<Tracing> tracing_;
+    model::Selection selection_;
+    model::Tracker tracker_;
+    OnLook on_look_;
+    bool asked_ = false;
+};
+
+}  // namespace inflight::cli

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is in flight now, and which contexts there are.
+#include "capture/live_source.hpp"
+#include "cli/command.hpp"
+#include "cli/looking.hpp"
+#include "cli/printing.hpp"
+#include "view/in_flight.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
+
+namespace inflight::cli {
+
+namespace {
+
+// What ends while we look is of no interest here.
+class Nothing final : public model::Sink {
+public:
+    void on_request(const model::Request& /*request*/) override {}
+    void on_cancel(const model::Cancel& /*cancel*/) override {}
+    void on_event(const model::Event& /*event*/) override {}
+    void on_context(const model::Context& /*context*/) override {}
+    void on_finding(const model::Finding& /*finding*/) override {}
+};
+
+using Before = std::function<bool(const model::InFlight&, const model::InFlight&)>;
+// The list comes sorted by age.
+const std::map<std::string, Before>& orders() {
+    static const std::map<std::string, Before> table{
+        {"age", {}},
+        {"pid", [](const auto& a, const auto& b) { return a.request.pid < b.request.pid; }},
+        {"op", [](const auto& a, const auto& b) { return a.request.opcode < b.request.opcode; }},
+        {"context", [](const auto& a, const auto& b) { return a.request.context_id < b.request.context_id; }},
+        {"file",
+         [](const auto& a, const auto& b) {
+             const auto name = [](const model::InFlight& of) { return of.request.file ? of.request.file->name : ""; };
+             return name(a) < name(b);
+         }},
+        {"stage", [](const auto& a, const auto& b) { return a.stage < b.stage; }},
+    };
+    return table;
+}
+
+// Looks once, or again and again.
+struct Repeat {
+    std::uint64_t first_ns = 0;     // after the start
+    std::uint64_t interval_ns = 0;  // 0: once
+};
+
+int look(const TracingOptions& options, const Repeat& repeat,
+         const std::function<void(Looking&, std::uint64_t)>& show) {
+    Nothing nothing;
+    const auto looking = Looking::begin(options, nothing);
+    if (!looking) {
+        return looking.error();
+    }
+    std::uint64_t next_ns = (*looking)->tracing().info().start_ns + repeat.first_ns;
+    bool finished = false;
+    const auto on_look = [&](std::uint64_t now_ns) {
+        show(**looking, now_ns);
+        (*looking)->tracing().output().flush();
+        finished = repeat.interval_ns == 0;
+        next_ns += repeat.interval_ns;
+    };
+    bool asked = false;
+    const auto end = (*looking)->run(
+        [&](std::uint64_t now_ns) {
+            asked = false;
+            on_look(now_ns);
+        },
+        [&] {
+            if (!asked && !finished && capture::monotonic_ns() >= next_ns) {
+                asked = true;
+                (*looking)->ask();
+            }
+            return finished;
+        });
+    return end ? (*looking)->tracing().finish(*end) : end.error();
+}
+
+struct LookOptions {
+    TracingOptions tracing;
+    std::string format = "text";
+    std::uint64_t watch_ns = 0;
+};
+
+void declare_look(CLI::App& app, LookOptions& options) {
+    app.add_option("-o,--format", options.format, "text or json (one object a line)")
+        ->check(CLI::IsMember({"text", "json"}).description(""))
+        ->type_name("FORMAT")
+        ->capture_default_str();
+    app.add_option("--output", options.tracing.output, "Write to this file instead of standard output")
+        ->type_name("FILE");
+    app.add_option("--watch", options.watch_ns, "Look again each time so long has passed, until ^C")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    declare_looking(app, options.tracing);
+}
+
+void print(Looking& looking, const LookOptions& options, const std::string& text) {
+    const bool in_place = options.watch_ns != 0 && terminal_at(options.tracing.output).has_value();
+    looking.tracing().output().write((in_place ? "\x1b[H\x1b[2J" : "") + text);
+}
+
+class Ls final : public Command {
+public:
+    CLI::App* declare(CLI::App& root) override;
+    int run() override;
+
+private:
+    void show(Looking& looking, std::uint64_t now_ns) const;
+
+    LookOptions options_;
+    std::uint64_t older_than_ns_ = 0;
+    std::string sort_ = "age";
+};
+
+CLI::App* Ls::declare(CLI::App& root) {
+    CLI::App* app = root.add_subcommand("ls", "List the requests that are in flight now, and what can cancel them");
+    app->add_option("--older-than", older_than_ns_,
+                    "Only what has been in flight for so long; of what was there before, that takes as long to know")
+        ->transform(as_duration_ns())
+        ->type_name("TIME");
+    std::vector<std::string> names;
+    for (const auto& [name, before] : orders()) {
+        names.push_back(name);
+    }
+    app->add_option("--sort", sort_, "age (the oldest first), context, file, op, pid or stage")
+        ->check(CLI::IsMember(names).description(""))
+        ->type_name("KEY")
+        ->capture_default_str();
+    declare_look(*app, options_);
+    app->footer(examples_footer({
+        {"inflight ls", "what the whole machine waits for"},
+        {"inflight ls --older-than 1s -p 1234", "what is stuck in one process"},
+        {"inflight ls --op poll_add,recv -o json", "for a program"},
+        {"inflight ls --watch 1s", "again each second"},
+    }));
+    return app;
+}
+
+void Ls::show(Looking& looking, std::uint64_t now_ns) const {
+    view::InFlightReport report{
+        .requests = looking.in_flight(now_ns), .notes = looking.notes(), .lost = looking.tracing().losses().total()};
+    std::erase_if(report.requests, [this](const model::InFlight& each) { return each.age_ns < older_than_ns_; });
+    if (const Before& before = orders().at(sort_)) {
+        std::ranges::stable_sort(report.requests, before);
+    }
+    if (options_.format == "json") {
+        view::write_in_flight(looking.tracing().output(), report);
+    } else {
+        print(looking, options_, view::in_flight_text(report, text_options(options_.tracing.output)));
+    }
+}
+
+int Ls::run() {
+    return look(options_.tracing, {.first_ns = older_than_ns_, .interval_ns = options_.watch_ns},
+                [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
+}
+
+class Contexts final : public Command {
+public:
+    CLI::App* declare(CLI::App& root) override;
+    int run() override;
+
+private:
+    void show(Looking& looking, std::uint64_t now_ns) const;
+
+    LookOptions options_;
+};
+
+CLI::App* Contexts::declare(CLI::App& root) {
+    CLI::App* app = root.add_subcommand("contexts", "List AIO contexts and rings: who holds them, and aio-max-nr");
+    declare_look(*app, options_);
+    app->footer(examples_footer({
+        {"inflight contexts", "the first line is who holds most of aio-max-nr"},
+        {"inflight contexts --family uring", "rings alone"},
+    }));
+    return app;
+}
+
+void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
+    std::map<std::uint64_t, std::uint64_t> listed;
+    for (const model::InFlight& each : looking.in_flight(now_ns)) {
+        listed[each.request.context_id]++;
+    }
+    view::ContextsReport report;
+    report.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
+    report.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
+    report.notes = looking.notes();
+    for (model::Context& context : looking.contexts()) {
+        const auto count = listed[context.context_id];
+        report.rows.push_back({.context = std::move(context), .listed = count});
+    }
+    std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {
+        return std::tuple(b.context.max_requests, b.listed, a.context.pid, a.context.context_id) <
+               std::tuple(a.context.max_requests, a.listed, b.context.pid, b.context.context_id);
+    });
+    if (options_.format == "json") {
+        view::write_contexts(looking.tracing().output(), report);
+    } else {
+        print(looking, options_, view::contexts_text(report, text_options(options_.tracing.output)));
+    }
+}
+
+int Contexts::run() {
+    return look(options_.tracing, {.first_ns = 0, .interval_ns = options_.watch_ns},
+                [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_ls() {
+    return std::make_unique<Ls>();
+}
+
+std::unique_ptr<Command> make_contexts() {
+    return std::make_unique<Contexts>();
+}
+
+}  // namespace inflight::cli

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/in_flight.hpp"
+
+#include "base/units.hpp"
+#include "catalog/names.hpp"
+#include "catalog/uring.hpp"
+#include "view/calls.hpp"
+#include "view/escape.hpp"
+#include "view/layout.hpp"
+#include "view/text_parts.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace inflight::view {
+namespace {
+
+constexpr std::size_t comm_columns = 15;
+constexpr std::size_t least_subject_columns = 24;
+
+std::string dashed(std::string text) {
+    return text.empty() ? std::string(unknown) : text;
+}
+
+std::string context_name(const model::Request& request, const model::RingPart* ring) {
+    if (request.family == model::Family::aio) {
+        return fmt::format("aio {:#x}", request.ctx_id);
+    }
+    return ring != nullptr && ring->fd >= 0 ? fmt::format("ring {}", ring->fd) : std::string("ring");
+}
+
+std::string length_text(const model::Request& request, const Asked& asked) {
+    if (!asked.length) {
+        return std::string(unknown);
+    }
+    return length_unit(request.family, request.opcode) == LengthUnit::bytes ? format_bytes_exact(*asked.length)
+                                                                            : format_count(*asked.length);
+}
+
+// Lines of a table, its titles in bold, none wider than the terminal.
+std::string lines_of(const Table& table, const TextOptions& options) {
+    const TextFrame frame{.options = options, .start_ns = 0};
+    std::string out;
+    bool titles = table.has_titles();
+    for (const std::string& line : table.lines()) {
+        out += paint(line, titles ? Tone::bold : Tone::plain, frame) + "\n";
+        titles = false;
+    }
+    return out;
+}
+
+std::string notes_of(const std::vector<std::string>& notes, const TextOptions& options) {
+    constexpr std::size_t indent = 6;
+    std::string out;
+    for (const std::string& note : notes) {
+        out += "note: " + wrap(note, options.columns, indent, indent) + "\n";
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string in_flight_text(const InFlightReport& report, const TextOptions& options) {
+    std::string out;
+    if (!report.requests.empty()) {
+        Table table({{"ID", Align::left},
+                     {"AGE", Align::right},
+                     {"COMM", Align::left},
+                     {"CONTEXT", Align::left},
+                     {"OPERATION", Align::left},
+                     {"FD", Align::right},
+                     {"OFFSET", Align::right},
+                     {"LENGTH", Align::right},
+                     {"WHERE", Align::left},
+                     {"CANCEL", Align::left},
+                     {"USER_DATA", Align::left},
+                     {"FILE", Align::left}});
+        for (const model::InFlight& each : report.requests) {
+            const model::Request& request = each.request;
+            const Asked asked = asked_for(request);
+            const bool can = each.cancellable.means != model::CancelMeans::none;
+            table.add({each.id, fmt::format("{}{}", each.age_known ? "" : "> ", format_duration(each.age_ns)),
+                       dashed(keep_head(printable(request.comm), comm_columns)),
+                       context_name(request, each.ring ? &*each.ring : nullptr),
+                       operation_name(request.family, request.opcode), fd_text(asked),
+                       asked.offset && *asked.offset >= 0
+                           ? format_bytes_exact(static_cast<std::uint64_t>(*asked.offset))
+                           : std::string(unknown),
+                       length_text(request, asked), std::string(model::describe(each.stage)),
+                       can ? std::string(model::name(each.cancellable.means)) : std::string("no"),
+                       request.user_data_known ? fmt::format("{:#x}", request.user_data) : std::string(unknown),
+                       keep_tail(subject_text(request), std::max(least_subject_columns, options.columns / 3))});
+        }
+        out += lines_of(table, options);
+        out += "\n";
+    }
+    const auto can = std::ranges::count_if(report.requests, [](const model::InFlight& each) {
+        return each.cancellable.means != model::CancelMeans::none;
+    });
+    out += fmt::format("{} requests in flight, {} of them can be cancelled\n", format_count(report.requests.size()),
+                       format_count(static_cast<std::uint64_t>(can)));
+    out += notes_of(report.notes, options);
+    if (report.lost != 0) {
+        out += fmt::format("lost {}: some of these may have ended, and some that are in flight may be missing\n",
+                           format_count(report.lost));
+    }
+    return out;
+}
+
+std::string contexts_text(const ContextsReport& report, const TextOptions& options) {
+    std::string out;
+    if (!report.rows.empty()) {
+        Table table({{"PID", Align::right},
+                     {"COMM", Align::left},
+                     {"UID", Align::right},
+                     {"CONTEXT", Align::left},
+                     {"OF AIO-MAX-NR", Align::right},
+                     {"SHARE", Align::right},
+                     {"DEPTH", Align::right},
+                     {"IN FLIGHT", Align::right},
+                     {"UNREAPED", Align::right},
+                     {"SETUP", Align::left}});
+        for (const ContextRow& row : report.rows) {
+            const model::Context& context = row.context;
+            const bool aio = context.family == model::Family::aio;
+            const auto& ring = context.ring;
+            const std::string name = aio                     ? fmt::format("aio {:#x}", context.ctx_id)
+                                     : ring && ring->fd >= 0 ? fmt::format("ring {}", ring->fd)
+                                                             : std::string("ring");
+            const auto flags = short_names(
+                catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0), "IORING_SETUP_");
+            table.add({fmt::to_string(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
+                       fmt::to_string(context.uid), name,
+                       aio ? format_count(context.max_requests) : std::string(unknown),
+                       aio && report.aio_max_nr != 0 ? format_share(context.max_requests, report.aio_max_nr)
+                                                     : std::string(unknown),
+                       aio    ? format_count(context.capacity)
+                       : ring ? fmt::format("{}/{}", ring->sq_entries, ring->cq_entries)
+                              : std::string(unknown),
+                       format_count(row.listed),
+                       ring && ring->counted ? format_count(ring->cq_tail - ring->cq_head) : std::string(unknown),
+                       aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
+        }
+        out += lines_of(table, options);
+        out += "\n";
+    }
+    out += fmt::format(
+        "{} contexts; aio-nr {} of aio-max-nr {}{}\n", format_count(report.rows.size()), format_count(report.aio_nr),
+        format_count(report.aio_max_nr),
+        report.aio_max_nr == 0 ? std::string() : fmt::format(" ({})", format_share(report.aio_nr, report.aio_max_nr)));
+    out += notes_of(report.notes, options);
+    return out;
+}
+
+}  // namespace inflight::view

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests in flight, and the contexts they are in, as a table or as lines of JSON.
+#pragma once
+
+#include "model/in_flight.hpp"
+#include "model/losses.hpp"
+#include "model/types.hpp"
+#include "view/view.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace inflight::view {
+
+struct InFlightReport {
+    std::vector<model::InFlight> requests;  // in the order to be shown
+    std::vector<std::string> notes;         // what is not known, each a sentence
+    std::uint64_t lost = 0;                 // records
+};
+
+// Ends with a newline.
+[[nodiscard]] std::string in_flight_text(const InFlightReport& report, const TextOptions& options);
+// A line for each request, and one with the notes: docs/ls.md.
+void write_in_flight(Output& output, const InFlightReport& report);
+
+struct ContextRow {
+    model::Context context;
+    std::uint64_t listed = 0;  // requests of it that were found in flight
+};
+struct ContextsReport {
+    std::vector<ContextRow> rows;  // in the order to be shown
+    std::uint64_t aio_nr = 0;
+    std::uint64_t aio_max_nr = 0;
+    std::vector<std::string> notes;
+};
+
+[[nodiscard]] std::string contexts_text(const ContextsReport& report, const TextOptions& options);
+void write_contexts(Output& output, const ContextsReport& report);
+
+}  // namespace inflight::view

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "view/in_flight.hpp"
+#include "view/json_line.hpp"
+
+namespace inflight::view {
+namespace {
+
+void write_notes(JsonLine& line, const std::vector<std::string>& notes) {
+    line.key("notes");
+    line.begin_array();
+    for (const std::string& note : notes) {
+        line.string(note);
+    }
+    line.end_array();
+}
+
+}  // namespace
+
+void write_in_flight_fields(JsonLine& line, const model::InFlight& each) {
+    line.string("id", each.id);
+    line.number("age_ns", each.age_ns);
+    line.boolean("age_known", each.age_known);
+    line.string("stage", model::name(each.stage));
+    line.string("cancel", model::name(each.cancellable.means));
+    line.string_if("cancel_remark", each.cancellable.why);
+    line.signed_if("ring_fd", each.ring && each.ring->fd >= 0, each.ring ? each.ring->fd : -1);
+    line.key("request");
+    write_request_object(line, each.request, 0);
+}
+
+void write_in_flight(Output& output, const InFlightReport& report) {
+    JsonLine line(output);
+    for (const model::InFlight& each : report.requests) {
+        line.begin();
+        line.string("type", "in_flight");
+        write_in_flight_fields(line, each);
+        line.end();
+    }
+    line.begin();
+    line.string("type", "in_flight_end");
+    line.number("requests", report.requests.size());
+    line.number("lost", report.lost);
+    write_notes(line, report.notes);
+    line.end();
+}
+
+void write_contexts(Output& output, const ContextsReport& report) {
+    JsonLine line(output);
+    for (const ContextRow& row : report.rows) {
+        line.begin();
+        line.string("type", "context_now");
+        line.number("listed_in_flight", row.listed);
+        line.key("context");
+        write_context_object(line, row.context);
+        line.end();
+    }
+    line.begin();
+    line.string("type", "contexts_end");
+    line.number("contexts", report.rows.size());
+    line.number("aio_nr", report.aio_nr);
+    line.number("aio_max_nr", report.aio_max_nr);
+    write_notes(line, report.notes);
+    line.end();
+}
+
+}  // namespace inflight::view
