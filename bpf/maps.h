@@ -121,13 +121,6 @@ static __always_inline struct ifl_counters *cpu_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-/* The place of a kernel object in a table of 2^`log2` places. Objects are aligned to 64 bytes and lie close together.
- */
-static __always_inline __u32 place_of(__u64 address, __u32 log2)
-{
-	return (address >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - log2);
-}
-
 /* Counts an occurrence; an interrupt may do the same in between. */
 #define COUNT(field)                                                                                                   \
 	do {                                                                                                           \

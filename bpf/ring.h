@@ -50,7 +50,7 @@ static __always_inline void *plain(const void *typed)
 
 static __always_inline __u32 first_place_of(__u64 ctx)
 {
-	return place_of(ctx, RING_PLACES_LOG2);
+	return ifl_place_of(ctx, RING_PLACES_LOG2);
 }
 
 static __always_inline struct ifl_ring_entry *ring_at(__u32 place)

@@ -22,7 +22,7 @@ __u32 requests_spilled __weak = 0;
 
 static __always_inline struct ifl_request_entry *request_slot_of(__u64 kiocb)
 {
-	__u32 slot = place_of(kiocb, REQUEST_SLOTS_LOG2);
+	__u32 slot = ifl_place_of(kiocb, REQUEST_SLOTS_LOG2);
 
 	return bpf_map_lookup_elem(&request_slots, &slot);
 }

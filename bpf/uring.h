@@ -56,7 +56,7 @@ __u32 uring_spilled __weak = 0;
 
 static __always_inline struct ifl_uring_entry *slot_of(__u64 req)
 {
-	__u32 slot = place_of(req, URING_SLOTS_LOG2);
+	__u32 slot = ifl_place_of(req, URING_SLOTS_LOG2);
 
 	return bpf_map_lookup_elem(&uring_slots, &slot);
 }

@@ -229,24 +229,13 @@ struct task_walk {
 	struct list_head *head, *at;
 };
 
-static long step_task(__u32 index, struct task_walk *tasks)
+static __always_inline void walk_workers(struct list_walk *walk, struct task_struct___uring *task)
 {
-	struct list_walk *walk = tasks->walk;
-	struct list_head *at = tasks->at;
-	struct task_struct___uring *task;
-	struct io_uring_task *tctx;
-	struct io_tctx_node *node;
-	void *wq, *account;
+	struct io_uring_task *tctx = task ? READ(task, io_uring) : NULL;
+	void *wq = tctx ? wq_of(tctx) : NULL, *account;
 
-	if (!at || at == tasks->head)
-		return 1;
-	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
-	tasks->at = READ(at, next);
-	task = (void *)READ(node, task);
-	tctx = READ(task, io_uring);
-	wq = tctx ? wq_of(tctx) : NULL;
 	if (!wq)
-		return 0;
+		return;
 	for (__u32 class = 0; class < 2; class ++) {
 		account = wq_account(wq, class);
 		walk->place = IFL_PLACE_WQ_RUNNING;
@@ -257,6 +246,18 @@ static long step_task(__u32 index, struct task_walk *tasks)
 		walk->at = wq_queue(account);
 		bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
 	}
+}
+
+static long step_task(__u32 index, struct task_walk *tasks)
+{
+	struct list_head *at = tasks->at;
+	struct io_tctx_node *node;
+
+	if (!at || at == tasks->head)
+		return 1;
+	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
+	tasks->at = READ(at, next);
+	walk_workers(tasks->walk, (void *)READ(node, task));
 	return 0;
 }
 
@@ -296,6 +297,9 @@ static __noinline void walk_queued(struct list_walk *walk)
 	tasks.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
 	tasks.at = READ(ctx, tctx_list.next);
 	bpf_loop(MAX_TASKS_OF_RING, step_task, &tasks, 0);
+	/* The SQ thread's work is its own, and it is not on that list. */
+	if (READ(ctx, flags) & RING_SETUP_SQPOLL)
+		walk_workers(walk, (void *)READ(ctx, sq_data, thread));
 	walk->place = IFL_PLACE_DRAIN;
 	walk->head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, defer_list);
 	walk->at = READ(ctx, defer_list.next);

@@ -8,6 +8,14 @@
 #include "records.h"
 #include "uring.h"
 
+/*
+ * The place of a kernel object in a table of 2^`log2` places. Objects are aligned to 64 bytes and lie close together.
+ */
+static inline ifl_u32 ifl_place_of(ifl_u64 address, ifl_u32 log2)
+{
+	return ((address >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - log2)) & 0xffffffffU;
+}
+
 /* ifl_request_entry.taken */
 enum {
 	IFL_ENTRY_FREE = 0,

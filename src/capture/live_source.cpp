@@ -97,6 +97,23 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
     return source;
 }
 
+bool LiveSource::is_in_flight(const model::Request& request) const {
+    const std::uint64_t address = request.kernel_address;
+    const std::uint64_t submit_ns = request.submit_ns.value_or(0);
+    if (request.family == model::Family::uring) {
+        return uring_.is_open(address, submit_ns);
+    }
+    const auto is_it = [&](const ifl_request_entry& entry) {
+        return __atomic_load_n(&entry.taken, __ATOMIC_ACQUIRE) == IFL_ENTRY_IN_FLIGHT &&
+               entry.request.kiocb == address && entry.request.submit_ns == submit_ns;
+    };
+    if (is_it(request_slots_.place_of(address))) {
+        return true;
+    }
+    ifl_request_entry entry{};
+    return bpf_map_lookup_elem(probes_.requests_fd(), &address, &entry) == 0 && is_it(entry);
+}
+
 void LiveSource::on_buffered(const ifl_header& record) {
     if (record.kind >= IFL_KIND_COUNT || record.cpu >= delivered_.size()) {
         records_malformed_++;

@@ -20,7 +20,7 @@ namespace inflight::capture {
 
 struct LiveOptions {
     std::uint64_t blocked_ns = 100'000'000;  // calls in progress that long are reported once
-    bool places_wanted = false;                // on which list of io_uring requests in flight stand, in each snapshot
+    bool places_wanted = false;              // on which list of io_uring requests in flight stand, in each snapshot
 };
 
 // Drains the kernel side's buffers and reads its tables. Not thread-safe.
@@ -28,6 +28,9 @@ class LiveSource final : public RecordSource {
 public:
     [[nodiscard]] static Result<std::unique_ptr<LiveSource>> open(probe::Probes probes, LiveOptions options);
     ~LiveSource() override;
+
+    // Whether this request, which a snapshot showed, is in flight at this moment. Takes about a microsecond.
+    [[nodiscard]] bool is_in_flight(const model::Request& request) const;
     LiveSource(const LiveSource&) = delete;
     LiveSource& operator=(const LiveSource&) = delete;
 

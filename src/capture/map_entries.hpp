@@ -2,12 +2,15 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "contract/tables.h"
 
 #include <bpf/bpf.h>
 #include <sys/mman.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -94,6 +97,10 @@ public:
     }
 
     [[nodiscard]] std::span<Entry> entries() const { return entries_; }
+    // Where ifl_place_of() puts the object at this address.
+    [[nodiscard]] const Entry& place_of(std::uint64_t address) const {
+        return entries_[ifl_place_of(address, static_cast<ifl_u32>(std::bit_width(entries_.size()) - 1))];
+    }
 
 private:
     MappedMemory memory_;

@@ -62,6 +62,17 @@ void UringTables::for_each_open(std::uint32_t walk, const std::function<void(con
     });
 }
 
+bool UringTables::is_open(std::uint64_t req, std::uint64_t submit_ns) const {
+    const auto is_it = [&](const ifl_uring_entry& entry) {
+        return open_of(entry) == IFL_UENTRY_OPEN && entry.request.req == req && entry.request.submit_ns == submit_ns;
+    };
+    if (is_it(slots_.place_of(req))) {
+        return true;
+    }
+    ifl_uring_entry spilled{};
+    return bpf_map_lookup_elem(spilled_, &req, &spilled) == 0 && is_it(spilled);
+}
+
 void UringTables::drop_unconfirmed() {
     constexpr std::uint32_t confirming = 2;
     const auto is_void = [](const ifl_uring_entry& entry) {

@@ -28,6 +28,9 @@ public:
     // Requests in flight that the filter lets through. `place` is that of the walk over the lists with that number, 0:
     // of none.
     void for_each_open(std::uint32_t walk, const std::function<void(const ifl_uring_request&)>& visit) const;
+    // Whether the request at this address is in flight now, and is the one that was submitted then (0: before the
+    // hooks).
+    [[nodiscard]] bool is_open(std::uint64_t req, std::uint64_t submit_ns) const;
     // Frees the places of requests that the first walk over the lists found and the second did not: they had ended
     // already, and no hook will tell.
     void drop_unconfirmed();

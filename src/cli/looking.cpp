@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/looking.hpp"
 
+#include "capture/live_source.hpp"
 #include "cli/command.hpp"
 
 #include <algorithm>
@@ -59,8 +60,12 @@ void Looking::on_record(const ifl_header& record) {
     }
 }
 
+std::vector<model::InFlight> Looking::everything_in_flight(std::uint64_t now_ns) const {
+    return model::list_in_flight(tracker_, tracing_->info().start_ns, now_ns);
+}
+
 std::vector<model::InFlight> Looking::in_flight(std::uint64_t now_ns) const {
-    auto list = model::list_in_flight(tracker_, tracing_->info().start_ns, now_ns);
+    auto list = everything_in_flight(now_ns);
     std::erase_if(list, [this](const model::InFlight& each) { return !selection_.selects(each.request); });
     return list;
 }
@@ -85,6 +90,25 @@ std::vector<std::string> Looking::notes() const {
             "kernel: it is not shown");
     }
     return notes;
+}
+
+std::expected<TracingEnd, int> look_once(Looking& looking, std::uint64_t wait_ns, Looking::OnLook on_look,
+                                         std::function<bool()> done) {
+    const std::uint64_t begin_ns = looking.tracing().info().start_ns + wait_ns;
+    bool asked = false;
+    bool looked = false;
+    return looking.run(
+        [&](std::uint64_t now_ns) {
+            looked = true;
+            on_look(now_ns);
+        },
+        [&] {
+            if (!asked && capture::monotonic_ns() >= begin_ns) {
+                asked = true;
+                looking.ask();
+            }
+            return looked && done();
+        });
 }
 
 }  // namespace inflight::cli

@@ -43,6 +43,8 @@ public:
     // In a look: what it showed of what the options select.
     [[nodiscard]] std::vector<model::InFlight> in_flight(std::uint64_t now_ns) const;
     [[nodiscard]] std::vector<model::Context> contexts() const;
+    // ... and of all that the kernel side let through.
+    [[nodiscard]] std::vector<model::InFlight> everything_in_flight(std::uint64_t now_ns) const;
     // What cannot be known of what there is, each a sentence.
     [[nodiscard]] std::vector<std::string> notes() const;
 
@@ -62,5 +64,9 @@ private:
     OnLook on_look_;
     bool asked_ = false;
 };
+
+// One look after `wait_ns`, then until `done`. The hooks are gone when it returns.
+[[nodiscard]] std::expected<TracingEnd, int> look_once(
+    Looking& looking, std::uint64_t wait_ns, Looking::OnLook on_look, std::function<bool()> done = [] { return true; });
 
 }  // namespace inflight::cli

@@ -105,7 +105,8 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     if (!probes) {
         return stop(probes.error(), exit_failed);
     }
-    auto source = capture::LiveSource::open(std::move(*probes), {.blocked_ns = options.blocked_ns, .places_wanted = wishes.places});
+    auto source = capture::LiveSource::open(std::move(*probes),
+                                            {.blocked_ns = options.blocked_ns, .places_wanted = wishes.places});
     if (!source) {
         return stop(source.error(), exit_failed);
     }

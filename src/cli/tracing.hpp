@@ -81,6 +81,8 @@ public:
     [[nodiscard]] capture::Recorder* saved() { return saver_.get(); }
     // Where only the last of it is kept: writes a file soon.
     void ask_for_file(const std::string& why);
+    // See LiveSource.
+    [[nodiscard]] bool is_in_flight(const model::Request& request) const { return source_->is_in_flight(request); }
     [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
 private:

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "act/cancelling.hpp"
+
+#include "act/ring.hpp"
+#include "act/stopped_thread.hpp"
+#include "act/target.hpp"
+
+#include <fmt/format.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+namespace inflight::act {
+namespace {
+
+std::uint64_t now_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// No signal ends this process while a thread of another waits for it.
+class SignalsHeld {
+public:
+    SignalsHeld() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::sigprocmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsHeld() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsHeld(const SignalsHeld&) = delete;
+    SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
+// Threads of a process that stand still; they go on when this goes.
+class Held {
+public:
+    Result<void> add(pid_t tid) {
+        auto stopped = StoppedThread::stop(tid);
+        if (!stopped) {
+            return std::unexpected(stopped.error());
+        }
+        threads_.emplace_back(tid, std::move(*stopped));
+        return {};
+    }
+    // All, those too that are made meanwhile.
+    Result<void> add_all(pid_t pid) {
+        for (bool found = true; found;) {
+            found = false;
+            std::error_code gone;
+            for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), gone)) {
+                const pid_t tid = std::stoi(entry.path().filename().string());
+                if (find(tid) != nullptr) {
+                    continue;
+                }
+                found = true;
+                // One that ended in between is none to be held.
+                if (auto added = add(tid); !added && std::filesystem::exists(entry.path(), gone)) {
+                    return added;
+                }
+            }
+        }
+        return {};
+    }
+    [[nodiscard]] StoppedThread* find(pid_t tid) {
+        const auto found = std::ranges::find(threads_, tid, [](const auto& each) { return each.first; });
+        return found == threads_.end() ? nullptr : &found->second;
+    }
+    void let_go(Answer& answer) {
+        answer.threads_stopped = static_cast<unsigned>(threads_.size());
+        for (auto& [tid, thread] : threads_) {
+            const Release released = thread.release();
+            answer.stood_still_ns = std::max(answer.stood_still_ns, released.stood_still_ns);
+            answer.timeout_restarted = answer.timeout_restarted || released.timeout_restarted;
+        }
+        threads_.clear();
+    }
+
+private:
+    std::vector<std::pair<pid_t, StoppedThread>> threads_;
+};
+
+template <typename Call>
+Result<Answer> measured(Answer answer, const Call& call) {
+    answer.tried = true;
+    answer.start_ns = now_ns();
+    const Result<long> ret = call();
+    answer.call_ns = now_ns() - answer.start_ns;
+    if (!ret) {
+        return std::unexpected(ret.error());
+    }
+    answer.ret = *ret;
+    return answer;
+}
+
+Result<Answer> cancel_on_ring(const Order& order) {
+    const auto ring = ForeignRing::open(static_cast<std::uint32_t>(order.pid), order.ring_fd);
+    if (!ring) {
+        return std::unexpected(ring.error());
+    }
+    Held held;
+    if (order.hold_all) {
+        if (auto stopped = held.add_all(order.pid); !stopped) {
+            return std::unexpected(stopped.error());
+        }
+    }
+    Result<Answer> answer = Answer{};
+    if (order.still_in_flight()) {
+        // What stands still cannot end: then the call must not wait for it.
+        answer = measured(
+            {}, [&]() -> Result<long> { return ring->cancel(order.user_data, order.hold_all ? 0 : order.timeout_ns); });
+    }
+    if (answer) {
+        held.let_go(*answer);
+    }
+    return answer;
+}
+
+Result<Answer> cancel_by_injection(const Order& order, pid_t tid) {
+    Held held;
+    if (auto stopped = held.add(tid); !stopped) {
+        return std::unexpected(stopped.error());
+    }
+    if (order.hold_all) {
+        if (auto stopped = held.add_all(order.pid); !stopped) {
+            return std::unexpected(stopped.error());
+        }
+    }
+    StoppedThread& thread = *held.find(tid);
+    Result<Answer> answer = Answer{};
+    if (order.still_in_flight()) {
+        answer = measured({.thread = tid}, [&]() -> Result<long> {
+            if (order.aio) {
+                return thread.call(SYS_io_cancel, {order.ctx_id, order.iocb, 0, 0, 0, 0});
+            }
+            const auto bytes = sync_cancel_order(order.user_data, 0);
+            return thread.call(
+                SYS_io_uring_register,
+                {static_cast<std::uint64_t>(order.ring_fd), register_sync_cancel, StoppedThread::at_memory, 1, 0, 0},
+                bytes);
+        });
+    }
+    if (answer) {
+        held.let_go(*answer);
+    }
+    return answer;
+}
+
+}  // namespace
+
+Result<Answer> cancel(const Order& order) {
+    const auto target = Target::look(order.pid);
+    if (!target) {
+        return std::unexpected(target.error());
+    }
+    if (!order.aio && order.ring_fd < 0) {
+        return failure(fmt::format("cancel in process {}", order.pid), "the descriptor of its ring is not known",
+                       "the program may have closed it after it registered it");
+    }
+    if (order.way == Way::ring) {
+        if (order.hold_all) {
+            if (auto allowed = target->may_be_stopped(); !allowed) {
+                return std::unexpected(allowed.error());
+            }
+        }
+        const SignalsHeld signals;
+        return cancel_on_ring(order);
+    }
+    if (auto allowed = target->may_make_calls(); !allowed) {
+        return std::unexpected(allowed.error());
+    }
+    const auto tid = target->thread_for_call(order.only_thread);
+    if (!tid) {
+        return std::unexpected(tid.error());
+    }
+    const SignalsHeld signals;
+    return cancel_by_injection(order, *tid);
+}
+
+}  // namespace inflight::act

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// One attempt to cancel one request of another process.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace inflight::act {
+
+enum class Way : std::uint8_t {
+    ring,    // on a duplicate of its ring's descriptor
+    inject,  // by a call that one of its threads is made to make
+};
+
+// What is to be cancelled. `ctx_id` and `iocb` of kernel AIO; the others of io_uring.
+struct Order {
+    pid_t pid = 0;
+    bool aio = false;
+    Way way = Way::ring;
+    std::uint64_t ctx_id = 0;
+    std::uint64_t iocb = 0;
+    int ring_fd = -1;
+    std::uint64_t user_data = 0;
+    pid_t only_thread = 0;  // that alone may cancel on its ring (IORING_SETUP_SINGLE_ISSUER); 0: any
+    // The program gives the same name (user_data, iocb) to one request after the other: all of its threads must stand
+    // still between the last look and the call, or the call might meet the next one.
+    bool hold_all = false;
+    // The last look: false means that it has ended. Called right before the call, while threads stand still.
+    std::function<bool()> still_in_flight;
+    std::uint64_t timeout_ns = 0;  // that the call may take where it does not stop the process
+};
+
+struct Answer {
+    bool tried = false;  // false: it had ended by the last look
+    std::int64_t ret = 0;
+    std::uint64_t start_ns = 0;  // CLOCK_MONOTONIC, of the call
+    std::uint64_t call_ns = 0;
+    pid_t thread = 0;                  // that made the call, 0: this process did
+    unsigned threads_stopped = 0;      // 0: nothing was disturbed
+    std::uint64_t stood_still_ns = 0;  // the longest of any
+    bool timeout_restarted = false;    // a thread waits with its timeout begun anew
+};
+
+// Refusals name what stands in the way, before anything of the process was touched. Needs what ptrace needs. Blocking;
+// one attempt on a process at a time.
+[[nodiscard]] Result<Answer> cancel(const Order& order);
+
+}  // namespace inflight::act

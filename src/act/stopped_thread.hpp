@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A thread of another process that stands still for a moment, and makes a call of ours. x86-64 only.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace inflight::act {
+
+// How it went on.
+struct Release {
+    std::uint64_t stood_still_ns = 0;
+    bool timeout_restarted = false;  // it had waited with a timeout, which begins anew
+};
+
+// Stopped with ptrace (PTRACE_SEIZE, PTRACE_INTERRUPT) and detached when this goes, on every way. Its registers, signal
+// mask and memory are then as they were: a call that the stop interrupted goes on unseen. What the kernel restarts by
+// itself (-ERESTARTSYS and its kin) it restarts; a call that would return -EINTR is made again, unless a signal is
+// pending for which the program has a right to it. Signals that come meanwhile wait for the release. Should this
+// process be killed while the thread makes a call, about 50 us, the thread goes on with wrong registers. Sources:
+// kernel/signal.c (get_signal), arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/ptrace.c.
+class StoppedThread {
+public:
+    // Waits until it stands still, at most 100 ms: it must not sleep uninterruptibly (state D).
+    [[nodiscard]] static Result<StoppedThread> stop(pid_t tid);
+
+    StoppedThread(StoppedThread&& other) noexcept;
+    StoppedThread& operator=(StoppedThread&&) = delete;
+    StoppedThread(const StoppedThread&) = delete;
+    StoppedThread& operator=(const StoppedThread&) = delete;
+    ~StoppedThread();
+
+    // Makes one system call and returns what it returned, a negative errno for an error. It must not be one that waits.
+    // `memory` is copied below the thread's stack for the time of the call; an argument `at_memory` is its address
+    // there.
+    static constexpr std::uint64_t at_memory = ~std::uint64_t{0} - 0x1234;
+    [[nodiscard]] Result<long> call(long number, std::array<std::uint64_t, 6> arguments,
+                                    std::span<const std::byte> memory = {});
+
+    // Lets it go.
+    Release release();
+
+private:
+    explicit StoppedThread(pid_t tid) : tid_(tid) {}
+    [[nodiscard]] Result<void> wait_for_stop(int wanted);
+    [[nodiscard]] Result<std::uint64_t> find_syscall_instruction() const;
+    [[nodiscard]] Result<long> make_call(user_regs_struct registers);
+    bool rewind_interrupted(user_regs_struct& registers) const;
+
+    pid_t tid_;
+    bool seized_ = false;
+    bool stopped_ = false;  // what it was is known
+    bool ended_ = false;
+    bool called_ = false;  // it stands at the end of our call, and no longer where a call is restarted
+    user_regs_struct saved_{};
+    std::uint64_t saved_mask_ = 0;
+    std::uint64_t since_ns_ = 0;
+};
+
+}  // namespace inflight::act

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cancelling.hpp"
+
+#include "capture/live_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace inflight::cli {
+
+namespace {
+
+constexpr std::uint32_t setup_sqpoll = 1U << 1U;
+constexpr std::uint32_t setup_single_issuer = 1U << 12U;
+
+bool same_request(const model::Request& a, const model::Request& b) {
+    return a.family == b.family && a.kernel_address == b.kernel_address && a.submit_ns == b.submit_ns &&
+           a.context_id == b.context_id && a.user_data == b.user_data && a.address == b.address;
+}
+
+bool has_flag(const model::InFlight& each, std::uint32_t flag) {
+    return each.ring && (each.ring->setup_flags & flag) != 0;
+}
+
+}  // namespace
+
+Cancelling::Name Cancelling::name_of(const model::Request& request) {
+    return {request.context_id, request.family == model::Family::aio ? request.address : request.user_data};
+}
+
+void Cancelling::on_request(const model::Request& request) {
+    if (!request.complete_ns) {
+        return;
+    }
+    used_.insert(name_of(request));
+    for (view::CancelReport& report : reports_) {
+        if (!report.ended && same_request(report.chosen.request, request)) {
+            report.ended = request;
+            awaited_ -= report.way.empty() ? 0 : 1;
+        }
+    }
+}
+
+// What stands in the way before a process is looked at; empty: nothing.
+std::string Cancelling::refusal(const model::InFlight& each, const std::vector<model::InFlight>& chosen,
+                                const std::vector<model::InFlight>& all) const {
+    if (each.cancellable.means == model::CancelMeans::none) {
+        return std::string(each.cancellable.why);
+    }
+    if (options_.way == act::Way::ring && each.cancellable.means == model::CancelMeans::inject) {
+        return each.request.family == model::Family::aio
+                   ? "kernel AIO can only be cancelled by a call in its process: --way inject"
+                   : "its ring has one issuer (IORING_SETUP_SINGLE_ISSUER), which alone may cancel: --way inject";
+    }
+    const auto shares = [&](const model::InFlight& other) { return name_of(other.request) == name_of(each.request); };
+    const auto sharing = std::ranges::count_if(all, shares);
+    if (sharing > std::ranges::count_if(chosen, shares)) {
+        return fmt::format(
+            "{} requests in flight share its {} {:#x}, and the kernel would take any of them: choose all of "
+            "them",
+            sharing, each.request.family == model::Family::aio ? "iocb" : "user_data", name_of(each.request).second);
+    }
+    if (has_flag(each, setup_sqpoll) && (each.request.submit_ns || used_.contains(name_of(each.request)))) {
+        return "its user_data is used again and again, and its SQ thread cannot be held: the call might meet the next "
+               "one";
+    }
+    return "";
+}
+
+act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) const {
+    const model::Request& request = each.request;
+    const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
+    // What was there before and has not been seen to come again is not named by another within microseconds.
+    const bool quick = request.submit_ns.has_value() || used_.contains(name_of(request));
+    return {.pid = static_cast<pid_t>(request.pid),
+            .aio = request.family == model::Family::aio,
+            .way = inject ? act::Way::inject : act::Way::ring,
+            .ctx_id = request.ctx_id,
+            .iocb = request.address,
+            .ring_fd = each.ring ? each.ring->fd : -1,
+            .user_data = request.user_data,
+            .only_thread = has_flag(each, setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
+            .hold_all = quick,
+            .still_in_flight = [&looking, &request] { return looking.tracing().is_in_flight(request); },
+            .timeout_ns = options_.timeout_ns};
+}
+
+void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chosen,
+                     const std::vector<model::InFlight>& all) {
+    for (const model::InFlight& each : chosen) {
+        view::CancelReport& report = reports_.emplace_back();
+        report.chosen = each;
+        report.tried.refusal = refusal(each, chosen, all);
+        if (!report.tried.refusal.empty()) {
+            continue;
+        }
+        const act::Order order = order_for(looking, each);
+        const auto answer = act::cancel(order);
+        if (!answer) {
+            report.tried.refusal = answer.error().message();
+            continue;
+        }
+        report.way = order.way == act::Way::ring ? "ring" : "inject";
+        // One that had ended by the last look is awaited too: its record is on its way.
+        report.tried.ret = answer->ret;
+        report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
+        report.call_ns = answer->call_ns;
+        report.thread = static_cast<std::uint32_t>(answer->thread);
+        report.threads_stopped = answer->threads_stopped;
+        report.stood_still_ns = answer->stood_still_ns;
+        report.timeout_restarted = answer->timeout_restarted;
+        awaited_++;
+    }
+    acted_ns_ = capture::monotonic_ns();
+}
+
+bool Cancelling::settled() const {
+    return acted_ns_ != 0 && (awaited_ == 0 || capture::monotonic_ns() - acted_ns_ >= options_.timeout_ns);
+}
+
+std::vector<view::CancelReport> Cancelling::reports() const {
+    auto reports = reports_;
+    for (view::CancelReport& report : reports) {
+        report.tried.waited_ns = capture::monotonic_ns() - acted_ns_;
+        report.result = model::judge_cancel(report.tried, report.ended);
+    }
+    return reports;
+}
+
+}  // namespace inflight::cli

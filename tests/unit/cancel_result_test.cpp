@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said of a request that inflight cancelled: its own end decides, not what the call returned.
+#include "model/cancel_result.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace inflight::model {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::uint64_t call_ns = 1'000'000;
+
+std::optional<Request> ended(Outcome outcome, std::int64_t result, std::uint64_t complete_ns = call_ns + 10) {
+    Request request;
+    request.family = Family::uring;
+    request.outcome = outcome;
+    request.result = result;
+    request.complete_ns = complete_ns;
+    return request;
+}
+
+CancelTry returned(std::int64_t ret) {
+    return {.refusal = "", .ret = ret, .start_ns = call_ns, .waited_ns = 1'000'000'000};
+}
+
+TEST(CancelResult, TheRequestsEndDecides) {
+    EXPECT_EQ(judge_cancel(returned(0), ended(Outcome::cancelled, -ECANCELED)).end, CancelEnd::cancelled);
+    EXPECT_EQ(judge_cancel(returned(1), ended(Outcome::cancelled, -ECANCELED)).end, CancelEnd::cancelled);
+    EXPECT_EQ(judge_cancel(returned(-ETIME), ended(Outcome::cancelled, -ECANCELED)).end, CancelEnd::cancelled)
+        << "the call gave up waiting, the request ended cancelled all the same";
+    EXPECT_EQ(judge_cancel(returned(-EINPROGRESS), ended(Outcome::cancelled, 0)).end, CancelEnd::cancelled);
+    EXPECT_EQ(judge_cancel(returned(0), ended(Outcome::completed, 512)).end, CancelEnd::completed_first)
+        << "it was not cancelled, whatever the call returned";
+}
+
+TEST(CancelResult, OneThatHadEndedIsToldWithHowLongBefore) {
+    const auto result = judge_cancel(returned(-ENOENT), ended(Outcome::completed, 8, call_ns - 500));
+    EXPECT_EQ(result.end, CancelEnd::completed_first);
+    EXPECT_THAT(result.reason, HasSubstr("500 ns before"));
+    EXPECT_EQ(judge_cancel(returned(0), ended(Outcome::cancelled, -ECANCELED, call_ns - 1)).end,
+              CancelEnd::completed_first)
+        << "somebody else cancelled it";
+}
+
+TEST(CancelResult, AnInterruptedWorkerIsNoCancel) {
+    EXPECT_EQ(judge_cancel(returned(-EALREADY), ended(Outcome::failed, -EINTR)).end, CancelEnd::interrupted);
+    EXPECT_EQ(judge_cancel(returned(0), ended(Outcome::failed, -512)).end, CancelEnd::interrupted);
+    EXPECT_EQ(judge_cancel(returned(-EALREADY), ended(Outcome::completed, 5)).end, CancelEnd::completed_first);
+}
+
+TEST(CancelResult, OfOneStillInFlightTheAnswerSaysWhy) {
+    EXPECT_EQ(judge_cancel(returned(-ENOENT), {}).end, CancelEnd::not_cancellable);
+    EXPECT_EQ(judge_cancel(returned(-EALREADY), {}).end, CancelEnd::running);
+    EXPECT_EQ(judge_cancel(returned(-ETIME), {}).end, CancelEnd::running);
+    EXPECT_EQ(judge_cancel(returned(-EEXIST), {}).end, CancelEnd::refused);
+    EXPECT_EQ(judge_cancel(returned(0), {}).end, CancelEnd::unseen);
+    EXPECT_EQ(judge_cancel(returned(-EINPROGRESS), {}).end, CancelEnd::unseen);
+}
+
+TEST(CancelResult, ARefusalStandsForItself) {
+    CancelTry tried = returned(0);
+    tried.refusal = "user_data 0x1 is shared by 2 requests";
+    const auto result = judge_cancel(tried, {});
+    EXPECT_EQ(result.end, CancelEnd::refused);
+    EXPECT_EQ(result.reason, tried.refusal);
+}
+
+}  // namespace
+}  // namespace inflight::model

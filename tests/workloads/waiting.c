@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that wait for good, for another program to list and to cancel. Prints a line for each:
+ *
+ *   waits user_data=0x... op=NAME stage=STAGE cancel=ring|inject|none ends=RESULT
+ *
+ * with what it ends with when it is cancelled (0: kernel AIO; "int": an interrupted worker), then "ready". From then on
+ * its only thread is blocked in the call that waits for events, without a timeout, and prints what that returns: "ended
+ * user_data=... res=...", or "returned -4" for an interrupted call. It ends when it is killed.
+ *
+ * The argument is the kind: 0 a ring, 1 of a single issuer, 2 with deferred task work too, 3 with a SQ thread, 4 kernel
+ * AIO.
+ */
+#include "uring.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+
+enum { SINGLE_ISSUER = 1 << 12, DEFER_TASKRUN = 1 << 13, FUTEX_WORD = 2 | 128 };
+
+static struct ring ring;
+static const char* way = "ring";
+
+static void say(uint64_t user_data, const char* op, const char* stage, const char* cancel, const char* ends) {
+    printf("waits user_data=%#lx op=%s stage=%s cancel=%s ends=%s\n", user_data, op, stage, cancel, ends);
+}
+
+static void waits(const struct io_uring_sqe* sqe, const char* op, const char* stage) {
+    say(sqe->user_data, op, stage, way, "-125");
+}
+
+static int read_end(void) {
+    int ends[2];
+    make_pipe(ends);
+    return ends[0];
+}
+
+static struct io_uring_sqe* read_of(int fd) {
+    static char text[8];
+    return prep(&ring, IORING_OP_READ, fd, text, sizeof text, UINT64_MAX);
+}
+
+static int listener(void) {
+    int fd = (int)OS(socket(AF_UNIX, SOCK_STREAM, 0));
+    OS(bind(fd, (struct sockaddr*)&(struct sockaddr_un){.sun_family = AF_UNIX}, sizeof(sa_family_t)));
+    OS(listen(fd, 1));
+    return fd;
+}
+
+static void wait_on_ring(bool with_sq_thread) {
+    static struct __kernel_timespec never = {.tv_sec = 100000};
+    static uint32_t word = 5;
+    static siginfo_t info;
+    int pair[2];
+    make_pair(AF_UNIX, pair);
+    static char text[8];
+
+    waits(read_of(read_end()), "read", "poll");
+    struct io_uring_sqe* sqe = read_of(read_end());
+    sqe->flags = IOSQE_ASYNC;
+    waits(sqe, "read", "poll");
+    waits(prep(&ring, IORING_OP_RECV, pair[0], text, sizeof text, 0), "recv", "poll");
+    sqe = prep(&ring, IORING_OP_POLL_ADD, read_end(), NULL, 0, 0);
+    sqe->poll32_events = POLLIN;
+    waits(sqe, "poll_add", "poll");
+    waits(prep(&ring, IORING_OP_TIMEOUT, -1, &never, 1, 0), "timeout", "timer");
+    sqe = prep(&ring, IORING_OP_ACCEPT, listener(), NULL, 0, 0);
+    sqe->ioprio = IORING_ACCEPT_MULTISHOT;
+    waits(sqe, "accept", "poll");
+    sqe = read_of(read_end());
+    sqe->flags = IOSQE_IO_LINK;
+    waits(sqe, "read", "poll");
+    sqe = prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
+    say(sqe->user_data, "nop", "link", "none", "-125");
+    ring_submit(&ring);
+    if (ring_has(&ring, OP_FUTEX_WAIT)) {
+        sqe = prep(&ring, OP_FUTEX_WAIT, FUTEX_WORD, &word, 0, 5);
+        sqe->addr3 = 0xffffffff;
+        waits(sqe, "futex_wait", "futex");
+        pid_t child = (pid_t)OS(fork());
+        if (child == 0) {
+            OS(prctl(PR_SET_PDEATHSIG, SIGKILL));
+            for (;;) {
+                pause();
+            }
+        }
+        sqe = prep(&ring, OP_WAITID, child, NULL, P_PID, (uintptr_t)&info);
+        sqe->file_index = WEXITED;
+        waits(sqe, "waitid", "child");
+    }
+    /* Into a pipe that is full: a worker sleeps there. */
+    int full[2];
+    make_pipe(full);
+    OS(fcntl(full[1], F_SETFL, O_NONBLOCK));
+    while (write(full[1], text, sizeof text) > 0) {
+    }
+    OS(fcntl(full[1], F_SETFL, 0));
+    int source[2];
+    make_pipe(source);
+    OS(write(source[1], text, sizeof text));
+    sqe = prep(&ring, IORING_OP_SPLICE, full[1], NULL, sizeof text, UINT64_MAX);
+    sqe->splice_fd_in = source[0];
+    sqe->splice_off_in = UINT64_MAX;
+    say(sqe->user_data, "splice", "io-wq-running", with_sq_thread ? "none" : way, "int");
+    ring_submit(&ring);
+    sqe = prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
+    sqe->flags = IOSQE_IO_DRAIN;
+    say(sqe->user_data, "nop", "drain", "none", "0");
+    ring_submit(&ring);
+    puts("ready");
+    for (;;) {
+        flush();
+        struct cqe cqe;
+        while (ring_peek(&ring, &cqe)) {
+            printf("ended user_data=%#lx res=%d\n", cqe.user_data, cqe.res);
+        }
+        flush();
+        long ret = uring_enter(ring.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        if (ret < 0) {
+            printf("returned %ld\n", ret);
+        }
+    }
+}
+
+static void wait_in_aio(void) {
+    aio_context_t context = 0;
+    CHECK(io_setup(64, &context) == 0, "io_setup failed");
+    int pair[2];
+    make_pair(AF_UNIX, pair);
+    int timer = (int)OS(timerfd_create(CLOCK_MONOTONIC, 0));
+    int files[] = {read_end(), (int)OS(eventfd(0, 0)), timer, pair[0], (int)OS(epoll_create1(0))};
+    enum { COUNT = sizeof files / sizeof files[0] };
+    static struct iocb iocbs[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        iocbs[i] = (struct iocb){.aio_data = 0xa10 + i,
+                                 .aio_fildes = (unsigned)files[i],
+                                 .aio_lio_opcode = IOCB_CMD_POLL,
+                                 .aio_buf = POLLIN};
+        CHECK(io_submit(context, 1, &(struct iocb*){&iocbs[i]}) == 1, "io_submit failed");
+        say(iocbs[i].aio_data, "poll", "poll", "inject", "0");
+    }
+    puts("ready");
+    for (;;) {
+        flush();
+        struct io_event events[8];
+        long ret = io_getevents(context, 1, 8, events, NULL);
+        for (long i = 0; i < ret; i++) {
+            printf("ended user_data=%#llx res=%lld\n", events[i].data, events[i].res);
+        }
+        if (ret < 0) {
+            printf("returned %ld\n", ret);
+        }
+    }
+}
+
+int main(int argc, char** argv) {
+    start(argc, argv);
+    long kind = argument(0);
+    if (kind == 4) {
+        wait_in_aio();
+    }
+    static const unsigned setups[] = {0, SINGLE_ISSUER, SINGLE_ISSUER | DEFER_TASKRUN, IORING_SETUP_SQPOLL};
+    way = kind == 1 || kind == 2 ? "inject" : "ring";
+    ring = ring_new(32, setups[kind]);
+    wait_on_ring(kind == 3);
+}
