@@ -9,6 +9,7 @@
 // Exit status 77: none of the tiers can be had here.
 #include "compare.hpp"
 #include "expect.hpp"
+#include "looking_test.hpp"
 #include "session.hpp"
 #include "tier_test.hpp"
 
@@ -353,6 +354,8 @@ void add_tests() {
         add_for<RandomLog>(tier, "every_request_of_a_log");
         add_for<EndsBeforeThePrograms>(tier, "trace_ends_sooner");
         add_for<BeginsAndEndsInTheMiddle>(tier, "trace_of_the_middle");
+        add_looking_tests(
+            tier, [&tier](const std::string& name, const std::function<TierTest*()>& make) { add(tier, name, make); });
     }
     for (const std::string& workload : workloads) {
         if (settings().tiers.size() > 1 && !undecided.contains(workload)) {
