@@ -207,6 +207,14 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 	submit(record);
 }
 
+static __always_inline void take_owner(struct ifl_ring *ring, struct task_struct *owner)
+{
+	ring->pid = READ(owner, tgid);
+	ring->tid = READ(owner, pid);
+	ring->uid = READ(owner, cred, uid.val);
+	BPF_CORE_READ_INTO(&ring->comm, owner, group_leader, comm);
+}
+
 /* `owner` is the task that made the ring, or the best that is known. */
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
 						       __u8 state, __u64 time_ns)
@@ -233,10 +241,7 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	entry->ring.sq_entries = READ(ctx, sq_entries);
 	entry->ring.cq_entries = READ(ctx, cq_entries);
 	entry->ring.fd = fd;
-	entry->ring.pid = READ(owner, tgid);
-	entry->ring.tid = READ(owner, pid);
-	entry->ring.uid = READ(owner, cred, uid.val);
-	BPF_CORE_READ_INTO(&entry->ring.comm, owner, group_leader, comm);
+	take_owner(&entry->ring, owner);
 	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = wanted(owner);
 	count_ring(&entry->ring, ctx);

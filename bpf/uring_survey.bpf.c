@@ -7,13 +7,25 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
+	struct ifl_ring_entry *entry;
 	struct io_ring_ctx *ring;
 
 	if (!task || !file || READ(task, pid) != READ(task, tgid))
 		return 0;
 	ring = ring_of_file(file);
-	if (ring && !ring_of(ring))
+	if (!ring)
+		return 0;
+	entry = ring_of(ring);
+	if (!entry) {
 		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns());
+	} else if (entry->ring.flags & IFL_RING_OWNER_GUESSED && !entry->closed) {
+		/* A submission was faster. */
+		entry->ring.fd = ctx->fd;
+		take_owner(&entry->ring, task);
+		entry->ring.flags &= ~IFL_RING_OWNER_GUESSED;
+		if (entry->wanted)
+			write_ring(entry, IFL_CONTEXT_COUNTERS, bpf_ktime_get_ns());
+	}
 	return 0;
 }
 

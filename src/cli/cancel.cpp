@@ -227,8 +227,9 @@ bool Cancel::confirmed(std::size_t count) const {
 
 int Cancel::tell(Looking& looking, const Cancelling& cancelling, Audit& audit) const {
     FdOutput& output = looking.tracing().output();
-    bool all_cancelled = true;
     bool written = true;
+    view::CancelledEnd sums{.trace_start_ns = looking.tracing().info().start_ns,
+                            .lost = looking.tracing().losses().total()};
     const auto reports = cancelling.reports();
     for (const view::CancelReport& report : reports) {
         if (format_ == "json") {
@@ -237,12 +238,16 @@ int Cancel::tell(Looking& looking, const Cancelling& cancelling, Audit& audit) c
             output.write(view::cancelled_text(report, text_options("")));
         }
         written = audit.write(report) && written;
-        all_cancelled = all_cancelled && report.result.end == model::CancelEnd::cancelled;
+        sums.chosen++;
+        sums.cancelled += report.result.end == model::CancelEnd::cancelled ? 1 : 0;
+    }
+    if (format_ == "json") {
+        view::write_cancelled_end(output, sums);
     }
     if (!written) {
         print_error("--audit " + audit_ + ": not all was written there");
     }
-    return all_cancelled && written && !reports.empty() ? exit_ok : exit_failed;
+    return sums.cancelled == sums.chosen && sums.chosen != 0 && written ? exit_ok : exit_failed;
 }
 
 int Cancel::carry_out(Audit& audit) {

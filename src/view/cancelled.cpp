@@ -70,6 +70,7 @@ void write_cancelled(Output& output, const CancelReport& report) {
     line.string("reason", report.result.reason);
     line.string_if("way", report.way);
     line.signed_if("ret", tried, report.tried.ret);
+    line.number_if("call_start_ns", tried, report.tried.start_ns);
     line.number_if("call_ns", tried, report.call_ns);
     line.number_if("thread", report.thread != 0, report.thread);
     line.number("threads_stopped", report.threads_stopped);
@@ -85,6 +86,17 @@ void write_cancelled(Output& output, const CancelReport& report) {
     } else {
         line.null();
     }
+    line.end();
+}
+
+void write_cancelled_end(Output& output, const CancelledEnd& end) {
+    JsonLine line(output);
+    line.begin();
+    line.string("type", "cancelled_end");
+    line.number("trace_start_ns", end.trace_start_ns);
+    line.number("chosen", end.chosen);
+    line.number("cancelled", end.cancelled);
+    line.number("lost", end.lost);
     line.end();
 }
 

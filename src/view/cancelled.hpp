@@ -29,6 +29,14 @@ struct CancelReport {
 [[nodiscard]] std::string cancelled_text(const CancelReport& report, const TextOptions& options);
 // One line: docs/cancel.md.
 void write_cancelled(Output& output, const CancelReport& report);
+// The last line.
+struct CancelledEnd {
+    std::uint64_t trace_start_ns = 0;  // what was in flight before it has no submit_ns
+    std::uint64_t chosen = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t lost = 0;  // records
+};
+void write_cancelled_end(Output& output, const CancelledEnd& end);
 // For a log: one line without a newline, with who asked for it.
 [[nodiscard]] std::string audit_line(const CancelReport& report, const std::string& who);
 
