@@ -2,10 +2,13 @@
 #include "act/target.hpp"
 
 #include "act/interrupted.hpp"
+#include "base/fd.hpp"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -66,10 +69,19 @@ int number_of(const std::map<std::string, std::string>& status, const std::strin
     return value;
 }
 
-bool is_64_bit(pid_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/exe", pid), std::ios::binary);
+Result<void> check_64_bit(pid_t pid) {
+    const auto what = fmt::format("look at the program of process {}", pid);
+    const UniqueFd file(::open(fmt::format("/proc/{}/exe", pid).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) {
+        return failure(
+            what, describe_errno(errno),
+            errno == EACCES || errno == EPERM ? "it needs the right to ptrace that process (CAP_SYS_PTRACE)" : "");
+    }
     std::array<char, EI_NIDENT> ident{};
-    return file.read(ident.data(), ident.size()) && ident[EI_CLASS] == ELFCLASS64;
+    if (::read(file.get(), ident.data(), ident.size()) != EI_NIDENT || ident[EI_CLASS] != ELFCLASS64) {
+        return failure(what, "it is a 32-bit program", "only 64-bit programs are supported");
+    }
+    return {};
 }
 
 }  // namespace
@@ -108,9 +120,8 @@ Result<Target> Target::look(pid_t pid) {
     if (!status.contains("VmSize")) {
         return failure(what, "it is a thread of the kernel");
     }
-    if (!is_64_bit(pid)) {
-        return failure(what, "it is a 32-bit program, or its executable cannot be read",
-                       "only 64-bit programs are supported");
+    if (auto checked = check_64_bit(pid); !checked) {
+        return std::unexpected(checked.error());
     }
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), error)) {

@@ -9,7 +9,9 @@
  * user_data=... res=...", or "returned -4" for an interrupted call. It ends when it is killed.
  *
  * The argument is the kind: 0 a ring, 1 of a single issuer, 2 with deferred task work too, 3 with a SQ thread, 4 kernel
- * AIO.
+ * AIO. These are kernel AIO too: 5 counts SIGRTMIN, whose values must come one after the other, and ends with "signals
+ * N" at a negative one; 6 calculates instead of waiting, and ends with "undisturbed" at SIGTERM if neither its numbers
+ * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour.
  */
 #include "uring.h"
 
@@ -124,7 +126,63 @@ static void wait_on_ring(bool with_sq_thread) {
     }
 }
 
-static void wait_in_aio(void) {
+static void on_value(int number, siginfo_t* info, void* unused) {
+    static int last;
+    (void)number;
+    (void)unused;
+    const int value = info->si_value.sival_int;
+    if (value < 0) {
+        printf("signals %d\n", last);
+        flush();
+        _exit(0);
+    }
+    CHECK(value == last + 1, "after signal %d came %d", last, value);
+    last = value;
+}
+
+static atomic_bool enough;
+static void on_terminate(int number) {
+    (void)number;
+    enough = true;
+}
+
+static void calculate(void) {
+    enum { NUMBERS = 16, STEPS = 2000, STRANGE = 4321 };
+    static double first[NUMBERS];
+    double numbers[NUMBERS];
+    OS(sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_terminate}, NULL));
+    errno = STRANGE;
+    for (unsigned long round = 0; !enough; round++) {
+        for (unsigned i = 0; i < NUMBERS; i++) {
+            numbers[i] = 1.0 + i;
+        }
+        for (unsigned step = 0; step < STEPS; step++) {
+            for (unsigned i = 0; i < NUMBERS; i++) {
+                numbers[i] = numbers[i] * 0.75 + (double)i / 3;
+            }
+        }
+        if (round == 0) {
+            memcpy(first, numbers, sizeof first);
+        }
+        if (memcmp(first, numbers, sizeof first) != 0 || errno != STRANGE) {
+            fail("round %lu: other numbers, or errno %d", round, errno);
+        }
+    }
+    puts("undisturbed");
+    flush();
+    _exit(0);
+}
+
+static void sleep_uninterruptibly(void) {
+    if (vfork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            pause();
+        }
+    }
+}
+
+static void wait_in_aio(long kind) {
     aio_context_t context = 0;
     CHECK(io_setup(64, &context) == 0, "io_setup failed");
     int pair[2];
@@ -141,11 +199,21 @@ static void wait_in_aio(void) {
         CHECK(io_submit(context, 1, &(struct iocb*){&iocbs[i]}) == 1, "io_submit failed");
         say(iocbs[i].aio_data, "poll", "poll", "inject", "0");
     }
+    if (kind == 5) {
+        OS(sigaction(SIGRTMIN, &(struct sigaction){.sa_sigaction = on_value, .sa_flags = SA_SIGINFO}, NULL));
+    }
     puts("ready");
+    flush();
+    if (kind == 6) {
+        calculate();
+    }
+    if (kind == 7) {
+        sleep_uninterruptibly();
+    }
     for (;;) {
         flush();
         struct io_event events[8];
-        long ret = io_getevents(context, 1, 8, events, NULL);
+        long ret = io_getevents(context, 1, 8, events, kind == 8 ? &(struct timespec){.tv_sec = 3600} : NULL);
         for (long i = 0; i < ret; i++) {
             printf("ended user_data=%#llx res=%lld\n", events[i].data, events[i].res);
         }
@@ -157,9 +225,10 @@ static void wait_in_aio(void) {
 
 int main(int argc, char** argv) {
     start(argc, argv);
+    alarm(600); /* others look at it, which takes its time on an emulated machine */
     long kind = argument(0);
-    if (kind == 4) {
-        wait_in_aio();
+    if (kind >= 4) {
+        wait_in_aio(kind);
     }
     static const unsigned setups[] = {0, SINGLE_ISSUER, SINGLE_ISSUER | DEFER_TASKRUN, IORING_SETUP_SQPOLL};
     way = kind == 1 || kind == 2 ? "inject" : "ring";
