@@ -4,7 +4,7 @@
 #define INFLIGHT_BPF_RING_H
 
 #include "names.h"
-#include "kernel_uring.h"
+#include "kernel_wq.h"
 
 /*
  * A ring stands at one of RING_PROBES places from the one that its address gives: looking one up in a hash map at each

@@ -48,8 +48,8 @@ public:
     // True when a cancel can only be explained by what is in flight now: the source should take a snapshot.
     [[nodiscard]] bool wants_snapshot() const { return !pending_.empty() || uring_.wants_snapshot(); }
 
-    // What the last snapshot showed in flight and has not been seen to end since, in no order. For who looks right after
-    // the record that ends a snapshot.
+    // What the last snapshot showed in flight and has not been seen to end since, in no order. For who looks right
+    // after the record that ends a snapshot.
     void each_in_flight(const std::function<void(const Request&)>& visit) const;
     // Contexts and rings that are there, as far as they are known.
     void each_context(const std::function<void(const Context&)>& visit) const;

@@ -288,7 +288,7 @@ Result<Probes> Probes::attach(const Options& options) {
         state->report.cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
         state->report.buffer_bytes_per_cpu =
             choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus, memory_bytes());
-        // io_setup doubles what it is asked for before it takes it from aio-max-nr (fs/aio.c, ioctx_alloc).
+        // A context accepts at least twice what io_setup takes from aio-max-nr for it (fs/aio.c, ioctx_alloc).
         state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, 1U << 17U, 1U << 20U);
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {
             return std::unexpected(loaded.error());

@@ -84,8 +84,8 @@ public:
     [[nodiscard]] Result<void> survey();
 
     // Walks the lists on which io_uring keeps requests that wait, and returns the number of the walk: entries that it
-    // met carry it, and the place. The first makes entries of what was in flight before the hooks; those that the second
-    // does not meet are void.
+    // met carry it, and the place. The first makes entries of what was in flight before the hooks; those that the
+    // second does not meet are void.
     [[nodiscard]] Result<std::uint32_t> walk_lists();
 
     // Times that the kernel skipped one of the programs because it would have interrupted itself. Programs that stand
