@@ -2,6 +2,7 @@
 #include "model/in_flight.hpp"
 
 #include "model/tracker.hpp"
+#include "model/uring_abi.hpp"
 
 #include <fmt/format.h>
 #include <linux/aio_abi.h>
@@ -105,6 +106,9 @@ Cancellable cancellable(const Request& request, const RingPart* ring) {
     }
     if (request.family == Family::aio) {
         return {.means = CancelMeans::inject, .why = ""};
+    }
+    if (request.opcode == uring::op_link_timeout) {
+        return {.means = CancelMeans::none, .why = "it is the timeout of another: cancel that one, and it ends too"};
     }
     if (ring != nullptr && (ring->setup_flags & setup_sqpoll) != 0 &&
         (stage == Stage::wq_queued || stage == Stage::wq_running)) {

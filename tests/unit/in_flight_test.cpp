@@ -77,6 +77,14 @@ TEST(InFlight, TheRingDecidesTheWay) {
     }
 }
 
+TEST(InFlight, ALinkedTimeoutEndsWithWhatItIsLinkedTo) {
+    Request timeout = at(IFL_PLACE_TIMER);
+    timeout.opcode = 11;
+    EXPECT_EQ(means(timeout), CancelMeans::ring);
+    timeout.opcode = 15;
+    EXPECT_EQ(means(timeout), CancelMeans::none);
+}
+
 TEST(InFlight, AnIdIsTheRequestsOwn) {
     Request request = at(IFL_PLACE_POLL);
     request.pid = 4242;

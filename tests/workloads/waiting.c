@@ -76,6 +76,11 @@ static void wait_on_ring(bool with_sq_thread) {
     waits(sqe, "read", "poll");
     sqe = prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
     say(sqe->user_data, "nop", "link", "none", "-125");
+    sqe = read_of(read_end());
+    sqe->flags = IOSQE_IO_LINK;
+    waits(sqe, "read", "poll");
+    sqe = prep(&ring, IORING_OP_LINK_TIMEOUT, -1, &never, 1, 0);
+    say(sqe->user_data, "link_timeout", "timer", "none", "-125");
     ring_submit(&ring);
     if (ring_has(&ring, OP_FUTEX_WAIT)) {
         sqe = prep(&ring, OP_FUTEX_WAIT, FUTEX_WORD, &word, 0, 5);
