@@ -48,27 +48,37 @@ private:
 class Held {
 public:
     Result<void> add(pid_t tid) {
-        auto stopped = StoppedThread::stop(tid);
-        if (!stopped) {
-            return std::unexpected(stopped.error());
+        auto asked = StoppedThread::ask(tid);
+        if (!asked) {
+            return std::unexpected(asked.error());
         }
-        threads_.emplace_back(tid, std::move(*stopped));
-        return {};
+        threads_.emplace_back(tid, std::move(*asked));
+        return threads_.back().second.wait();
     }
     // All, those too that are made meanwhile.
     Result<void> add_all(pid_t pid) {
         for (bool found = true; found;) {
             found = false;
-            std::error_code gone;
-            for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), gone)) {
-                const pid_t tid = std::stoi(entry.path().filename().string());
-                if (find(tid) != nullptr) {
+            auto target = Target::look(pid);
+            if (!target) {
+                return std::unexpected(target.error());
+            }
+            const std::size_t held = threads_.size();
+            for (const Thread& thread : target->threads()) {
+                if (find(thread.tid) != nullptr) {
                     continue;
                 }
-                found = true;
-                // One that ended in between is none to be held.
-                if (auto added = add(tid); !added && std::filesystem::exists(entry.path(), gone)) {
-                    return added;
+                // One that has ended in between is none to be held.
+                if (auto asked = StoppedThread::ask(thread.tid)) {
+                    threads_.emplace_back(thread.tid, std::move(*asked));
+                    found = true;
+                } else if (std::filesystem::exists(fmt::format("/proc/{}/task/{}", pid, thread.tid))) {
+                    return std::unexpected(asked.error());
+                }
+            }
+            for (std::size_t next = held; next < threads_.size(); next++) {
+                if (auto stopped = threads_[next].second.wait(); !stopped && !threads_[next].second.ended()) {
+                    return stopped;
                 }
             }
         }
@@ -92,6 +102,26 @@ private:
     std::vector<std::pair<pid_t, StoppedThread>> threads_;
 };
 
+// All are to be held, and one that sleeps uninterruptibly cannot be: the others would stand still for it. Most sleep so
+// for a moment only.
+Result<void> none_sleeps(Target target) {
+    for (int look = 0; look < 20; look++) {
+        const auto sleeping = std::ranges::find(target.threads(), 'D', &Thread::state);
+        if (sleeping == target.threads().end()) {
+            return {};
+        }
+        const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+        ::nanosleep(&pause, nullptr);
+        auto again = Target::look(target.pid());
+        if (!again) {
+            return std::unexpected(again.error());
+        }
+        target = std::move(*again);
+    }
+    return failure(fmt::format("hold all threads of process {}", target.pid()),
+                   "one of them sleeps uninterruptibly (state D)", "try again later");
+}
+
 template <typename Call>
 Result<Answer> measured(Answer answer, const Call& call) {
     answer.tried = true;
@@ -114,6 +144,11 @@ Result<Answer> cancel_on_ring(const Order& order) {
     if (order.hold_all) {
         if (auto stopped = held.add_all(order.pid); !stopped) {
             return std::unexpected(stopped.error());
+        }
+        if (order.sq_thread && !ring->all_taken()) {
+            return failure(fmt::format("cancel in process {}", order.pid),
+                           "its SQ thread, which cannot be held, has submissions to take: the call might meet one",
+                           "try again later, or choose --no-stop");
         }
     }
     Result<Answer> answer = Answer{};
@@ -168,6 +203,11 @@ Result<Answer> cancel(const Order& order) {
     if (!order.aio && order.ring_fd < 0) {
         return failure(fmt::format("cancel in process {}", order.pid), "the descriptor of its ring is not known",
                        "the program may have closed it after it registered it");
+    }
+    if (order.hold_all) {
+        if (auto still = none_sleeps(*target); !still) {
+            return std::unexpected(still.error());
+        }
     }
     if (order.way == Way::ring) {
         if (order.hold_all) {

@@ -27,9 +27,10 @@ struct Order {
     int ring_fd = -1;
     std::uint64_t user_data = 0;
     pid_t only_thread = 0;  // that alone may cancel on its ring (IORING_SETUP_SINGLE_ISSUER); 0: any
-    // The program gives the same name (user_data, iocb) to one request after the other: all of its threads must stand
-    // still between the last look and the call, or the call might meet the next one.
-    bool hold_all = false;
+    // All threads stand still between the last look and the call. Else the program might give the name (user_data,
+    // iocb) of a request that ends just then to the next one, and the call would meet that.
+    bool hold_all = true;
+    bool sq_thread = false;  // the ring has one, which submits too and cannot be held
     // The last look: false means that it has ended. Called right before the call, while threads stand still.
     std::function<bool()> still_in_flight;
     std::uint64_t timeout_ns = 0;  // that the call may take where it does not stop the process

@@ -10,6 +10,9 @@
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
 
 namespace inflight::act {
 namespace {
@@ -63,6 +66,22 @@ int ForeignRing::cancel(std::uint64_t user_data, std::uint64_t timeout_ns) const
     const auto order = sync_cancel_order(user_data, timeout_ns);
     const long ret = ::syscall(SYS_io_uring_register, fd_.get(), register_sync_cancel, order.data(), 1);
     return ret < 0 ? -errno : static_cast<int>(ret);
+}
+
+bool ForeignRing::all_taken() const {
+    for (int look = 0; look < 50; look++) {
+        std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd_.get()));
+        std::map<std::string, std::string> fields;
+        for (std::string key, value; !fields.contains("CachedSqHead:") && info >> key >> value;) {
+            fields[key] = value;
+        }
+        if (fields["SqTail:"] == fields["CachedSqHead:"]) {
+            return true;
+        }
+        const timespec pause{.tv_sec = 0, .tv_nsec = 100'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    return false;
 }
 
 }  // namespace inflight::act

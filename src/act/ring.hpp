@@ -31,6 +31,9 @@ public:
     // io_sync_cancel.
     [[nodiscard]] int cancel(std::uint64_t user_data, std::uint64_t timeout_ns) const;
 
+    // No submission stands in the ring that the kernel has not taken; waits for that a little.
+    [[nodiscard]] bool all_taken() const;
+
 private:
     explicit ForeignRing(UniqueFd fd) : fd_(std::move(fd)) {}
     UniqueFd fd_;

@@ -124,7 +124,7 @@ Result<void> StoppedThread::wait_for_stop(int wanted) {
     }
 }
 
-Result<StoppedThread> StoppedThread::stop(pid_t tid) {
+Result<StoppedThread> StoppedThread::ask(pid_t tid) {
     StoppedThread thread(tid);
     thread.since_ns_ = now_ns();
     if (trace(PTRACE_SEIZE, tid, 0, reinterpret_cast<void*>(std::uintptr_t{PTRACE_O_TRACESYSGOOD})) != 0) {
@@ -134,18 +134,23 @@ Result<StoppedThread> StoppedThread::stop(pid_t tid) {
     if (trace(PTRACE_INTERRUPT, tid, 0, nullptr) != 0) {
         return failed(tid, "interrupt");
     }
-    if (auto stopped = thread.wait_for_stop(at_event_stop); !stopped) {
-        return std::unexpected(stopped.error());
-    }
-    if (trace(PTRACE_GETREGS, tid, 0, &thread.saved_) != 0 ||
-        trace(PTRACE_GETSIGMASK, tid, sizeof(thread.saved_mask_), &thread.saved_mask_) != 0) {
-        return failed(tid, "read the registers of");
-    }
-    thread.stopped_ = true;
-    if (thread.saved_.cs != code_segment_64) {
-        return failure(fmt::format("stop thread {}", tid), "it runs 32-bit code", "only 64-bit programs are supported");
-    }
     return thread;
+}
+
+Result<void> StoppedThread::wait() {
+    if (auto stopped = wait_for_stop(at_event_stop); !stopped) {
+        return stopped;
+    }
+    if (trace(PTRACE_GETREGS, tid_, 0, &saved_) != 0 ||
+        trace(PTRACE_GETSIGMASK, tid_, sizeof(saved_mask_), &saved_mask_) != 0) {
+        return failed(tid_, "read the registers of");
+    }
+    stopped_ = true;
+    if (saved_.cs != code_segment_64) {
+        return failure(fmt::format("stop thread {}", tid_), "it runs 32-bit code",
+                       "only 64-bit programs are supported");
+    }
+    return {};
 }
 
 Result<std::uint64_t> StoppedThread::find_syscall_instruction() const {

@@ -28,8 +28,10 @@ struct Release {
 // kernel/signal.c (get_signal), arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/ptrace.c.
 class StoppedThread {
 public:
+    // Asks it to stop; it goes on for a little. Of several threads all are asked before the first is waited for.
+    [[nodiscard]] static Result<StoppedThread> ask(pid_t tid);
     // Waits until it stands still, at most 100 ms: it must not sleep uninterruptibly (state D).
-    [[nodiscard]] static Result<StoppedThread> stop(pid_t tid);
+    [[nodiscard]] Result<void> wait();
 
     StoppedThread(StoppedThread&& other) noexcept;
     StoppedThread& operator=(StoppedThread&&) = delete;
@@ -44,6 +46,8 @@ public:
     [[nodiscard]] Result<long> call(long number, std::array<std::uint64_t, 6> arguments,
                                     std::span<const std::byte> memory = {});
 
+    // The thread, or its process, has ended.
+    [[nodiscard]] bool ended() const { return ended_; }
     // Lets it go.
     Release release();
 

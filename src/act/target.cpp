@@ -18,12 +18,14 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace inflight::act {
 namespace {
 
 // Of the first pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO).
 constexpr ino_t first_pid_namespace = 0xEFFFFFFC;
+constexpr std::uint64_t io_worker = 0x10;  // PF_IO_WORKER, include/linux/sched.h
 
 std::map<std::string, std::string> read_status(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/status", pid));
@@ -39,16 +41,29 @@ std::map<std::string, std::string> read_status(pid_t pid) {
     return fields;
 }
 
-// The state stands behind the name, which may hold anything.
-char read_state(pid_t pid, pid_t tid) {
+// What stands behind the name, which may hold anything: the state, five numbers, the flags.
+std::pair<char, std::uint64_t> read_stat(pid_t pid, pid_t tid) {
     std::ifstream file(fmt::format("/proc/{}/task/{}/stat", pid, tid));
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const auto name_end = text.rfind(')');
-    return name_end == std::string::npos || name_end + 2 >= text.size() ? '?' : text[name_end + 2];
+    if (name_end == std::string::npos) {
+        return {'?', 0};
+    }
+    std::istringstream fields(text.substr(name_end + 1));
+    char state = '?';
+    long ignored = 0;
+    std::uint64_t flags = 0;
+    fields >> state;
+    for (int field = 0; field < 5; field++) {
+        fields >> ignored;
+    }
+    fields >> flags;
+    return {state, flags};
 }
 
 Thread read_thread(pid_t pid, pid_t tid) {
-    Thread thread{.tid = tid, .state = read_state(pid, tid), .call = {}, .arguments = {}};
+    const auto [state, flags] = read_stat(pid, tid);
+    Thread thread{.tid = tid, .state = state, .kernels = (flags & io_worker) != 0, .call = {}, .arguments = {}};
     std::ifstream file(fmt::format("/proc/{}/task/{}/syscall", pid, tid));
     long number = -1;
     if (file >> number && number >= 0) {
@@ -125,7 +140,10 @@ Result<Target> Target::look(pid_t pid) {
     }
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), error)) {
-        target.threads_.push_back(read_thread(pid, std::stoi(entry.path().filename().string())));
+        const Thread thread = read_thread(pid, std::stoi(entry.path().filename().string()));
+        if (!thread.kernels) {
+            target.threads_.push_back(thread);
+        }
     }
     return target;
 }

@@ -17,6 +17,7 @@ namespace inflight::act {
 struct Thread {
     pid_t tid = 0;
     char state = '?';          // of /proc/PID/task/TID/stat
+    bool kernels = false;      // a worker or SQ thread of io_uring, which nobody may stop
     std::optional<long> call;  // the system call that it is in
     std::array<std::uint64_t, 6> arguments{};
 };
@@ -32,6 +33,7 @@ public:
     [[nodiscard]] static Result<Target> look(pid_t pid);
 
     [[nodiscard]] pid_t pid() const { return pid_; }
+    // Without the kernel's.
     [[nodiscard]] const std::vector<Thread>& threads() const { return threads_; }
 
     // Whether a thread of it may be stopped: nobody else traces it, it is not stopped by job control.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cancels chosen requests of running processes, and says what became of them.
-#include "capture/live_source.hpp"
 #include "cli/cancelling.hpp"
 #include "cli/command.hpp"
 #include "cli/looking.hpp"
@@ -82,7 +81,7 @@ private:
     void print_list(Looking& looking, const std::vector<model::InFlight>& list) const;
 
     TracingOptions tracing_;
-    CancellingOptions cancelling_{.way = {}, .timeout_ns = 1'000'000'000};
+    CancellingOptions cancelling_{.way = {}, .timeout_ns = 1'000'000'000, .stop = true};
     std::vector<std::string> ids_;
     std::optional<int> fd_;
     std::uint64_t older_than_ns_ = 0;
@@ -114,6 +113,9 @@ CLI::App* Cancel::declare(CLI::App& root) {
         ->check(CLI::IsMember({"auto", "ring", "inject"}).description(""))
         ->type_name("WAY")
         ->capture_default_str();
+    app->add_flag(
+        "--no-stop{false}", cancelling_.stop,
+        "Do not hold the threads of the process; the call may then meet a later request of the same user_data");
     app->add_option("--audit", audit_, "Append a line for each to this file, beside the system's log")
         ->type_name("FILE");
     app->add_option("-o,--format", format_, "text or json (one object a line)")
@@ -203,7 +205,7 @@ std::expected<std::vector<model::InFlight>, int> Cancel::preview() {
         return std::unexpected(looking.error());
     }
     std::vector<model::InFlight> chosen;
-    const auto looked = look_once(**looking, older_than_ns_, [&](std::uint64_t now_ns) {
+    const auto looked = look(**looking, {.first_ns = older_than_ns_}, [&](std::uint64_t now_ns) {
         chosen = choose((*looking)->in_flight(now_ns));
         print_list(**looking, chosen);
     });
@@ -258,8 +260,8 @@ int Cancel::carry_out(Audit& audit) {
     }
     bool acted = false;
     std::vector<std::string> gone;
-    const auto end = look_once(
-        **looking, older_than_ns_,
+    const auto end = look(
+        **looking, {.first_ns = older_than_ns_},
         [&](std::uint64_t now_ns) {
             const auto all = (*looking)->everything_in_flight(now_ns);
             const auto chosen = choose((*looking)->in_flight(now_ns));

@@ -33,7 +33,6 @@ void Cancelling::on_request(const model::Request& request) {
     if (!request.complete_ns) {
         return;
     }
-    used_.insert(name_of(request));
     for (view::CancelReport& report : reports_) {
         if (!report.ended && same_request(report.chosen.request, request)) {
             report.ended = request;
@@ -61,18 +60,12 @@ std::string Cancelling::refusal(const model::InFlight& each, const std::vector<m
             "them",
             sharing, each.request.family == model::Family::aio ? "iocb" : "user_data", name_of(each.request).second);
     }
-    if (has_flag(each, setup_sqpoll) && (each.request.submit_ns || used_.contains(name_of(each.request)))) {
-        return "its user_data is used again and again, and its SQ thread cannot be held: the call might meet the next "
-               "one";
-    }
     return "";
 }
 
 act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) const {
     const model::Request& request = each.request;
     const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
-    // What was there before and has not been seen to come again is not named by another within microseconds.
-    const bool quick = request.submit_ns.has_value() || used_.contains(name_of(request));
     return {.pid = static_cast<pid_t>(request.pid),
             .aio = request.family == model::Family::aio,
             .way = inject ? act::Way::inject : act::Way::ring,
@@ -81,7 +74,8 @@ act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) 
             .ring_fd = each.ring ? each.ring->fd : -1,
             .user_data = request.user_data,
             .only_thread = has_flag(each, setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
-            .hold_all = quick,
+            .hold_all = options_.stop,
+            .sq_thread = has_flag(each, setup_sqpoll),
             .still_in_flight = [&looking, &request] { return looking.tracing().is_in_flight(request); },
             .timeout_ns = options_.timeout_ns};
 }

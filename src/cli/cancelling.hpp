@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,9 +18,10 @@ namespace inflight::cli {
 struct CancellingOptions {
     std::optional<act::Way> way;  // nothing: the one that fits
     std::uint64_t timeout_ns = 0;
+    bool stop = true;  // threads may be stopped, so that no other request is hit
 };
 
-// Gets what ends in the trace: the ends of what was cancelled, and which names are used again. Not thread-safe.
+// Gets what ends in the trace: the ends of what was cancelled among it. Not thread-safe.
 class Cancelling final : public model::Sink {
 public:
     explicit Cancelling(CancellingOptions options) : options_(options) {}
@@ -48,7 +48,6 @@ private:
 
     CancellingOptions options_;
     std::vector<view::CancelReport> reports_;
-    std::set<Name> used_;  // by requests that have ended
     std::uint64_t acted_ns_ = 0;
     std::size_t awaited_ = 0;
 };

@@ -92,22 +92,24 @@ std::vector<std::string> Looking::notes() const {
     return notes;
 }
 
-std::expected<TracingEnd, int> look_once(Looking& looking, std::uint64_t wait_ns, Looking::OnLook on_look,
-                                         std::function<bool()> done) {
-    const std::uint64_t begin_ns = looking.tracing().info().start_ns + wait_ns;
+std::expected<TracingEnd, int> look(Looking& looking, const Looks& looks, const Looking::OnLook& on_look,
+                                    const std::function<bool()>& done) {
+    std::uint64_t next_ns = looking.tracing().info().start_ns + looks.first_ns;
+    bool wanted = true;
     bool asked = false;
-    bool looked = false;
     return looking.run(
         [&](std::uint64_t now_ns) {
-            looked = true;
             on_look(now_ns);
+            asked = false;
+            wanted = looks.interval_ns != 0;
+            next_ns += looks.interval_ns;
         },
         [&] {
-            if (!asked && capture::monotonic_ns() >= begin_ns) {
+            if (wanted && !asked && capture::monotonic_ns() >= next_ns) {
                 asked = true;
                 looking.ask();
             }
-            return looked && done();
+            return !wanted && done();
         });
 }
 

@@ -65,8 +65,14 @@ private:
     bool asked_ = false;
 };
 
-// One look after `wait_ns`, then until `done`. The hooks are gone when it returns.
-[[nodiscard]] std::expected<TracingEnd, int> look_once(
-    Looking& looking, std::uint64_t wait_ns, Looking::OnLook on_look, std::function<bool()> done = [] { return true; });
+struct Looks {
+    std::uint64_t first_ns = 0;     // after the start
+    std::uint64_t interval_ns = 0;  // 0: one look
+};
+
+// Looks, and goes on until `done` when it was one look. The hooks are gone when it returns.
+[[nodiscard]] std::expected<TracingEnd, int> look(
+    Looking& looking, const Looks& looks, const Looking::OnLook& on_look,
+    const std::function<bool()>& done = [] { return true; });
 
 }  // namespace inflight::cli

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is in flight now, and which contexts there are.
-#include "capture/live_source.hpp"
 #include "cli/command.hpp"
 #include "cli/looking.hpp"
 #include "cli/printing.hpp"
@@ -45,40 +44,17 @@ const std::map<std::string, Before>& orders() {
     return table;
 }
 
-// Looks once, or again and again.
-struct Repeat {
-    std::uint64_t first_ns = 0;     // after the start
-    std::uint64_t interval_ns = 0;  // 0: once
-};
-
-int look(const TracingOptions& options, const Repeat& repeat,
-         const std::function<void(Looking&, std::uint64_t)>& show) {
+int look_and_show(const TracingOptions& options, const Looks& looks,
+                  const std::function<void(Looking&, std::uint64_t)>& show) {
     Nothing nothing;
     const auto looking = Looking::begin(options, nothing);
     if (!looking) {
         return looking.error();
     }
-    std::uint64_t next_ns = (*looking)->tracing().info().start_ns + repeat.first_ns;
-    bool finished = false;
-    const auto on_look = [&](std::uint64_t now_ns) {
+    const auto end = look(**looking, looks, [&](std::uint64_t now_ns) {
         show(**looking, now_ns);
         (*looking)->tracing().output().flush();
-        finished = repeat.interval_ns == 0;
-        next_ns += repeat.interval_ns;
-    };
-    bool asked = false;
-    const auto end = (*looking)->run(
-        [&](std::uint64_t now_ns) {
-            asked = false;
-            on_look(now_ns);
-        },
-        [&] {
-            if (!asked && !finished && capture::monotonic_ns() >= next_ns) {
-                asked = true;
-                (*looking)->ask();
-            }
-            return finished;
-        });
+    });
     return end ? (*looking)->tracing().finish(*end) : end.error();
 }
 
@@ -158,8 +134,8 @@ void Ls::show(Looking& looking, std::uint64_t now_ns) const {
 }
 
 int Ls::run() {
-    return look(options_.tracing, {.first_ns = older_than_ns_, .interval_ns = options_.watch_ns},
-                [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
+    return look_and_show(options_.tracing, {.first_ns = older_than_ns_, .interval_ns = options_.watch_ns},
+                         [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
 }
 
 class Contexts final : public Command {
@@ -208,8 +184,8 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
 }
 
 int Contexts::run() {
-    return look(options_.tracing, {.first_ns = 0, .interval_ns = options_.watch_ns},
-                [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
+    return look_and_show(options_.tracing, {.first_ns = 0, .interval_ns = options_.watch_ns},
+                         [this](Looking& looking, std::uint64_t now_ns) { show(looking, now_ns); });
 }
 
 }  // namespace
