@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +24,10 @@
 namespace inflight::act {
 namespace {
 
-constexpr std::uint64_t patience_ns = 100'000'000;
+// Before it was changed it may be left alone, after that it must be waited for: on a busy machine it comes to its stop
+// late.
+constexpr std::uint64_t patience_ns = 500'000'000;
+constexpr std::uint64_t endurance_ns = 60'000'000'000;
 constexpr std::uint64_t code_segment_64 = 0x33;
 constexpr std::uint64_t red_zone_bytes = 128;
 constexpr std::array<unsigned char, 2> syscall_instruction{0x0f, 0x05};
@@ -41,20 +45,30 @@ Failure failed(pid_t tid, std::string_view what) {
                    errno == EPERM ? "it needs the right to ptrace that process, which nobody else may trace" : "");
 }
 
-long trace(int request, pid_t tid, std::uint64_t address, const void* data) {
-    // glibc declares the request as an enumeration of its own.
-    return ::ptrace(static_cast<__ptrace_request>(request), tid, address, data);
+// `data` is a number or an address, as the request wants it.
+long trace(int request, pid_t tid, std::uint64_t address, std::uint64_t data) {
+    return ::syscall(SYS_ptrace, request, tid, address, data);
+}
+
+template <typename Value>
+std::uint64_t address_of(Value& value) {
+    return reinterpret_cast<std::uint64_t>(&value);
+}
+
+// Memory of another process.
+iovec remote_memory(std::uint64_t address, std::size_t bytes) {
+    return {.iov_base = reinterpret_cast<void*>(address), .iov_len = bytes};  // NOLINT(performance-no-int-to-ptr)
 }
 
 bool read_memory(pid_t pid, std::uint64_t address, std::span<std::byte> out) {
     const iovec local{.iov_base = out.data(), .iov_len = out.size()};
-    const iovec remote{.iov_base = reinterpret_cast<void*>(address), .iov_len = out.size()};
+    const iovec remote = remote_memory(address, out.size());
     return ::process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(out.size());
 }
 
 bool write_memory(pid_t pid, std::uint64_t address, std::span<const std::byte> bytes) {
     const iovec local{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
-    const iovec remote{.iov_base = reinterpret_cast<void*>(address), .iov_len = bytes.size()};
+    const iovec remote = remote_memory(address, bytes.size());
     return ::process_vm_writev(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(bytes.size());
 }
 
@@ -93,8 +107,8 @@ StoppedThread::~StoppedThread() {
 }
 
 // `wanted`: the stop, as waitpid tells it. Others that come before are passed on.
-Result<void> StoppedThread::wait_for_stop(int wanted) {
-    const std::uint64_t give_up_ns = now_ns() + patience_ns;
+Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) {
+    const std::uint64_t give_up_ns = now_ns() + at_most_ns;
     for (;;) {
         int status = 0;
         const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
@@ -112,9 +126,9 @@ Result<void> StoppedThread::wait_for_stop(int wanted) {
             }
             const bool by_signal = stop >> 8 == 0 && stop != at_syscall;
             const int request = wanted == at_syscall ? PTRACE_SYSCALL : PTRACE_CONT;
-            trace(request, tid_, 0, reinterpret_cast<void*>(static_cast<std::uintptr_t>(by_signal ? stop : 0)));
+            trace(request, tid_, 0, static_cast<std::uint64_t>(by_signal ? stop : 0));
         } else if (now_ns() > give_up_ns) {
-            return failure(fmt::format("stop thread {}", tid_), "it did not stand still within 100 ms",
+            return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
                            "it sleeps uninterruptibly: try again later");
         } else {
             // Not a loop: the thread may need this CPU.
@@ -127,22 +141,22 @@ Result<void> StoppedThread::wait_for_stop(int wanted) {
 Result<StoppedThread> StoppedThread::ask(pid_t tid) {
     StoppedThread thread(tid);
     thread.since_ns_ = now_ns();
-    if (trace(PTRACE_SEIZE, tid, 0, reinterpret_cast<void*>(std::uintptr_t{PTRACE_O_TRACESYSGOOD})) != 0) {
+    if (trace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD) != 0) {
         return failed(tid, "attach to");
     }
     thread.seized_ = true;
-    if (trace(PTRACE_INTERRUPT, tid, 0, nullptr) != 0) {
+    if (trace(PTRACE_INTERRUPT, tid, 0, 0) != 0) {
         return failed(tid, "interrupt");
     }
     return thread;
 }
 
 Result<void> StoppedThread::wait() {
-    if (auto stopped = wait_for_stop(at_event_stop); !stopped) {
+    if (auto stopped = wait_for_stop(at_event_stop, patience_ns); !stopped) {
         return stopped;
     }
-    if (trace(PTRACE_GETREGS, tid_, 0, &saved_) != 0 ||
-        trace(PTRACE_GETSIGMASK, tid_, sizeof(saved_mask_), &saved_mask_) != 0) {
+    if (trace(PTRACE_GETREGS, tid_, 0, address_of(saved_)) != 0 ||
+        trace(PTRACE_GETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_)) != 0) {
         return failed(tid_, "read the registers of");
     }
     stopped_ = true;
@@ -183,19 +197,20 @@ Result<std::uint64_t> StoppedThread::find_syscall_instruction() const {
 Result<long> StoppedThread::make_call(user_regs_struct registers) {
     // Signals wait; SIGKILL and SIGSTOP do not, and need not.
     const std::uint64_t all = ~std::uint64_t{0};
-    if (trace(PTRACE_SETSIGMASK, tid_, sizeof(all), &all) != 0 || trace(PTRACE_SETREGS, tid_, 0, &registers) != 0) {
+    if (trace(PTRACE_SETSIGMASK, tid_, sizeof(all), address_of(all)) != 0 ||
+        trace(PTRACE_SETREGS, tid_, 0, address_of(registers)) != 0) {
         return failed(tid_, "set the registers of");
     }
     called_ = true;
     for (int stop = 0; stop < 2; stop++) {
-        if (trace(PTRACE_SYSCALL, tid_, 0, nullptr) != 0) {
+        if (trace(PTRACE_SYSCALL, tid_, 0, 0) != 0) {
             return failed(tid_, "continue");
         }
-        if (auto stopped = wait_for_stop(at_syscall); !stopped) {
+        if (auto stopped = wait_for_stop(at_syscall, endurance_ns); !stopped) {
             return std::unexpected(stopped.error());
         }
     }
-    if (trace(PTRACE_GETREGS, tid_, 0, &registers) != 0) {
+    if (trace(PTRACE_GETREGS, tid_, 0, address_of(registers)) != 0) {
         return failed(tid_, "read the registers of");
     }
     return static_cast<long>(registers.rax);
@@ -253,21 +268,24 @@ Release StoppedThread::release() {
     // The kernel restarts an interrupted call on the way out of a stop like the first, with the registers as they are
     // then: so one more, and only there the old registers.
     if (called_) {
-        trace(PTRACE_INTERRUPT, tid_, 0, nullptr);
-        trace(PTRACE_CONT, tid_, 0, nullptr);
-        if (!wait_for_stop(at_event_stop) && ended_) {
+        trace(PTRACE_INTERRUPT, tid_, 0, 0);
+        trace(PTRACE_CONT, tid_, 0, 0);
+        if (!wait_for_stop(at_event_stop, endurance_ns) && ended_) {
             return released;
         }
     }
     if (!stopped_) {
-        trace(PTRACE_DETACH, tid_, 0, nullptr);
+        // It was asked, and can be left only where it stands still.
+        if (wait_for_stop(at_event_stop, endurance_ns)) {
+            trace(PTRACE_DETACH, tid_, 0, 0);
+        }
         return released;
     }
     user_regs_struct registers = saved_;
     released.timeout_restarted = rewind_interrupted(registers);
-    trace(PTRACE_SETREGS, tid_, 0, &registers);
-    trace(PTRACE_SETSIGMASK, tid_, sizeof(saved_mask_), &saved_mask_);
-    trace(PTRACE_DETACH, tid_, 0, nullptr);
+    trace(PTRACE_SETREGS, tid_, 0, address_of(registers));
+    trace(PTRACE_SETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_));
+    trace(PTRACE_DETACH, tid_, 0, 0);
     released.stood_still_ns = now_ns() - since_ns_;
     return released;
 }

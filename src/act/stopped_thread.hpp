@@ -30,7 +30,7 @@ class StoppedThread {
 public:
     // Asks it to stop; it goes on for a little. Of several threads all are asked before the first is waited for.
     [[nodiscard]] static Result<StoppedThread> ask(pid_t tid);
-    // Waits until it stands still, at most 100 ms: it must not sleep uninterruptibly (state D).
+    // Waits until it stands still, at most half a second: it must not sleep uninterruptibly (state D).
     [[nodiscard]] Result<void> wait();
 
     StoppedThread(StoppedThread&& other) noexcept;
@@ -53,7 +53,7 @@ public:
 
 private:
     explicit StoppedThread(pid_t tid) : tid_(tid) {}
-    [[nodiscard]] Result<void> wait_for_stop(int wanted);
+    [[nodiscard]] Result<void> wait_for_stop(int wanted, std::uint64_t at_most_ns);
     [[nodiscard]] Result<std::uint64_t> find_syscall_instruction() const;
     [[nodiscard]] Result<long> make_call(user_regs_struct registers);
     bool rewind_interrupted(user_regs_struct& registers) const;

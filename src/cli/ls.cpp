@@ -124,7 +124,9 @@ void Ls::show(Looking& looking, std::uint64_t now_ns) const {
         .requests = looking.in_flight(now_ns), .notes = looking.notes(), .lost = looking.tracing().losses().total()};
     std::erase_if(report.requests, [this](const model::InFlight& each) { return each.age_ns < older_than_ns_; });
     if (const Before& before = orders().at(sort_)) {
-        std::ranges::stable_sort(report.requests, before);
+        std::ranges::sort(report.requests, [&before](const model::InFlight& a, const model::InFlight& b) {
+            return before(a, b) || (!before(b, a) && a.age_ns > b.age_ns);
+        });
     }
     if (options_.format == "json") {
         view::write_in_flight(looking.tracing().output(), report);

@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t comm_columns = 15;
 constexpr std::size_t least_subject_columns = 24;
 
-std::string dashed(std::string text) {
+std::string dashed(const std::string& text) {
     return text.empty() ? std::string(unknown) : text;
 }
 
