@@ -163,14 +163,18 @@ private:
     void make_tile() {
         const std::size_t row_words = row_.size();
         const std::size_t rows = std::min(tile_rows(row_words), std::size_t{header_.rows} - made_);
-        tile_.resize(tile_rows(row_words) * row_words);
-        for (std::size_t row = 0; row < rows; row++) {
-            std::memcpy(&tile_[row * row_words], row_.data(), row_words * word_bytes);
+        // Words that do not vary stay in the tile from one to the next.
+        if (tile_.empty()) {
+            tile_.resize(rows * row_words);
+            for (std::size_t row = 0; row < rows; row++) {
+                std::memcpy(&tile_[row * row_words], row_.data(), row_words * word_bytes);
+            }
         }
         for (const Column& column : varying_) {
             std::uint64_t* const first = &tile_[column.word];
             const char* plane = column.bytes.data() + made_;
-            std::array<std::uint64_t, tile_bytes / word_bytes> differences{};
+            std::array<std::uint64_t, tile_bytes / word_bytes> differences;  // the first `rows`
+            std::fill_n(differences.begin(), rows, 0);
             for (unsigned byte = 0; byte < word_bytes; byte++) {
                 if ((column.planes >> byte & 1U) == 0) {
                     continue;

@@ -162,11 +162,16 @@ std::uint64_t Grouping::operation_number(const Request& request) {
         return 0;
     }
     const std::uint32_t opcode = (static_cast<std::uint32_t>(request.family) << 16U) + *request.opcode;
+    if (opcode == last_opcode_) {
+        return last_operation_;
+    }
     const auto [place, made] = operations_.try_emplace(opcode, 0);
     if (made) {
         place->second = texts_.try_emplace(opcode_text(request).value_or(""), texts_.size() + 1).first->second;
     }
-    return place->second;
+    last_opcode_ = opcode;
+    last_operation_ = place->second;
+    return last_operation_;
 }
 
 Grouping::Counted& Grouping::group_of(const Request& request) {
