@@ -106,7 +106,8 @@ void UringTracker::attach(Ring& ring, const TrackedPtr& tracked, const ifl_uring
     }
     part.cqes.push_back(cqe);
     if (!cqe.overflowed && record.context_id != 0 && !ring.gone) {
-        wait_for_reaping(ring, {.cq_tail = record.cq_tail, .tracked = tracked, .cqe = part.cqes.size() - 1});
+        const auto index = static_cast<std::uint32_t>(part.cqes.size() - 1);
+        wait_for_reaping(ring, {.cq_tail = record.cq_tail, .cqe = index, .tracked = tracked});
     }
 }
 

@@ -119,6 +119,7 @@ void UringTracker::on_in_flight(const ifl_uring_request& record) {
 
 void UringTracker::on_ended(const ifl_uring_request& record) {
     Ring& ring = ring_state(record.context_id);
+    ring.history.expect(record.user_data);
     ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     if (!snapshot_.empty()) {
         snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);
@@ -180,7 +181,7 @@ void UringTracker::settle(Ring& ring, const TrackedPtr& tracked) {
     const bool in_ring = tracked->request.result_known && !tracked->part->overflowed &&
                          tracked->request.outcome != Outcome::abandoned && tracked->request.context_id != 0;
     if (in_ring && !ring.gone) {
-        wait_for_reaping(ring, {.cq_tail = tracked->cq_tail, .tracked = tracked, .cqe = {}});
+        wait_for_reaping(ring, {.cq_tail = tracked->cq_tail, .cqe = Ring::Waiting::last, .tracked = tracked});
     } else {
         hand_out_or_hold(ring, tracked);
     }
@@ -224,12 +225,15 @@ void UringTracker::check_reuse(Ring& ring, const Tracked& tracked) {
 }
 
 void UringTracker::wait_for_reaping(Ring& ring, Ring::Waiting waiting) {
+    const auto before = [&](const Ring::Waiting& each) {
+        return static_cast<std::int32_t>(each.cq_tail - waiting.cq_tail) <= 0;
+    };
     auto place = ring.waiting.end();
-    while (place != ring.waiting.begin() &&
-           static_cast<std::int32_t>(std::prev(place)->cq_tail - waiting.cq_tail) > 0) {
+    while (place != ring.waiting.begin() && !before(*std::prev(place))) {
         --place;
     }
-    ring.waiting.insert(place, std::move(waiting));
+    place == ring.waiting.end() ? ring.waiting.push_back(std::move(waiting))
+                                : (void)ring.waiting.insert(place, std::move(waiting));
 }
 
 void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns) {
@@ -239,34 +243,33 @@ void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, 
         return;
     }
     while (!ring.waiting.empty() && static_cast<std::int32_t>(head - ring.waiting.front().cq_tail) >= 0) {
-        Ring::Waiting waiting = std::move(ring.waiting.front());
-        ring.waiting.pop_front();
-        if (!waiting.tracked->handed_out) {
-            auto& reap_ns =
-                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].reap_ns : waiting.tracked->request.reap_ns;
-            const std::uint64_t queued_ns =
-                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].time_ns : *waiting.tracked->request.complete_ns;
-            reap_ns = std::max(time_ns, queued_ns);
+        Tracked& tracked = *ring.waiting.front().tracked;
+        const std::uint32_t cqe = ring.waiting.front().cqe;
+        if (!tracked.handed_out && cqe == Ring::Waiting::last) {
+            tracked.request.reap_ns = std::max(time_ns, *tracked.request.complete_ns);
+        } else if (!tracked.handed_out) {
+            tracked.part->cqes[cqe].reap_ns = std::max(time_ns, tracked.part->cqes[cqe].time_ns);
         }
-        let_go(ring, std::move(waiting));
+        let_go_first(ring);
     }
 }
 
-void UringTracker::let_go(Ring& ring, Ring::Waiting waiting) {
-    if (!waiting.cqe) {
-        hand_out_or_hold(ring, std::move(waiting.tracked));
+void UringTracker::let_go_first(Ring& ring) {
+    const bool last = ring.waiting.front().cqe == Ring::Waiting::last;
+    TrackedPtr tracked = std::move(ring.waiting.front().tracked);
+    ring.waiting.pop_front();
+    if (last) {
+        hand_out_or_hold(ring, std::move(tracked));
     }
 }
 
 void UringTracker::let_go_waiting(Ring& ring, std::uint64_t completed_before_ns) {
     const auto queued_ns = [](const Ring::Waiting& each) {
-        return each.cqe && *each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[*each.cqe].time_ns
-                                                                       : each.tracked->request.complete_ns.value_or(0);
+        return each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[each.cqe].time_ns
+                                                          : each.tracked->request.complete_ns.value_or(0);
     };
     while (!ring.waiting.empty() && queued_ns(ring.waiting.front()) < completed_before_ns) {
-        Ring::Waiting waiting = std::move(ring.waiting.front());
-        ring.waiting.pop_front();
-        let_go(ring, std::move(waiting));
+        let_go_first(ring);
     }
 }
 

@@ -50,9 +50,10 @@ struct Ring {
 
     // Its CQE stands in the ring, to be taken.
     struct Waiting {
+        static constexpr std::uint32_t last = ~0U;
         std::uint32_t cq_tail = 0;
+        std::uint32_t cqe = last;  // index in the part's cqes, or the one that ended it
         TrackedPtr tracked;
-        std::optional<std::size_t> cqe;  // index in the part's cqes; else the one that ended it
     };
 
     Context context;

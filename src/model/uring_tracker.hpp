@@ -73,7 +73,7 @@ private:
     void check_reuse(Ring& ring, const Tracked& tracked);
     void see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns);
     void wait_for_reaping(Ring& ring, Ring::Waiting waiting);
-    void let_go(Ring& ring, Ring::Waiting waiting);
+    void let_go_first(Ring& ring);
     void let_go_waiting(Ring& ring, std::uint64_t completed_before_ns);
     void hand_out_or_hold(Ring& ring, TrackedPtr tracked);
     void hand_out(Tracked& tracked);
