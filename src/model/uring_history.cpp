@@ -102,19 +102,6 @@ std::uint64_t History::number_for(std::uint64_t user_data) {
     return made_;
 }
 
-void History::expect(std::uint64_t user_data) const {
-    if (heads_.empty()) {
-        return;
-    }
-    __builtin_prefetch(&heads_[bucket(user_data)], 1);
-    if (const std::size_t next = at(made_ + 1); next < places_.size()) {
-        const auto* const place = reinterpret_cast<const char*>(&places_[next]);
-        for (std::size_t line = 0; line < sizeof(Finished); line += 64) {
-            __builtin_prefetch(place + line, 1);
-        }
-    }
-}
-
 void History::add(const TrackedPtr& tracked, const ifl_uring_request* record) {
     const Request& request = tracked->request;
     tracked->place = number_for(request.user_data);

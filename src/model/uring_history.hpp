@@ -49,8 +49,6 @@ class History {
 public:
     explicit History(std::size_t limit);
 
-    // One with this user_data will be added: its place is far away in memory, and can come while the rest is made.
-    void expect(std::uint64_t user_data) const;
     // Of a plain one its record.
     void add(const TrackedPtr& tracked, const ifl_uring_request* record);
     // It was handed out and changes no more, but for a cancel that will ask for it.

@@ -119,7 +119,6 @@ void UringTracker::on_in_flight(const ifl_uring_request& record) {
 
 void UringTracker::on_ended(const ifl_uring_request& record) {
     Ring& ring = ring_state(record.context_id);
-    ring.history.expect(record.user_data);
     ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     if (!snapshot_.empty()) {
         snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);

@@ -22,12 +22,13 @@ bool renew(const TrackedPtr& tracked) {
     // Another thread may have been the one that let go of it.
     std::atomic_thread_fence(std::memory_order_acquire);
     auto part = std::move(tracked->part);
+    auto readable = std::move(tracked->request.uring);
     // Without parentheses only what has an initializer is written; with them all bytes would be zeroed before.
     std::destroy_at(part.get());
     ::new (static_cast<void*>(part.get())) UringPart;
     std::destroy_at(tracked.get());
     ::new (static_cast<void*>(tracked.get())) Tracked;
-    tracked->request.uring = part;
+    tracked->request.uring = std::move(readable);
     tracked->part = std::move(part);
     return true;
 }
