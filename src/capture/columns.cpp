@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace inflight::capture {
 
@@ -163,32 +164,61 @@ private:
     void make_tile() {
         const std::size_t row_words = row_.size();
         const std::size_t rows = std::min(tile_rows(row_words), std::size_t{header_.rows} - made_);
-        tile_.resize(tile_rows(row_words) * row_words);
-        for (std::size_t row = 0; row < rows; row++) {
-            std::memcpy(&tile_[row * row_words], row_.data(), row_words * word_bytes);
+        // Words that do not vary stay in the tile from one to the next.
+        if (tile_.empty()) {
+            tile_.resize(rows * row_words);
+            for (std::size_t row = 0; row < rows; row++) {
+                std::memcpy(&tile_[row * row_words], row_.data(), row_words * word_bytes);
+            }
         }
         for (const Column& column : varying_) {
-            std::uint64_t* const first = &tile_[column.word];
-            const char* plane = column.bytes.data() + made_;
-            std::array<std::uint64_t, tile_bytes / word_bytes> differences{};
-            for (unsigned byte = 0; byte < word_bytes; byte++) {
-                if ((column.planes >> byte & 1U) == 0) {
-                    continue;
-                }
-                for (std::size_t row = 0; row < rows; row++) {
-                    differences[row] |= std::uint64_t{static_cast<std::uint8_t>(plane[row])} << (8 * byte);
-                }
-                plane += header_.rows;
-            }
-            std::uint64_t value = row_[column.word];
-            for (std::size_t row = made_ == 0 ? 1 : 0; row < rows; row++) {
-                value += differences[row];
-                first[row * row_words] = value;
-            }
-            row_[column.word] = value;
+            make_column(column, rows);
         }
         tile_first_ = made_;
         made_ += rows;
+    }
+
+    // Of a column with as many planes as there are indices: the compiler knows their number then.
+    template <std::size_t... index>
+    void make_column(const Column& column, std::size_t rows, std::index_sequence<index...>) {
+        std::array<const char*, sizeof...(index)> plane{};
+        std::array<unsigned, sizeof...(index)> shift{};
+        std::size_t count = 0;
+        for (unsigned byte = 0; byte < word_bytes; byte++) {
+            if ((column.planes >> byte & 1U) != 0) {
+                plane[count] = column.bytes.data() + count * header_.rows + made_;
+                shift[count++] = 8 * byte;
+            }
+        }
+        std::uint64_t value = row_[column.word];
+        std::uint64_t* at = &tile_[column.word];
+        // The first row of all stands apart: its difference is no part of it.
+        std::size_t row = made_ == 0 ? 1 : 0;
+        for (at += row * row_.size(); row < rows; row++, at += row_.size()) {
+            value += ((std::uint64_t{static_cast<std::uint8_t>(plane[index][row])} << shift[index]) | ...);
+            *at = value;
+        }
+        row_[column.word] = value;
+    }
+    void make_column(const Column& column, std::size_t rows) {
+        switch (plane_count(column.planes)) {
+            case 1:
+                return make_column(column, rows, std::make_index_sequence<1>());
+            case 2:
+                return make_column(column, rows, std::make_index_sequence<2>());
+            case 3:
+                return make_column(column, rows, std::make_index_sequence<3>());
+            case 4:
+                return make_column(column, rows, std::make_index_sequence<4>());
+            case 5:
+                return make_column(column, rows, std::make_index_sequence<5>());
+            case 6:
+                return make_column(column, rows, std::make_index_sequence<6>());
+            case 7:
+                return make_column(column, rows, std::make_index_sequence<7>());
+            default:
+                return make_column(column, rows, std::make_index_sequence<8>());
+        }
     }
 
     LayoutHeader header_{};

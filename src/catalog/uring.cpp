@@ -185,15 +185,15 @@ struct Op {
     constexpr operator UringOp() const { return row; }
 };
 
-// Built at first use: some of the tables of flags live in other files.
-const auto& op_table() {
+// Some of the tables of flags live in other files.
+auto make_op_table() {
     constexpr auto reads = MemoryUse::reads;
     constexpr auto writes = MemoryUse::writes;
     const NameTable rw = rw_flags();
     const NameTable msg = msg_flags();
     const NameTable sendrecv = sendrecv_ioprio_table;
     // clang-format off: one row per operation, fields() is off, addr, len
-    static const auto table = std::to_array<UringOp>({
+    return std::to_array<UringOp>({
         Op(0, "nop", "5.1").flagged("nop_flags", nop_flag_table),
         Op(1, "readv", "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
         Op(2, "writev", "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
@@ -271,6 +271,11 @@ const auto& op_table() {
         Op(62, "pipe", "6.16").fields(unused, address, unused).flagged("pipe_flags", open_flags()),
     });
     // clang-format on
+}
+
+// Built at first use.
+const auto& op_table() {
+    static const auto table = make_op_table();
     return table;
 }
 

@@ -35,7 +35,11 @@ std::uint64_t end_of(const Request& request) {
 }  // namespace
 
 Findings::State& Findings::state(std::uint64_t context_id) {
-    return states_[context_id];
+    if (last_state_ == nullptr || last_context_id_ != context_id) {
+        last_state_ = &states_[context_id];
+        last_context_id_ = context_id;
+    }
+    return *last_state_;
 }
 
 void Findings::on_request(const Request& request) {
@@ -86,8 +90,11 @@ void Findings::keep_oldest(const Request& request) {
 }
 
 void Findings::check_stuck(const Request& request, std::uint64_t taken_ns, bool ended) {
+    if (taken_ns < options_.stuck_ns) {
+        return;
+    }
     const Nature nature = nature_of(request);
-    if (taken_ns < options_.stuck_ns || nature == Nature::waiting) {
+    if (nature == Nature::waiting) {
         return;
     }
     if (!once_.first_of_many("stuck-request", request.context_id, request.opcode.value_or(no_opcode))) {
@@ -200,6 +207,7 @@ void Findings::on_context(const Context& context) {
         if (gone_.size() > gone_kept) {
             states_.erase(gone_.front());
             gone_.pop_front();
+            last_state_ = nullptr;
         }
     }
 }

@@ -43,6 +43,15 @@ bool has_fd(const Request& request) {
     return request.origin != Origin::unknown && request.fd >= 0 && !fixed;
 }
 
+// There are as many of both, and few: a call to compare them takes longer.
+bool same_words(const std::vector<std::uint64_t>& left, const std::vector<std::uint64_t>& right) {
+    std::uint64_t differences = 0;
+    for (std::size_t i = 0; i < left.size(); i++) {
+        differences |= left[i] ^ right[i];
+    }
+    return differences == 0;
+}
+
 using Asked = const Request&;
 
 // In the order of GroupField. Where `word` is null the text itself tells groups apart.
@@ -162,11 +171,16 @@ std::uint64_t Grouping::operation_number(const Request& request) {
         return 0;
     }
     const std::uint32_t opcode = (static_cast<std::uint32_t>(request.family) << 16U) + *request.opcode;
+    if (opcode == last_opcode_) {
+        return last_operation_;
+    }
     const auto [place, made] = operations_.try_emplace(opcode, 0);
     if (made) {
         place->second = texts_.try_emplace(opcode_text(request).value_or(""), texts_.size() + 1).first->second;
     }
-    return place->second;
+    last_opcode_ = opcode;
+    last_operation_ = place->second;
+    return last_operation_;
 }
 
 Grouping::Counted& Grouping::group_of(const Request& request) {
@@ -186,7 +200,7 @@ Grouping::Counted& Grouping::group_of(const Request& request) {
         const auto text = row.text(request);
         words_.push_back(text ? texts_.try_emplace(*text, texts_.size() + 1).first->second : 0);
     }
-    if (last_ != nullptr && words_ == last_words_) {
+    if (last_ != nullptr && same_words(words_, last_words_)) {
         return *last_;
     }
     last_words_ = words_;

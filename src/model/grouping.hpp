@@ -82,6 +82,8 @@ private:
     std::unordered_map<std::string, std::uint64_t> texts_;         // their numbers, from 1; 0: not known
     std::vector<std::uint64_t> words_;                             // of the request at hand
     std::unordered_map<std::uint32_t, std::uint64_t> operations_;  // the numbers in `texts_` of their names
+    std::optional<std::uint32_t> last_opcode_;
+    std::uint64_t last_operation_ = 0;  // the number of last_opcode_
     std::vector<std::uint64_t> last_words_;
     Counted* last_ = nullptr;  // their group
 };

@@ -36,15 +36,25 @@ std::uint64_t bytes_moved(const Request& request) {
     return request.complete_ns && request.result > 0 ? static_cast<std::uint64_t>(request.result) : 0;
 }
 
+OperationStats& Statistics::operation_of(const Request& request) {
+    // Most are like the one before.
+    if (last_ != nullptr && last_->pid == request.pid && last_->family == request.family &&
+        last_->opcode == request.opcode && last_->comm == request.comm) {
+        return *last_;
+    }
+    last_ = &operations_[{request.pid, request.comm, request.family, request.opcode ? int{*request.opcode} : -1}];
+    last_->pid = request.pid;
+    last_->comm = request.comm;
+    last_->family = request.family;
+    last_->opcode = request.opcode;
+    return *last_;
+}
+
 void Statistics::on_request(const Request& request) {
     const auto outcome = static_cast<std::size_t>(request.outcome);
     totals_.requests++;
     totals_.outcomes.at(outcome)++;
-    auto& stats = operations_[{request.pid, request.comm, request.family, request.opcode ? int{*request.opcode} : -1}];
-    stats.pid = request.pid;
-    stats.comm = request.comm;
-    stats.family = request.family;
-    stats.opcode = request.opcode;
+    OperationStats& stats = operation_of(request);
     stats.requests++;
     stats.outcomes.at(outcome)++;
     stats.bytes += bytes_moved(request);

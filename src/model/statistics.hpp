@@ -31,9 +31,12 @@ public:
 private:
     using Key = std::tuple<std::uint32_t, std::string, Family, int>;  // pid, comm, family, opcode or -1
 
+    [[nodiscard]] OperationStats& operation_of(const Request& request);
+
     Sink& next_;
     Summary totals_;
     std::map<Key, OperationStats> operations_;
+    OperationStats* last_ = nullptr;
     std::map<std::uint64_t, Context> contexts_;
 };
 

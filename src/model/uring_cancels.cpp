@@ -124,6 +124,7 @@ void note_finished(Attempt& attempt, const TrackedPtr& tracked) {
     const bool known = std::ranges::find(attempt.finished, tracked) != attempt.finished.end();
     if (!known && attempt.finished.size() < finished_limit) {
         attempt.finished.push_back(tracked);
+        tracked->named = true;
     }
 }
 
@@ -259,14 +260,15 @@ void UringTracker::start_attempt(Ring& ring, Attempt attempt) {
         }
     };
     const auto& user_data = attempt.cancel.key.user_data;
+    const auto add_finished = [&](Finished& each) { add(each.whole()); };
     if (user_data) {
-        ring.history.each_of(*user_data, add);
+        ring.history.each_of(*user_data, add_finished);
         if (ring.addressed.size() < addressed_limit) {
             ring.addressed.insert(*user_data);
         }
     } else {
         std::ranges::for_each(ring.unexplained, add);
-        ring.history.each_recent(recent_limit, add);
+        ring.history.each_recent(recent_limit, add_finished);
     }
     attempt.deadline_ns = attempt.cancel.end_ns + options_.reap_wait_ns;
     claim(attempt);

@@ -106,7 +106,8 @@ void UringTracker::attach(Ring& ring, const TrackedPtr& tracked, const ifl_uring
     }
     part.cqes.push_back(cqe);
     if (!cqe.overflowed && record.context_id != 0 && !ring.gone) {
-        wait_for_reaping(ring, {.cq_tail = record.cq_tail, .tracked = tracked, .cqe = part.cqes.size() - 1});
+        const auto index = static_cast<std::uint32_t>(part.cqes.size() - 1);
+        wait_for_reaping(ring, {.cq_tail = record.cq_tail, .cqe = index, .tracked = tracked});
     }
 }
 
@@ -186,7 +187,7 @@ bool UringTracker::take_overflowed(Ring& ring, const TrackedPtr& tracked) {
     looks_wanted_ -= found->looked ? 0 : 1;
     end_with(tracked, found->record);
     ring.overflowed.erase(found);
-    remember(ring, tracked);
+    remember(ring, tracked, nullptr);
     settle(ring, tracked);
     return true;
 }
@@ -233,17 +234,15 @@ void UringTracker::explain_overflowed(Ring& ring, std::uint64_t looked_ns) {
             announced_.erase(oldest->part->request_id);
             ring.announced_ended.push_back(oldest);
         }
-        remember(ring, oldest);
+        remember(ring, oldest, nullptr);
         settle(ring, oldest);
     }
 }
 
 // Nothing is known of its request but what the CQE says.
 void UringTracker::end_nameless(Ring& ring, const ifl_uring_cqe& record) {
-    const auto tracked = std::make_shared<Tracked>();
-    tracked->part = std::make_shared<UringPart>();
+    const TrackedPtr tracked = new_tracked();
     Request& request = tracked->request;
-    request.uring = tracked->part;
     request.family = Family::uring;
     request.tier = static_cast<Tier>(record.header.tier);
     request.context_id = record.context_id;
@@ -258,7 +257,7 @@ void UringTracker::end_nameless(Ring& ring, const ifl_uring_cqe& record) {
     request.unpaired = !ring.existed;
     submissions_unseen_ += request.unpaired ? 1 : 0;
     end_with(tracked, record);
-    remember(ring, tracked);
+    remember(ring, tracked, nullptr);
     settle(ring, tracked);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an io_uring request ended, and why, from its result and what is known of the moment.
-#include "model/uring_state.hpp"
+#include "model/uring_tracked.hpp"
 
 #include <cerrno>
 

@@ -3,14 +3,13 @@
 #include "base/units.hpp"
 #include "model/known_names.hpp"
 #include "model/tracker.hpp"
+#include "model/uring_record.hpp"
 #include "model/uring_tracker.hpp"
 #include "model/uring_verdicts.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace inflight::model {
 
@@ -23,95 +22,24 @@ constexpr std::uint64_t explain_ns = 20'000'000;
 constexpr std::size_t announced_limit = 1U << 16U;
 constexpr std::size_t unexplained_limit = 256;
 constexpr std::size_t reuses_limit = 1024;
+constexpr std::size_t spares_limit = 1024;
 // liburing marks the timeouts that it makes itself so; nobody looks for them.
 constexpr std::uint64_t liburing_timeout = ~std::uint64_t{0};
-
-template <typename Value>
-Value in_sqe(const ifl_uring_request& record, std::size_t at) {
-    Value value{};
-    std::memcpy(&value, &record.sqe[at], sizeof(value));
-    return value;
-}
-
-std::optional<std::uint64_t> time_or_none(std::uint64_t time_ns) {
-    return time_ns == 0 ? std::nullopt : std::optional(time_ns);
-}
-
-void fill_arguments(Request& request, const ifl_uring_request& record) {
-    if ((record.flags & IFL_UREQ_SQE_UNREAD) == 0) {
-        request.origin = Origin::user;
-        request.buffer = in_sqe<std::uint64_t>(record, sqe_addr_at);
-        request.length = in_sqe<std::uint32_t>(record, sqe_len_at);
-        request.offset = in_sqe<std::int64_t>(record, sqe_off_at);
-        request.rw_flags = in_sqe<std::uint32_t>(record, sqe_op_flags_at);
-        request.ioprio = in_sqe<std::uint16_t>(record, sqe_ioprio_at);
-    }
-    if ((record.flags & IFL_UREQ_KERNEL_RW) != 0) {
-        request.origin = Origin::kernel;
-        request.buffer = record.k_address;
-        request.length = record.k_length;
-        request.offset = record.k_offset;
-    }
-}
-
-void fill_part(UringPart& part, const ifl_uring_request& record) {
-    part.request_id = record.request_id;
-    part.sqe_known = (record.flags & IFL_UREQ_SQE_UNREAD) == 0;
-    if (part.sqe_known) {
-        std::copy(std::begin(record.sqe), std::end(record.sqe), part.sqe.begin());
-    }
-    part.sqe_flags = record.sqe_flags;
-    part.fixed_file = (record.flags & IFL_UREQ_FIXED_FILE) != 0;
-    part.kernel_rw = (record.flags & IFL_UREQ_KERNEL_RW) != 0;
-    part.defer_ns = time_or_none(record.defer_ns);
-    part.punt_ns = time_or_none(record.punt_ns);
-    part.worker_ns = time_or_none(record.worker_ns);
-    part.arm_ns = time_or_none(record.arm_ns);
-    part.task_work_ns = time_or_none(record.task_work_ns);
-    part.place = record.place < IFL_PLACE_COUNT ? static_cast<ifl_place>(record.place) : IFL_PLACE_NONE;
-    part.punts = record.punts;
-    part.arms = record.arms;
-    part.task_works = record.task_works;
-    part.batch = record.batch;
-    part.sq_thread_tid = (record.flags & IFL_UREQ_SQPOLL) != 0 ? record.sq_thread : 0;
-    part.worker_tid = record.worker_tid;
-    part.by_worker = (record.flags & IFL_UREQ_BY_WORKER) != 0;
-    part.completer_comm = comm_of(record.completer_comm);
-    part.link_head = record.link_head;
-    part.failed_by = record.failed_by;
-    part.prep_failed = (record.flags & IFL_UREQ_PREP_FAILED) != 0;
-    part.multishot = part.multishot || record.cqes != 0;
-}
-
-// How it ended; of one that ended unseen nothing is known.
-void fill_end(Tracked& tracked, const ifl_uring_request& record) {
-    Request& request = tracked.request;
-    UringPart& part = *tracked.part;
-    request.complete_ns = record.complete_ns != 0 ? record.complete_ns : record.header.time_ns;
-    part.cqe_count = std::max<std::uint64_t>(part.cqe_count, record.cqes);
-    if ((record.flags & IFL_UREQ_END_UNSEEN) != 0) {
-        request.result_known = false;
-        request.completion_exact = false;
-        part.cqe_skipped = (record.sqe_flags & sqe_cqe_skip_success) != 0;
-        request.completion_seen = part.cqe_skipped;
-        return;
-    }
-    request.result = record.result;
-    part.cqe_flags = record.cqe_flags;
-    if ((record.flags & IFL_UREQ_BIG_CQE) != 0) {
-        part.big = {record.big_cqe[0], record.big_cqe[1]};
-    }
-    part.cqe_count++;
-    part.cqe_bytes += record.result > 0 ? static_cast<std::uint64_t>(record.result) : 0;
-}
 
 bool unexplained_end(const Tracked& tracked) {
     return tracked.part->cause == EndCause::unknown ||
            (interrupted(tracked.request) && tracked.request.outcome == Outcome::failed && !tracked.part->prep_failed);
 }
 
-bool overlap(const Request& a, const Request& b) {
-    return a.submit_ns && b.submit_ns && *a.submit_ns < *b.complete_ns && *b.submit_ns < *a.complete_ns;
+bool overlap(const Request& a, const Finished& b) {
+    const auto submit_ns = b.submit_ns();
+    return a.submit_ns && submit_ns && *a.submit_ns < b.complete_ns() && *submit_ns < *a.complete_ns;
+}
+
+// See Brief.
+bool is_plain(const Tracked& tracked, const ifl_uring_request& record) {
+    return is_brief(record) && record.pid != 0 && tracked.request.result_known && tracked.announced == nullptr &&
+           tracked.part->details.empty() && !tracked.part->details_lost && !interrupted(tracked.request);
 }
 
 }  // namespace
@@ -135,41 +63,31 @@ UringTracker::TrackedPtr UringTracker::tracked_for(const ifl_uring_request& reco
     if (const auto known = announced_.find(record.request_id); known != announced_.end() && record.request_id != 0) {
         return known->second;
     }
-    auto tracked = std::make_shared<Tracked>();
-    tracked->part = std::make_shared<UringPart>();
-    tracked->request.uring = tracked->part;
-    return tracked;
+    if (spares_.empty()) {
+        return new_tracked();
+    }
+    TrackedPtr spare = std::move(spares_.back());
+    spares_.pop_back();
+    return spare;
+}
+
+// Its memory is hot, and the next request will want as much.
+void UringTracker::keep_spare(TrackedPtr tracked) {
+    if (spares_.size() < spares_limit && renew(tracked)) {
+        spares_.push_back(std::move(tracked));
+    }
 }
 
 void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const Ring& ring) {
+    fill_from(tracked, record);
     Request& request = tracked.request;
-    tracked.flags = record.flags;
-    tracked.cq_tail = record.cq_tail;
-    fill_part(*tracked.part, record);
-    request.family = Family::uring;
-    request.tier = static_cast<Tier>(record.header.tier);
-    request.kernel_address = record.req;
-    request.context_id = record.context_id;
     request.ctx_id = ring.context.ctx_id;
-    request.call_id = record.call_id;
-    request.opcode = record.opcode;
-    request.fd = record.fd;
-    fill_arguments(request, record);
-    request.user_data = record.user_data;
-    request.user_data_known = true;
     request.file = names_.file(record.file_id);
-    const bool by_owner = record.pid == 0;
-    request.pid = by_owner ? ring.context.pid : record.pid;
-    request.tid = (record.flags & IFL_UREQ_SQPOLL) != 0 ? 0 : record.tid;
-    request.uid = by_owner ? ring.context.uid : record.uid;
-    request.cgroup_id = record.cgroup_id;
-    request.comm = by_owner ? ring.context.comm : comm_of(record.comm);
-    request.completer_pid = record.completer_pid;
-    request.completer_tid = record.completer_tid;
-    request.submit_ns = time_or_none(record.submit_ns);
-    request.existed = (record.flags & IFL_UREQ_EXISTED) != 0;
-    request.unpaired = (record.flags & IFL_UREQ_UNPAIRED) != 0;
-    request.context_dead = (record.flags & IFL_UREQ_RING_DYING) != 0;
+    if (record.pid == 0) {
+        request.pid = ring.context.pid;
+        request.uid = ring.context.uid;
+        request.comm = ring.context.comm;
+    }
     const auto* details = details_.find(record.request_id);
     const std::size_t count = details == nullptr ? 0 : details->size();
     if (count != 0) {
@@ -212,7 +130,7 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
     const TrackedPtr tracked = tracked_for(record);
     fill(*tracked, record, ring);
     (void)details_.take(record.request_id);
-    fill_end(*tracked, record);
+    end_from(*tracked, record);
     tracked->ended = true;
     if (tracked->request.unpaired) {
         submissions_unseen_++;
@@ -224,17 +142,17 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
                                        tracked->request.result_known && !tracked->part->notified_ns;
     }
     if (tracked->request.result_known) {
-        remember(ring, tracked);
+        remember(ring, tracked, is_plain(*tracked, record) ? &record : nullptr);
         settle(ring, tracked);
         see_head(ring, record.cq_head, record.cq_tail, record.header.time_ns);
     } else if (!take_overflowed(ring, tracked)) {
-        remember(ring, tracked);
+        remember(ring, tracked, nullptr);
         ring.unseen.push_back(tracked);
     }
 }
 
 // From now on it explains cancels, also those that wait.
-void UringTracker::remember(Ring& ring, const TrackedPtr& tracked) {
+void UringTracker::remember(Ring& ring, const TrackedPtr& tracked, const ifl_uring_request* record) {
     const auto [first, last] = ring.in_flight.equal_range(tracked->request.user_data);
     const auto same = std::find_if(first, last, [&](const auto& entry) {
         return entry.second->request.kernel_address == tracked->request.kernel_address &&
@@ -245,7 +163,7 @@ void UringTracker::remember(Ring& ring, const TrackedPtr& tracked) {
     }
     decide_outcome(*tracked);
     check_reuse(ring, *tracked);
-    ring.history.add(tracked);
+    ring.history.add(tracked, record);
     tell_attempts(ring, tracked);
 }
 
@@ -262,7 +180,7 @@ void UringTracker::settle(Ring& ring, const TrackedPtr& tracked) {
     const bool in_ring = tracked->request.result_known && !tracked->part->overflowed &&
                          tracked->request.outcome != Outcome::abandoned && tracked->request.context_id != 0;
     if (in_ring && !ring.gone) {
-        wait_for_reaping(ring, {.cq_tail = tracked->cq_tail, .tracked = tracked, .cqe = {}});
+        wait_for_reaping(ring, {.cq_tail = tracked->cq_tail, .cqe = Ring::Waiting::last, .tracked = tracked});
     } else {
         hand_out_or_hold(ring, tracked);
     }
@@ -274,15 +192,17 @@ void UringTracker::check_reuse(Ring& ring, const Tracked& tracked) {
     if (user_data == 0 || user_data == liburing_timeout || tracked.part->prep_failed) {
         return;
     }
-    TrackedPtr twin;
-    ring.history.each_of(user_data, [&](const TrackedPtr& each) {
-        if (!each->part->prep_failed && overlap(request, each->request)) {
-            twin = each;
+    Finished* found = nullptr;
+    ring.history.each_of(user_data, [&](Finished& each) {
+        if (!each.prep_failed() && overlap(request, each)) {
+            found = &each;
         }
     });
-    if (!twin || ring.reuses_reported.size() >= reuses_limit || !ring.reuses_reported.insert(user_data).second) {
+    if (found == nullptr || ring.reuses_reported.size() >= reuses_limit ||
+        !ring.reuses_reported.insert(user_data).second) {
         return;
     }
+    const TrackedPtr& twin = found->whole();
     const bool this_first = *request.submit_ns <= *twin->request.submit_ns;
     const Request& older = this_first ? request : twin->request;
     const Request& younger = this_first ? twin->request : request;
@@ -304,12 +224,15 @@ void UringTracker::check_reuse(Ring& ring, const Tracked& tracked) {
 }
 
 void UringTracker::wait_for_reaping(Ring& ring, Ring::Waiting waiting) {
+    const auto before = [&](const Ring::Waiting& each) {
+        return static_cast<std::int32_t>(each.cq_tail - waiting.cq_tail) <= 0;
+    };
     auto place = ring.waiting.end();
-    while (place != ring.waiting.begin() &&
-           static_cast<std::int32_t>(std::prev(place)->cq_tail - waiting.cq_tail) > 0) {
+    while (place != ring.waiting.begin() && !before(*std::prev(place))) {
         --place;
     }
-    ring.waiting.insert(place, std::move(waiting));
+    place == ring.waiting.end() ? ring.waiting.push_back(std::move(waiting))
+                                : (void)ring.waiting.insert(place, std::move(waiting));
 }
 
 void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns) {
@@ -319,44 +242,45 @@ void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, 
         return;
     }
     while (!ring.waiting.empty() && static_cast<std::int32_t>(head - ring.waiting.front().cq_tail) >= 0) {
-        const Ring::Waiting waiting = std::move(ring.waiting.front());
-        ring.waiting.pop_front();
-        if (!waiting.tracked->handed_out) {
-            auto& reap_ns =
-                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].reap_ns : waiting.tracked->request.reap_ns;
-            const std::uint64_t queued_ns =
-                waiting.cqe ? waiting.tracked->part->cqes[*waiting.cqe].time_ns : *waiting.tracked->request.complete_ns;
-            reap_ns = std::max(time_ns, queued_ns);
+        Tracked& tracked = *ring.waiting.front().tracked;
+        const std::uint32_t cqe = ring.waiting.front().cqe;
+        if (!tracked.handed_out && cqe == Ring::Waiting::last) {
+            tracked.request.reap_ns = std::max(time_ns, *tracked.request.complete_ns);
+        } else if (!tracked.handed_out) {
+            tracked.part->cqes[cqe].reap_ns = std::max(time_ns, tracked.part->cqes[cqe].time_ns);
         }
-        let_go(ring, waiting);
+        let_go_first(ring);
     }
 }
 
-void UringTracker::let_go(Ring& ring, const Ring::Waiting& waiting) {
-    if (!waiting.cqe) {
-        hand_out_or_hold(ring, waiting.tracked);
+void UringTracker::let_go_first(Ring& ring) {
+    const bool last = ring.waiting.front().cqe == Ring::Waiting::last;
+    TrackedPtr tracked = std::move(ring.waiting.front().tracked);
+    ring.waiting.pop_front();
+    if (last) {
+        hand_out_or_hold(ring, std::move(tracked));
     }
 }
 
 void UringTracker::let_go_waiting(Ring& ring, std::uint64_t completed_before_ns) {
     const auto queued_ns = [](const Ring::Waiting& each) {
-        return each.cqe && *each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[*each.cqe].time_ns
-                                                                       : each.tracked->request.complete_ns.value_or(0);
+        return each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[each.cqe].time_ns
+                                                          : each.tracked->request.complete_ns.value_or(0);
     };
     while (!ring.waiting.empty() && queued_ns(ring.waiting.front()) < completed_before_ns) {
-        const Ring::Waiting waiting = std::move(ring.waiting.front());
-        ring.waiting.pop_front();
-        let_go(ring, waiting);
+        let_go_first(ring);
     }
 }
 
-void UringTracker::hand_out_or_hold(Ring& ring, const TrackedPtr& tracked) {
+void UringTracker::hand_out_or_hold(Ring& ring, TrackedPtr tracked) {
     const bool young = *tracked->request.complete_ns + explain_ns > now_ns_;
     if (tracked->awaits_notification || (young && unexplained_end(*tracked))) {
-        ring.held.push_back(tracked);
-    } else {
-        hand_out(*tracked);
+        ring.held.push_back(std::move(tracked));
+        return;
     }
+    hand_out(*tracked);
+    ring.history.shorten(*tracked);
+    keep_spare(std::move(tracked));
 }
 
 void UringTracker::hand_out(Tracked& tracked) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the model keeps of io_uring while a trace runs: requests, rings, and cancels that wait for their explanation.
+// What the model keeps of io_uring while a trace runs: rings, and cancels that wait for their explanation.
 #pragma once
 
 #include "model/types.hpp"
 #include "model/uring_abi.hpp"
+#include "model/uring_history.hpp"
+#include "model/uring_tracked.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -17,74 +19,6 @@
 #include <vector>
 
 namespace inflight::model::uring {
-
-struct Tracked {
-    Request request;
-    std::shared_ptr<UringPart> part;           // request.uring, which is written to until it is handed out
-    std::shared_ptr<const Request> announced;  // as it was announced: what its completions refer to
-    std::uint32_t flags = 0;                   // IFL_UREQ_*
-    std::uint32_t cq_tail = 0;
-    std::optional<std::uint64_t> taken_ns;  // by a cancel that started then
-    std::uint64_t taken_by = 0;             // call_id or request_id of that cancel
-    bool taken_by_timeout = false;          // ... which is a linked timeout
-    bool ended = false;
-    bool handed_out = false;
-    bool awaits_notification = false;
-};
-using TrackedPtr = std::shared_ptr<Tracked>;
-
-// The last finished requests of a ring, by user_data: four of each user_data, and as many in all as the limit says
-// (or the next power of two). No allocation for each request: the oldest place is used again, chains link places by
-// their number.
-class History {
-public:
-    explicit History(std::size_t limit);
-
-    void add(const TrackedPtr& tracked);
-
-    // The youngest places first.
-    template <typename Visit>
-    void each_of(std::uint64_t user_data, Visit visit) const {
-        if (places_.empty()) {
-            return;
-        }
-        for (std::uint64_t number = heads_[bucket(user_data)]; alive(number); number = place(number).older) {
-            const Place& each = place(number);
-            if (each.user_data == user_data) {
-                visit(each.tracked);
-            }
-        }
-    }
-    template <typename Visit>
-    void each_recent(std::size_t count, Visit visit) const {
-        for (std::uint64_t number = made_; alive(number) && count > 0; number--, count--) {
-            visit(place(number).tracked);
-        }
-    }
-    // Something was forgotten.
-    [[nodiscard]] bool dropped() const { return dropped_; }
-
-private:
-    struct Place {
-        TrackedPtr tracked;
-        std::uint64_t user_data = 0;  // the request's: most that a chain passes are another's, and far away in memory
-        std::uint64_t older = 0;      // number of the next of its chain
-    };
-    static constexpr unsigned kept_of_each = 4;
-
-    void rehash(std::size_t buckets);  // a power of two
-    [[nodiscard]] std::size_t bucket(std::uint64_t user_data) const {
-        return (user_data * 0x9E3779B97F4A7C15U >> 32U) & (heads_.size() - 1);
-    }
-    [[nodiscard]] bool alive(std::uint64_t number) const { return number != 0 && number + limit_ > made_; }
-    [[nodiscard]] const Place& place(std::uint64_t number) const { return places_[number & (limit_ - 1)]; }
-
-    std::size_t limit_;                 // a power of two
-    std::vector<Place> places_;         // number & (limit_ - 1)
-    std::vector<std::uint64_t> heads_;  // youngest number of each bucket, 0: none
-    std::uint64_t made_ = 0;            // the first number is 1
-    bool dropped_ = false;
-};
 
 // A CQE that ends a request which the kernel did not name: the ring was full.
 struct OverflowedEnd {
@@ -116,9 +50,10 @@ struct Ring {
 
     // Its CQE stands in the ring, to be taken.
     struct Waiting {
+        static constexpr std::uint32_t last = ~0U;
         std::uint32_t cq_tail = 0;
+        std::uint32_t cqe = last;  // index in the part's cqes, or the one that ended it
         TrackedPtr tracked;
-        std::optional<std::size_t> cqe;  // index in the part's cqes; else the one that ended it
     };
 
     Context context;
@@ -149,19 +84,5 @@ struct Ring {
     std::unordered_set<std::uint64_t> addressed;        // user_data of cancels
     std::unordered_set<std::uint64_t> reuses_reported;  // user_data
 };
-
-// -ECANCELED, or what a request returns whose worker was interrupted.
-[[nodiscard]] bool interrupted(const Request& request);
-
-// Sets outcome and cause from what is known by now.
-void decide_outcome(Tracked& tracked);
-
-[[nodiscard]] inline bool zero_copy(const Request& request) {
-    return request.opcode == op_send_zc || request.opcode == op_sendmsg_zc;
-}
-
-[[nodiscard]] inline std::uint64_t chain_of(const Tracked& tracked) {
-    return tracked.part->link_head != 0 ? tracked.part->link_head : tracked.part->request_id;
-}
 
 }  // namespace inflight::model::uring

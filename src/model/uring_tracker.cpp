@@ -71,6 +71,10 @@ UringTracker::UringTracker(const TrackerOptions& options, const KnownNames& name
 UringTracker::~UringTracker() = default;
 
 UringTracker::Ring& UringTracker::ring_state(std::uint64_t context_id) {
+    // Most records are about the ring of the one before.
+    if (last_ring_ != nullptr && last_ring_->context.context_id == context_id) {
+        return *last_ring_;
+    }
     auto& ring = rings_[context_id];
     if (!ring) {
         // A finished request weighs more than an iocb's, and there are more rings than contexts.
@@ -78,6 +82,7 @@ UringTracker::Ring& UringTracker::ring_state(std::uint64_t context_id) {
         ring->context.family = Family::uring;
         ring->context.context_id = context_id;
     }
+    last_ring_ = ring.get();
     return *ring;
 }
 
@@ -152,9 +157,8 @@ void UringTracker::on_snapshot(const ifl_snapshot& record) {
         const Request& request = tracked->request;
         Ring& ring = ring_state(request.context_id);
         bool ended = tracked->ended || ring.settled.contains({request.kernel_address, request.submit_ns.value_or(0)});
-        ring.history.each_of(request.user_data, [&](const TrackedPtr& each) {
-            ended = ended || (each->request.kernel_address == request.kernel_address &&
-                              each->request.submit_ns == request.submit_ns);
+        ring.history.each_of(request.user_data, [&](const Finished& each) {
+            ended = ended || (each.kernel_address() == request.kernel_address && each.submit_ns() == request.submit_ns);
         });
         if (!ended) {
             ring.in_flight.emplace(request.user_data, tracked);
@@ -209,6 +213,7 @@ void UringTracker::retire_rings() {
         settle_leftovers(*found->second);
         resolve_due(*found->second, true);
         sweep(*found->second, true);
+        last_ring_ = nullptr;
         rings_.erase(found);
     }
 }
@@ -240,7 +245,7 @@ void UringTracker::settle_leftovers(Ring& ring) {
         tracked->request.completion_exact = false;
         tracked->request.completion_seen = false;
         tracked->request.result_known = false;
-        remember(ring, tracked);
+        remember(ring, tracked, nullptr);
         ring.unseen.push_back(tracked);
     }
 }

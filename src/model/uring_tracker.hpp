@@ -67,18 +67,19 @@ private:
 
     // requests
     [[nodiscard]] TrackedPtr tracked_for(const ifl_uring_request& record);
+    void keep_spare(TrackedPtr tracked);
     void fill(Tracked& tracked, const ifl_uring_request& record, const Ring& ring);
     void on_announced(const ifl_uring_request& record);
     void on_ended(const ifl_uring_request& record);
     void on_in_flight(const ifl_uring_request& record);
-    void remember(Ring& ring, const TrackedPtr& tracked);
+    void remember(Ring& ring, const TrackedPtr& tracked, const ifl_uring_request* record);
     void settle(Ring& ring, const TrackedPtr& tracked);
     void check_reuse(Ring& ring, const Tracked& tracked);
     void see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns);
     void wait_for_reaping(Ring& ring, Ring::Waiting waiting);
-    void let_go(Ring& ring, const Ring::Waiting& waiting);
+    void let_go_first(Ring& ring);
     void let_go_waiting(Ring& ring, std::uint64_t completed_before_ns);
-    void hand_out_or_hold(Ring& ring, const TrackedPtr& tracked);
+    void hand_out_or_hold(Ring& ring, TrackedPtr tracked);
     void hand_out(Tracked& tracked);
     void sweep(Ring& ring, bool all);
 
@@ -108,8 +109,10 @@ private:
     Sink& sink_;
     DetailStore details_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Ring>> rings_;
+    Ring* last_ring_ = nullptr;                                       // that was asked for
     std::unordered_map<std::uint64_t, TrackedPtr> announced_;         // by request_id, until they end
     std::unordered_map<std::uint64_t, TrackedPtr> snapshot_;          // in flight, until the record that ends it
+    std::vector<TrackedPtr> spares_;                                  // of nothing, to be used again
     std::deque<std::pair<std::uint64_t, std::uint64_t>> gone_order_;  // time, context id
     std::uint64_t now_ns_ = 0;
     std::uint64_t completions_unseen_ = 0;

@@ -29,7 +29,9 @@ struct PlannedCancel {
 // A ring whose requests wait until something ends them: data, a cancel, or the end of the trace.
 class RingModel {
 public:
-    RingModel(unsigned seed, bool overflows) : random_(seed), overflows_(overflows) { write(ring().created(1)); }
+    RingModel(unsigned seed, bool overflows, bool brief) : random_(seed), overflows_(overflows), brief_(brief) {
+        write(ring().created(1));
+    }
 
     void run(unsigned steps) {
         for (unsigned step = 0; step < steps; step++) {
@@ -69,6 +71,13 @@ private:
         std::vector<std::uint64_t> bytes((record.header.size_bytes + 7) / 8);
         std::memcpy(bytes.data(), &record, record.header.size_bytes);
         records_.emplace_back(record.header.time_ns, std::move(bytes));
+    }
+
+    void write(UringRecord record) {
+        if (brief_) {
+            record.header.size_bytes = IFL_UREQ_BRIEF_BYTES;
+        }
+        write(static_cast<const ifl_uring_request&>(record));
     }
 
     void submit() {
@@ -184,6 +193,7 @@ private:
 
     std::mt19937 random_;
     bool overflows_;
+    bool brief_;
     std::uint64_t now_ = 100;
     std::uint64_t end_ = 0;
     std::uint64_t ids_ = 0;
@@ -231,9 +241,9 @@ void check(const RingModel& history, const UringTrace& trace) {
     EXPECT_FALSE(trace.tracker.wants_snapshot());
 }
 
-void check_histories(unsigned from, bool overflows, bool disorder) {
+void check_histories(unsigned from, bool overflows, bool disorder, bool brief = false) {
     for (unsigned seed = from; seed < from + 300 && !testing::Test::HasFailure(); seed++) {
-        RingModel history(seed, overflows);
+        RingModel history(seed, overflows, brief);
         history.run(80);
         UringTrace trace;
         history.deliver(trace, disorder);
@@ -256,6 +266,14 @@ TEST(UringHistories, WithOverflow) {
 
 TEST(UringHistories, WithOverflowInSomeDisorder) {
     check_histories(3000, true, true);
+}
+
+TEST(UringHistories, OfBriefRecords) {
+    check_histories(4000, false, false, true);
+}
+
+TEST(UringHistories, OfBriefRecordsWithOverflowInSomeDisorder) {
+    check_histories(5000, true, true, true);
 }
 
 }  // namespace

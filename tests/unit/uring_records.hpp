@@ -9,6 +9,7 @@
 #include "model/uring_abi.hpp"
 #include "records.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -79,6 +80,16 @@ inline UringRecord async_cancel(std::uint64_t id, std::uint64_t user_data, std::
     record.sqe_field(uring::sqe_addr_at, user_data).sqe_field(uring::sqe_op_flags_at, flags);
     return record;
 }
+
+// Only as long as it must be, as the kernel side writes most of them.
+struct alignas(8) BriefRecord {
+    explicit BriefRecord(const ifl_uring_request& whole) {
+        std::memcpy(bytes.data(), &whole, bytes.size());
+        header.size_bytes = IFL_UREQ_BRIEF_BYTES;
+    }
+    std::array<std::byte, IFL_UREQ_BRIEF_BYTES> bytes{};
+    ifl_header& header = *reinterpret_cast<ifl_header*>(bytes.data());
+};
 
 struct CqeRecord : ifl_uring_cqe {
     CqeRecord(std::uint64_t time_ns, std::uint64_t data, std::int32_t res, std::uint32_t bits) : ifl_uring_cqe{} {

@@ -58,16 +58,6 @@ TEST(UringRequests, CarryWhatTheRecordSays) {
     EXPECT_EQ(got.uring->cause, EndCause::none);
 }
 
-// Only as long as it must be, as the kernel side writes most of them.
-struct alignas(8) Brief {
-    explicit Brief(const ifl_uring_request& whole) {
-        std::memcpy(bytes.data(), &whole, bytes.size());
-        header.size_bytes = IFL_UREQ_BRIEF_BYTES;
-    }
-    std::array<std::byte, IFL_UREQ_BRIEF_BYTES> bytes{};
-    ifl_header& header = *reinterpret_cast<ifl_header*>(bytes.data());
-};
-
 TEST(UringRequests, ABriefRecordSaysTheSameAsAWholeOne) {
     UringTrace of_brief;
     UringTrace of_whole;
@@ -76,7 +66,7 @@ TEST(UringRequests, ABriefRecordSaysTheSameAsAWholeOne) {
     record.task_work_ns = 20;
     record.completer_pid = the_pid;
     record.completer_tid = the_tid;
-    of_brief.feed(ring().created(1), Brief(record));
+    of_brief.feed(ring().created(1), BriefRecord(record));
     set_comm(record.completer_comm, "worker");
     of_whole.feed(ring().created(1), record);
     of_brief.finish(100);
@@ -99,7 +89,7 @@ TEST(UringRequests, ABriefRecordSaysTheSameAsAWholeOne) {
 
 TEST(UringRequests, ABriefRecordOfOneInFlightNamesNoCompleter) {
     UringTrace trace;
-    trace.feed(ring().created(1), Brief(uring(1).submit(10).in_flight(90)));
+    trace.feed(ring().created(1), BriefRecord(uring(1).submit(10).in_flight(90)));
     trace.finish(100);
     ASSERT_THAT(trace.requests, SizeIs(1));
     EXPECT_EQ(trace.requests[0].uring->completer_comm, "");
