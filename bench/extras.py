@@ -7,6 +7,7 @@ import time
 import figures
 import measure
 import processes
+import runtime
 import tracers
 import workloads
 
@@ -131,7 +132,7 @@ ALL = {
     "memory_stat": ("memory of stat", _memory_of(TOOL["stat"])),
     "memory_record": ("memory of record", _memory_of(TOOL["record"])),
     "memory_trace": ("memory of trace --outcome failed", _memory_of(tracers.JSON_FAILED)),
-}
+} | runtime.ALL
 
 
 def measure_one(name, place, seconds, memory_s):

@@ -52,6 +52,7 @@ std::unique_ptr<Command> make_export();
 std::unique_ptr<Command> make_ls();
 std::unique_ptr<Command> make_contexts();
 std::unique_ptr<Command> make_cancel();
+std::unique_ptr<Command> make_run();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_events();
 std::unique_ptr<Command> make_completion(const CLI::App& root);

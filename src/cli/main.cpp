@@ -43,6 +43,7 @@ std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
     commands.push_back(make_ls());
     commands.push_back(make_contexts());
     commands.push_back(make_cancel());
+    commands.push_back(make_run());
     commands.push_back(make_doctor());
     commands.push_back(make_events());
     commands.push_back(make_completion(root));

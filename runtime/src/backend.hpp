@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace inflight::aio {
+
+enum class Backend { uring, kernel };
+
+// Which of the two serves this process: INFLIGHT_AIO_BACKEND, or what the system allows. Decided at the first call, and
+// said on standard error, once, when it is not io_uring though nobody asked for that.
+[[nodiscard]] Backend backend();
+// Why, for people; lives as long as the process.
+[[nodiscard]] const char* backend_reason();
+
+// INFLIGHT_AIO_CANCEL=kernel: io_cancel() queues the event and says -EINPROGRESS.
+[[nodiscard]] bool cancels_as_kernel();
+
+}  // namespace inflight::aio

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "event_ring.hpp"
+#include "slots.hpp"
+#include "uring.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <ctime>
+
+namespace inflight::aio {
+
+// What a descriptor was the last time we looked; see submit.cpp.
+struct FileHint {
+    std::int32_t file;
+    std::uint8_t kind;
+    std::uint8_t uses;
+    std::uint8_t misses[2];  // how many reads, and writes, in a row found nothing cached
+};
+constexpr unsigned hints_per_context = 64;
+
+// One AIO context. Its memory is never given back to the system, only used again, so that a stale io_context_t can be
+// looked up without harm; what it points to is.
+//
+// Two rings, both made when they are first needed. The worker's: a thread that lives as long as the context submits
+// there what has to wait, because io_uring ties a request to the task that submitted it. The direct one: for a thread
+// that waits in io_getevents itself, reads and writes that go to a block device are submitted by it and completed in
+// it, so that there is no hop to another thread.
+struct Context {
+    // Who uses it, and which io_context_t it is at present (0: none). Read without the lock.
+    std::atomic<std::uint32_t> users;
+    std::atomic<std::uint64_t> handle;
+    std::atomic<bool> closing;
+
+    pthread_mutex_t lock;
+    EventRing events;
+    SlotTable slots;
+    std::uint32_t in_flight;  // accepted, and no event yet
+    FileHint hints[hints_per_context];
+
+    // Those who wait for events: for this word to change.
+    std::atomic<std::uint32_t> sequence;
+    std::atomic<std::uint32_t> waiters;
+    int masked_wakeup;  // an eventfd for those who wait with a signal mask; -1 until needed
+    std::atomic<std::uint32_t> masked_waiters;
+
+    // The worker.
+    Uring ring;
+    pthread_t worker;
+    bool has_worker;
+    bool stop;
+    int wakeup;  // an eventfd; -1 until there is a worker
+    std::atomic<bool> asleep;
+    std::atomic<bool> has_work;  // something for it to look at
+    bool looks_soon;             // it sleeps only for a moment, because it was busy just now
+    std::uint32_t queue_first;
+    std::uint32_t queue_last;
+    std::uint64_t signals_owed;  // the value that an eventfd is raised by: memory that outlives the write
+    std::uint32_t pin_count;
+    std::uint32_t pin_never_used;
+    std::uint32_t pins_free_count;
+    std::int32_t* pins_free;
+
+    // The direct ring.
+    Uring direct;
+    int direct_signal;
+    std::atomic<std::uint32_t> direct_in_flight;
+    bool direct_watched;         // a thread waits for its completions: nobody else takes them
+    bool direct_ticks;           // the worker looks at it by the clock; its eventfd is switched off meanwhile
+    std::uint32_t direct_ended;  // how many ended
+    std::uint32_t direct_seen;   // how many had when the worker looked last
+    bool direct_kicked;          // and was told that there are events from elsewhere
+    pthread_t last_waiter;       // who waited last in io_getevents
+    bool has_last_waiter;
+};
+
+class Guard {
+public:
+    explicit Guard(Context& context) : context_(context) { pthread_mutex_lock(&context_.lock); }
+    ~Guard() { pthread_mutex_unlock(&context_.lock); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+private:
+    Context& context_;
+};
+
+// A context in use: it is not taken down meanwhile. Empty when `handle` is no context of this process.
+class ContextRef {
+public:
+    explicit ContextRef(std::uint64_t handle);
+    ~ContextRef();
+    ContextRef(const ContextRef&) = delete;
+    ContextRef& operator=(const ContextRef&) = delete;
+
+    [[nodiscard]] explicit operator bool() const { return context_ != nullptr; }
+    [[nodiscard]] Context& operator*() const { return *context_; }
+    [[nodiscard]] Context* operator->() const { return context_; }
+
+private:
+    Context* context_ = nullptr;
+};
+
+// 0 and the handle, or -errno.
+[[nodiscard]] long create_context(unsigned max_events, std::uint64_t* handle);
+// Cancels what can be cancelled, waits for the rest. 0 or -EINVAL.
+[[nodiscard]] long destroy_context(std::uint64_t handle);
+// Waits until all that can end by itself has: what was submitted is not lost when the process ends.
+void drain_all_contexts();
+// In a child of fork(): none of the parent's contexts is one of the child's.
+void forget_all_contexts(bool close_descriptors);
+
+// The rest needs the lock.
+
+// Puts an event in the ring. The waiters are woken by wake_waiters(), after the lock is given back.
+void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int64_t result);
+// Lets the waiters look again, though there is no event.
+void publish_nothing(Context& context);
+// Without the lock.
+void wake_waiters(Context& context);
+
+// futex(2) on a word of this process.
+long futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value, const timespec* deadline);
+void futex_wake(const std::atomic<std::uint32_t>& word);
+
+}  // namespace inflight::aio

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace inflight::aio {
+
+// Memory of the program that may not be there. The kernel is asked, because a fault in here would be the program's end.
+// Each answer holds as long as no thread of the program unmaps the memory.
+
+// Whether all of it can be read. One cheap system call for each page.
+[[nodiscard]] bool readable(const void* memory, std::size_t bytes);
+// Whether all of it can be written. It keeps what it held. `bytes` is at least 8.
+[[nodiscard]] bool writable(void* memory, std::size_t bytes);
+// The same for memory that is about to be written: its first bytes may be anything afterwards.
+[[nodiscard]] bool writable_for_output(void* memory, std::size_t bytes);
+// Copies it, or says false.
+[[nodiscard]] bool copy_in(void* to, const void* from, std::size_t bytes);
+
+// For the many small reads of one call: the page that was asked about last need not be asked about again, nor the one
+// of the stack that the call stands on.
+class ProgramMemory {
+public:
+    explicit ProgramMemory(const void* frame);
+    // Copies it, or says false. At most a page.
+    [[nodiscard]] bool copy(void* to, std::uint64_t from, std::size_t bytes);
+
+private:
+    std::uint64_t stack_page_;
+    std::uint64_t known_page_ = UINT64_MAX;
+};
+
+// Pages straight from the kernel, zeroed; nullptr when there are none. A library inside another's program does not
+// take part in its heap: it may be called where malloc is being replaced.
+[[nodiscard]] void* take_pages(std::size_t bytes);
+void give_pages(void* memory, std::size_t bytes);
+
+}  // namespace inflight::aio

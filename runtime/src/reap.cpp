@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reap.hpp"
+
+#include "clock.hpp"
+#include "direct.hpp"
+#include "memory.hpp"
+#include "sys.hpp"
+#include "worker.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+namespace inflight::aio {
+
+namespace {
+
+class Reaping {
+public:
+    Reaping(Context& context, long least, long most, io_event* to, const timespec* limit, const std::uint64_t* mask)
+        : context_(context), least_(least), most_(most), to_(to), mask_(mask) {
+        wait_ns_ = limit == nullptr ? for_ever_ns : duration_ns(*limit);
+    }
+
+    long run() {
+        pthread_mutex_lock(&context_.lock);
+        if (least_ > 0 && wait_ns_ != 0) {
+            context_.last_waiter = pthread_self();
+            context_.has_last_waiter = true;
+        }
+        long result = 0;
+        for (;;) {
+            result = take();
+            if (result < 0 || taken_ >= least_ || taken_ == most_) {
+                break;
+            }
+            if (context_.closing.load()) {
+                result = -EINVAL;
+                break;
+            }
+            if (interrupted_) {
+                result = -EINTR;
+                break;
+            }
+            if (wait_ns_ == 0 || expired_) {
+                break;
+            }
+            if (deadline_ns_ == 0) {
+                deadline_ns_ = now_ns() + wait_ns_;
+            }
+            wait();
+        }
+        pthread_mutex_unlock(&context_.lock);
+        return taken_ != 0 ? taken_ : result;
+    }
+
+private:
+    // -EFAULT when there are events and nowhere to put them.
+    long take() {
+        harvest_direct(context_);
+        const long there = context_.events.unreaped();
+        const long count = there < most_ - taken_ ? there : most_ - taken_;
+        if (count <= 0) {
+            return 0;
+        }
+        if (!writable_for_output(to_ + taken_, static_cast<std::size_t>(count) * sizeof(io_event))) {
+            return -EFAULT;
+        }
+        taken_ += context_.events.reap(to_ + taken_, static_cast<unsigned>(count));
+        return 0;
+    }
+
+    void note(long result) {
+        interrupted_ = result == -EINTR;
+        expired_ = result == -ETIMEDOUT || result == -ETIME;
+    }
+
+    // Gives the lock back meanwhile.
+    void wait() {
+        if (mask_ != nullptr) {
+            wait_masked();
+        } else if (context_.direct_in_flight != 0 && !context_.direct_watched) {
+            wait_direct();
+        } else {
+            wait_told();
+        }
+    }
+
+    void wait_told() {
+        context_.waiters.fetch_add(1);
+        const std::uint32_t sequence = context_.sequence.load();
+        pthread_mutex_unlock(&context_.lock);
+        const timespec deadline = time_of(deadline_ns_);
+        note(futex_wait(context_.sequence, sequence, &deadline));
+        pthread_mutex_lock(&context_.lock);
+        context_.waiters.fetch_sub(1);
+    }
+
+    // The thread that submitted to the device takes its completions straight from the ring. While it waits the worker
+    // need not be woken by them.
+    void wait_direct() {
+        context_.direct_watched = true;
+        context_.direct_kicked = false;
+        if (!context_.direct_ticks) {
+            context_.direct.signal_eventfd(false);
+        }
+        harvest_direct_watched(context_);
+        if (context_.events.unreaped() == 0) {
+            const std::uint64_t now = now_ns();
+            const std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
+            const __kernel_timespec limit{static_cast<long long>(rest / second_ns),
+                                          static_cast<long long>(rest % second_ns)};
+            const auto missing = static_cast<unsigned>(least_ - taken_);
+            const unsigned in_flight = context_.direct_in_flight;
+            const unsigned wanted = missing < in_flight ? missing : in_flight;
+            pthread_mutex_unlock(&context_.lock);
+            note(context_.direct.wait(wanted, rest >= for_ever_ns / 2 ? nullptr : &limit));
+            pthread_mutex_lock(&context_.lock);
+        }
+        context_.direct_watched = false;
+        harvest_direct(context_);
+        listen_to_direct(context_);
+        if (context_.waiters.load() != 0 || context_.masked_waiters.load() != 0) {
+            // One of them watches from now on, or has its event.
+            publish_nothing(context_);
+            wake_waiters(context_);
+        }
+    }
+
+    void wait_masked() {
+        if (context_.masked_wakeup < 0) {
+            const long made = sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+            if (made < 0) {
+                expired_ = true;
+                return;
+            }
+            context_.masked_wakeup = static_cast<int>(made);
+        }
+        context_.masked_waiters.fetch_add(1);
+        pthread_mutex_unlock(&context_.lock);
+        const std::uint64_t now = now_ns();
+        std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
+        // Of several who wait so one may take the sign that was another's.
+        constexpr std::uint64_t look_again_ns = 20'000'000;
+        const bool shared = context_.masked_waiters.load() > 1 && rest > look_again_ns;
+        timespec limit = time_of(shared ? look_again_ns : rest);
+        pollfd about{context_.masked_wakeup, POLLIN, 0};
+        const long result = sys(SYS_ppoll, &about, 1, &limit, mask_, sizeof *mask_);
+        std::uint64_t value = 0;
+        (void)sys(SYS_read, context_.masked_wakeup, &value, sizeof value);
+        note(result == 0 && !shared ? -ETIMEDOUT : result);
+        pthread_mutex_lock(&context_.lock);
+        context_.masked_waiters.fetch_sub(1);
+    }
+
+    Context& context_;
+    long least_;
+    long most_;
+    io_event* to_;
+    const std::uint64_t* mask_;
+    std::uint64_t wait_ns_ = 0;
+    std::uint64_t deadline_ns_ = 0;
+    long taken_ = 0;
+    bool interrupted_ = false;
+    bool expired_ = false;
+};
+
+}  // namespace
+
+long reap_events(Context& context, long least, long most, io_event* to, const timespec* limit,
+                 const std::uint64_t* mask) {
+    if (least < 0 || most < least) {
+        return -EINVAL;
+    }
+    const long result = Reaping{context, least, most, to, limit, mask}.run();
+    // Those at a device that had to be handed over.
+    wake_worker(context);
+    return result;
+}
+
+}  // namespace inflight::aio

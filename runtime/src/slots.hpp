@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <linux/aio_abi.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace inflight::aio {
+
+constexpr std::uint32_t no_slot = UINT32_MAX;
+
+enum class Operation : std::uint8_t { read, write, fsync, fdatasync, poll };
+
+// Where a request is. Only `queued` and `armed` can be stopped without asking the kernel, because nothing has begun.
+enum class State : std::uint8_t {
+    unused,
+    queued,     // the worker has not looked at it yet
+    armed,      // a poll in the kernel waits until its file is ready
+    running,    // the operation itself is in the kernel
+    direct,     // the same, submitted by a thread of the program: at a block device, where nothing stops it
+    cancelled,  // its end was told; the poll is still to be taken from the kernel
+    finishing,  // done, on its way to the event ring
+};
+
+// One request that did not end inside io_submit. All of it is guarded by the context's lock, except that the worker and
+// the kernel read what the operation needs (from `file` to `vectors`), which does not change after the submission.
+struct Slot {
+    std::uint64_t iocb;  // the program's address of it
+    std::uint64_t data;
+    std::int64_t offset;
+    std::uint64_t done_bytes;   // of a write to a stream, which ends when all is written
+    std::uint64_t total_bytes;  // of it
+    iovec vector;               // what is left, when it is one
+    iovec* vectors;             // the program's vectors, copied
+    std::uint32_t vector_count;
+    std::uint32_t rw_flags;
+    std::int32_t result;
+    std::uint32_t hash_next;
+    std::uint32_t queue_next;
+    std::int32_t file;        // the descriptor; only for `direct`
+    std::int32_t pin;         // index of the file that the ring holds, -1 when none
+    std::int32_t signal;      // the same for the eventfd
+    std::uint32_t canceller;  // not 0: a thread waits for the end, on this word
+    std::uint16_t priority;
+    std::uint16_t poll_mask;
+    Operation operation;
+    State state;
+    bool stream;             // a pipe, a socket or the like: wait until it is ready
+    bool reopened;           // the ring holds a second, nonblocking, opening of the same pipe
+    bool nonblocking_works;  // it takes RWF_NOWAIT
+    bool in_queue;
+    bool kernel_done;  // `cancelled`, and the poll has left the kernel
+    bool must_go_on;   // a cancel said -EAGAIN: an interruption is not its end
+    bool attempted;    // `running` without waiting, to go back to `armed` when not ready
+    bool still_told;   // `cancelled`, but its event is queued all the same (INFLIGHT_AIO_CANCEL=kernel)
+    bool at_device;    // O_DIRECT: submitting it does not block
+};
+
+[[nodiscard]] inline std::size_t vectors_bytes(const Slot& slot) {
+    return slot.vector_count * sizeof(iovec);
+}
+
+// The requests of a context: taken, found by the program's iocb, given back. Guarded by the context's lock.
+class SlotTable {
+public:
+    [[nodiscard]] bool create(std::uint32_t count);
+    void destroy();
+
+    [[nodiscard]] std::uint32_t take(std::uint64_t iocb);  // no_slot when there is none
+    void give(std::uint32_t index);
+    // So that the iocb is not found any more.
+    void unlink(std::uint32_t index);
+    [[nodiscard]] std::uint32_t find(std::uint64_t iocb) const;
+
+    [[nodiscard]] Slot& operator[](std::uint32_t index) { return slots_[index]; }
+    [[nodiscard]] std::uint32_t size() const { return count_; }
+
+private:
+    [[nodiscard]] std::uint32_t& bucket(std::uint64_t iocb) const;
+
+    Slot* slots_ = nullptr;
+    std::uint32_t* buckets_ = nullptr;
+    std::uint32_t count_ = 0;
+    std::uint32_t bucket_mask_ = 0;
+    std::uint32_t free_ = no_slot;
+    std::uint32_t never_used_ = 0;
+};
+
+}  // namespace inflight::aio

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "submit.hpp"
+
+#include "direct.hpp"
+#include "memory.hpp"
+#include "requests.hpp"
+#include "sys.hpp"
+#include "transfer.hpp"
+#include "worker.hpp"
+
+#include <linux/fs.h>
+#include <poll.h>
+
+#include <climits>
+#include <cstring>
+
+namespace inflight::aio {
+
+namespace {
+
+constexpr std::uint64_t end_of_user_memory = 0x7ffffffff000;
+constexpr std::uint32_t most_vectors = 1024;  // UIO_MAXIOV
+constexpr std::uint16_t command_pread = 0, command_pwrite = 1, command_fsync = 2, command_fdsync = 3, command_poll = 5,
+                        command_preadv = 7, command_pwritev = 8;
+
+// One iocb on its way in. It holds a place among the requests until it is accepted, ends or is refused.
+class Submission {
+public:
+    Submission(Context& context, const iocb& block, std::uint64_t address)
+        : context_(context), block_(block), address_(address) {}
+
+    [[nodiscard]] long run();
+
+private:
+    [[nodiscard]] long reserve();
+    void refuse();
+    [[nodiscard]] long start();
+    [[nodiscard]] long start_transfer(Operation operation, bool vectored);
+    [[nodiscard]] long start_device(Transfer& transfer);
+    [[nodiscard]] long start_stream(Transfer& transfer, const FileFacts& facts);
+    [[nodiscard]] long start_fsync(Operation operation);
+    [[nodiscard]] long start_poll();
+    [[nodiscard]] long take_vectors(Transfer& transfer, bool vectored);
+    // It is over already: its event is queued.
+    [[nodiscard]] long end_at_once(std::int64_t result);
+    // The rest is the worker's.
+    [[nodiscard]] long hand_over(const Slot& like);
+    [[nodiscard]] long fill_slot(const Slot& like, std::uint32_t& index);
+    [[nodiscard]] Slot slot_for(const Transfer& transfer, std::uint64_t done) const;
+    [[nodiscard]] bool wants_signal() const { return (block_.aio_flags & IOCB_FLAG_RESFD) != 0; }
+
+    Context& context_;
+    const iocb& block_;
+    std::uint64_t address_;
+    static constexpr unsigned vectors_here = 8;
+    iovec vectors_[vectors_here];
+    iovec* many_vectors_ = nullptr;
+    std::size_t many_bytes_ = 0;
+};
+
+bool waits_itself(const Context& context) {
+    return context.has_last_waiter && pthread_equal(context.last_waiter, pthread_self()) != 0;
+}
+
+long Submission::run() {
+    constexpr std::uint64_t most_bytes = INT64_MAX;
+    if (block_.aio_reserved2 != 0 || block_.aio_nbytes > most_bytes) {
+        return -EINVAL;
+    }
+    long result = reserve();
+    if (result < 0) {
+        return result;
+    }
+    result = start();
+    if (result < 0) {
+        refuse();
+    }
+    give_pages(many_vectors_, many_bytes_);
+    return result;
+}
+
+long Submission::reserve() {
+    Guard guard{context_};
+    if (context_.closing.load()) {
+        return -EINVAL;
+    }
+    if (context_.in_flight + context_.events.unreaped() >= context_.events.capacity()) {
+        return -EAGAIN;
+    }
+    ++context_.in_flight;
+    return 0;
+}
+
+void Submission::refuse() {
+    Guard guard{context_};
+    --context_.in_flight;
+}
+
+long Submission::start() {
+    if (wants_signal()) {
+        const long result = check_eventfd(static_cast<int>(block_.aio_resfd));
+        if (result < 0) {
+            return result;
+        }
+    }
+    if (block_.aio_key != 0) {
+        auto* program = reinterpret_cast<iocb*>(address_);
+        if (!writable(program, sizeof *program)) {
+            return -EFAULT;
+        }
+        program->aio_key = 0;
+    }
+    switch (block_.aio_lio_opcode) {
+        case command_pread:
+            return start_transfer(Operation::read, false);
+        case command_pwrite:
+            return start_transfer(Operation::write, false);
+        case command_preadv:
+            return start_transfer(Operation::read, true);
+        case command_pwritev:
+            return start_transfer(Operation::write, true);
+        case command_fsync:
+            return start_fsync(Operation::fsync);
+        case command_fdsync:
+            return start_fsync(Operation::fdatasync);
+        case command_poll:
+            return start_poll();
+        default:
+            return -EINVAL;
+    }
+}
+
+long Submission::take_vectors(Transfer& transfer, bool vectored) {
+    transfer.vectors = vectors_;
+    transfer.vector_count = 1;
+    vectors_[0] = {reinterpret_cast<void*>(block_.aio_buf), block_.aio_nbytes};
+    if (vectored) {
+        if (block_.aio_nbytes > most_vectors) {
+            return -EINVAL;
+        }
+        transfer.vector_count = static_cast<std::uint32_t>(block_.aio_nbytes);
+        const std::size_t bytes = transfer.vector_count * sizeof(iovec);
+        if (transfer.vector_count > vectors_here) {
+            many_bytes_ = bytes;
+            many_vectors_ = static_cast<iovec*>(take_pages(bytes));
+            transfer.vectors = many_vectors_;
+            if (many_vectors_ == nullptr) {
+                return -ENOMEM;
+            }
+        }
+        if (!copy_in(transfer.vectors, reinterpret_cast<const void*>(block_.aio_buf), bytes)) {
+            return -EFAULT;
+        }
+    }
+    transfer.total_bytes = 0;
+    for (std::uint32_t i = 0; i < transfer.vector_count; ++i) {
+        const std::uint64_t begin = address_of(transfer.vectors[i].iov_base);
+        const std::uint64_t length = transfer.vectors[i].iov_len;
+        if (length > INT64_MAX) {
+            return -EINVAL;
+        }
+        if (begin > end_of_user_memory || length > end_of_user_memory - begin) {
+            return -EFAULT;
+        }
+        transfer.total_bytes += length;
+    }
+    constexpr std::uint64_t most_bytes = 0x7ffff000;  // MAX_RW_COUNT
+    transfer.total_bytes = transfer.total_bytes < most_bytes ? transfer.total_bytes : most_bytes;
+    return 0;
+}
+
+long Submission::start_transfer(Operation operation, bool vectored) {
+    Transfer transfer{};
+    transfer.operation = operation;
+    transfer.file = static_cast<int>(block_.aio_fildes);
+    transfer.offset = block_.aio_offset;
+    // The kernel's AIO takes RWF_HIPRI and ignores it.
+    transfer.rw_flags = static_cast<std::uint32_t>(block_.aio_rw_flags) & ~static_cast<std::uint32_t>(RWF_HIPRI);
+    transfer.priority =
+        (block_.aio_flags & IOCB_FLAG_IOPRIO) != 0 ? static_cast<std::uint16_t>(block_.aio_reqprio) : std::uint16_t{0};
+
+    // What a descriptor was is believed for a while, because asking costs as much as reading. If it has become another
+    // file meanwhile the transfer is still right, or refused and then looked at: at worst it is done here and waits.
+    auto& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
+    constexpr std::uint8_t uses = 16;
+    FileFacts facts{FileKind::unknown, false, false};
+    const auto known = static_cast<FileKind>(__atomic_load_n(&hint.kind, __ATOMIC_RELAXED));
+    if (__atomic_load_n(&hint.file, __ATOMIC_RELAXED) == transfer.file &&
+        __atomic_load_n(&hint.uses, __ATOMIC_RELAXED) < uses) {
+        facts.kind = known;
+        __atomic_fetch_add(&hint.uses, 1, __ATOMIC_RELAXED);
+    }
+    const bool believed = facts.kind != FileKind::unknown;
+    long result = believed ? 0 : look_at(transfer.file, operation, facts);
+    if (result < 0) {
+        return result;
+    }
+    result = check_priority(block_);
+    if (result == 0 && !known_flags(transfer.rw_flags)) {
+        result = -EOPNOTSUPP;
+    }
+    if (result == 0) {
+        result = take_vectors(transfer, vectored);
+    }
+    if (result == 0 && transfer.offset < 0) {
+        result = -EINVAL;
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (!believed) {
+        const bool worth = facts.kind != FileKind::stream;
+        __atomic_store_n(&hint.kind, static_cast<std::uint8_t>(facts.kind), __ATOMIC_RELAXED);
+        __atomic_store_n(&hint.uses, std::uint8_t{0}, __ATOMIC_RELAXED);
+        __atomic_store_n(&hint.file, worth ? transfer.file : -1, __ATOMIC_RELAXED);
+    }
+    if (facts.kind == FileKind::device) {
+        return start_device(transfer);
+    }
+    if (facts.kind == FileKind::stream) {
+        return start_stream(transfer, facts);
+    }
+    const bool in_memory = facts.kind == FileKind::memory;
+    std::uint64_t done = 0;
+    bool works = true;
+    bool complete = true;
+    if (in_memory) {
+        result = do_transfer(transfer, transfer.offset, true);
+    } else {
+        // An attempt that finds nothing begins to read ahead, which takes as long as ten requests that are handed over.
+        constexpr std::uint8_t enough = 4;
+        auto& misses = hint.misses[operation == Operation::read ? 0 : 1];
+        const std::uint8_t before = __atomic_load_n(&misses, __ATOMIC_RELAXED);
+        const bool skips = believed && before >= enough && (transfer.rw_flags & RWF_NOWAIT) == 0;
+        complete = !skips && try_cached(transfer, done, result, works);
+        const auto after = static_cast<std::uint8_t>(complete ? 0 : before < enough ? before + 1 : before);
+        __atomic_store_n(&misses, after, __ATOMIC_RELAXED);
+    }
+    const bool odd = result == -ESPIPE || result == -EISDIR || result == -EBADF || result == -EINVAL;
+    if (believed && complete && odd) {
+        __atomic_store_n(&hint.file, -1, __ATOMIC_RELAXED);
+        return start_transfer(operation, vectored);
+    }
+    if (in_memory && result == -EOPNOTSUPP) {
+        return result;
+    }
+    if (!complete && (transfer.rw_flags & RWF_NOWAIT) != 0) {
+        complete = true;
+        result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
+    }
+    return complete ? end_at_once(result) : hand_over(slot_for(transfer, done));
+}
+
+long Submission::start_device(Transfer& transfer) {
+    Slot slot = slot_for(transfer, 0);
+    slot.at_device = true;
+    {
+        Guard guard{context_};
+        // Only for a thread that waits in io_getevents: another, asleep elsewhere, would be disturbed by completions.
+        if (!wants_signal() && waits_itself(context_) && ensure_direct(context_) == 0) {
+            std::uint32_t index = no_slot;
+            const long result = fill_slot(slot, index);
+            if (result == 0) {
+                submit_direct(context_, index);
+            }
+            if (result < 0) {
+                return result;
+            }
+            slot.state = State::direct;
+        }
+    }
+    if (slot.state != State::direct) {
+        return hand_over(slot);
+    }
+    wake_waiters(context_);
+    return 0;
+}
+
+long Submission::start_stream(Transfer& transfer, const FileFacts& facts) {
+    const bool impatient = facts.nonblocking || (transfer.rw_flags & RWF_NOWAIT) != 0;
+    const long moved = do_transfer(transfer, -1, facts.nonblocking);
+    const bool waits = moved == -EAGAIN || moved == -EOPNOTSUPP;
+    const bool rest =
+        moved > 0 && transfer.operation == Operation::write && static_cast<std::uint64_t>(moved) < transfer.total_bytes;
+    if (impatient || (!waits && !rest)) {
+        return end_at_once(moved);
+    }
+    if (rest) {
+        advance(transfer.vectors, transfer.vector_count, static_cast<std::size_t>(moved));
+    }
+    Slot slot = slot_for(transfer, rest ? static_cast<std::uint64_t>(moved) : 0);
+    slot.stream = true;
+    slot.nonblocking_works = moved != -EOPNOTSUPP || facts.pipe;
+    slot.reopened = moved == -EOPNOTSUPP && facts.pipe;
+    return hand_over(slot);
+}
+
+long Submission::start_fsync(Operation operation) {
+    if (block_.aio_buf != 0 || block_.aio_offset != 0 || block_.aio_nbytes != 0 || block_.aio_rw_flags != 0) {
+        return -EINVAL;
+    }
+    const long result = look_at_synced(static_cast<int>(block_.aio_fildes));
+    if (result < 0) {
+        return result;
+    }
+    Slot slot{};
+    slot.operation = operation;
+    return hand_over(slot);
+}
+
+long Submission::start_poll() {
+    constexpr std::uint64_t all_events = 0xffff;
+    if (block_.aio_buf > all_events || block_.aio_offset != 0 || block_.aio_nbytes != 0 || block_.aio_rw_flags != 0) {
+        return -EINVAL;
+    }
+    pollfd about{static_cast<int>(block_.aio_fildes), static_cast<short>(block_.aio_buf), 0};
+    const timespec now{};
+    const long ready = about.fd < 0 ? 0 : sys(SYS_ppoll, &about, 1, &now, nullptr, 8);
+    if (about.fd < 0 || (about.revents & POLLNVAL) != 0) {
+        return -EBADF;
+    }
+    if (ready > 0) {
+        return end_at_once(static_cast<std::uint16_t>(about.revents));
+    }
+    Slot slot{};
+    slot.operation = Operation::poll;
+    slot.poll_mask = static_cast<std::uint16_t>(block_.aio_buf);
+    return hand_over(slot);
+}
+
+long Submission::end_at_once(std::int64_t result) {
+    {
+        Guard guard{context_};
+        publish(context_, block_.aio_data, address_, result);
+    }
+    wake_waiters(context_);
+    if (wants_signal()) {
+        const std::uint64_t one = 1;
+        (void)sys(SYS_write, block_.aio_resfd, &one, sizeof one);
+    }
+    return 0;
+}
+
+Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
+    Slot slot{};
+    slot.operation = transfer.operation;
+    slot.offset = transfer.offset;
+    slot.rw_flags = transfer.rw_flags;
+    slot.priority = transfer.priority;
+    slot.done_bytes = done;
+    slot.total_bytes = transfer.total_bytes;
+    slot.vector_count = transfer.vector_count;
+    slot.vector = transfer.vector_count == 1 ? transfer.vectors[0] : iovec{};
+    slot.vectors = transfer.vectors;
+    return slot;
+}
+
+long Submission::fill_slot(const Slot& like, std::uint32_t& index) {
+    index = context_.slots.take(address_);
+    if (index == no_slot) {
+        return -EAGAIN;
+    }
+    Slot& slot = context_.slots[index];
+    const std::uint32_t link = slot.hash_next;
+    slot = like;
+    slot.iocb = address_;
+    slot.hash_next = link;
+    slot.data = block_.aio_data;
+    slot.file = static_cast<std::int32_t>(block_.aio_fildes);
+    slot.pin = -1;
+    slot.signal = -1;
+    slot.vectors = nullptr;
+    if (slot.vector_count > 1) {
+        slot.vectors = static_cast<iovec*>(take_pages(vectors_bytes(slot)));
+        if (slot.vectors == nullptr) {
+            context_.slots.unlink(index);
+            free_request(context_, index);
+            return -ENOMEM;
+        }
+        std::memcpy(slot.vectors, like.vectors, vectors_bytes(slot));
+    }
+    return 0;
+}
+
+long pin_what_is_meant(Context& context, Slot& slot) {
+    const long second = slot.reopened ? open_nonblocking(slot.file, slot.operation) : -1;
+    if (second < 0) {
+        slot.nonblocking_works = slot.nonblocking_works && !slot.reopened;
+        slot.reopened = false;
+        return pin_file(context, slot.file);
+    }
+    const long result = pin_file(context, static_cast<int>(second));
+    (void)sys(SYS_close, second);
+    return result;
+}
+
+long Submission::hand_over(const Slot& like) {
+    {
+        Guard guard{context_};
+        std::uint32_t index = no_slot;
+        long result = ensure_worker(context_);
+        if (result == 0) {
+            result = fill_slot(like, index);
+        }
+        if (result < 0) {
+            return result;
+        }
+        Slot& slot = context_.slots[index];
+        result = pin_what_is_meant(context_, slot);
+        slot.pin = static_cast<std::int32_t>(result < 0 ? -1 : result);
+        if (result >= 0 && wants_signal()) {
+            result = pin_file(context_, static_cast<int>(block_.aio_resfd));
+            slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
+        }
+        if (result < 0) {
+            context_.slots.unlink(index);
+            free_request(context_, index);
+            return result;
+        }
+        slot.state = State::queued;
+        enqueue(context_, index);
+    }
+    return 0;
+}
+
+}  // namespace
+
+namespace {
+
+long submit_each(Context& context, long count, std::uint64_t list) {
+    ProgramMemory memory{__builtin_frame_address(0)};
+    for (long i = 0; i < count; ++i) {
+        std::uint64_t address = 0;
+        iocb block;
+        const std::uint64_t entry = list + static_cast<std::uint64_t>(i) * sizeof address;
+        long result = -EFAULT;
+        if (memory.copy(&address, entry, sizeof address) && memory.copy(&block, address, sizeof block)) {
+            result = Submission{context, block, address}.run();
+        }
+        if (result < 0) {
+            return i != 0 ? i : result;
+        }
+    }
+    return count;
+}
+
+}  // namespace
+
+long submit_requests(Context& context, long count, std::uint64_t list) {
+    if (count < 0) {
+        return -EINVAL;
+    }
+    const auto most = static_cast<long>(context.events.capacity()) + 1;
+    const long result = submit_each(context, count < most ? count : most, list);
+    // Once for all of them: the worker would stand in our way to the ring.
+    wake_worker(context);
+    return result;
+}
+
+}  // namespace inflight::aio

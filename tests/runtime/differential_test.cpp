@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each behaviour is run against Debian's libaio on the kernel and against ours, and what they print is compared. Where
+// ours is meant to differ, expected/NAME holds what it prints; docs/runtime.md lists it.
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct Output {
+    std::string text;
+    int status = -1;
+};
+
+Output run(const std::string& environment, const std::string& name, const std::string& before = "") {
+    Output output;
+    const std::string command = environment + " TEST_TMPDIR=" + INFLIGHT_BINARY_DIR + " timeout 30 " + before +
+                                " " INFLIGHT_BINARY_DIR "/runtime_behaviour " + name + " 2>&1";
+    FILE* pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) {
+        return output;
+    }
+    std::array<char, 4096> part{};
+    while (const std::size_t bytes = fread(part.data(), 1, part.size(), pipe)) {
+        output.text.append(part.data(), bytes);
+    }
+    const int status = pclose(pipe);
+    output.status = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+    return output;
+}
+
+std::string contents(const std::string& path) {
+    std::ifstream file{path};
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+const std::string ours = "LD_LIBRARY_PATH=" INFLIGHT_BINARY_DIR "/aio";
+
+std::vector<std::string> behaviours() {
+    std::vector<std::string> names;
+    std::istringstream list{run("", "").text};
+    for (std::string name; std::getline(list, name);) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+std::string expected_path(const std::string& name) {
+    return std::string{INFLIGHT_SOURCE_DIR "/tests/runtime/expected/"} + name;
+}
+
+class Differential : public testing::TestWithParam<std::string> {};
+
+TEST_P(Differential, OursAndTheKernels) {
+    const Output kernel = run("", GetParam());
+    if (kernel.status == 77) {
+        GTEST_SKIP() << kernel.text;
+    }
+    const Output uring = run(ours, GetParam());
+    ASSERT_EQ(kernel.status, 0) << kernel.text;
+    ASSERT_EQ(uring.status, 0) << uring.text;
+    const std::string expected = contents(expected_path(GetParam()));
+    if (std::getenv("INFLIGHT_UPDATE_EXPECTED") != nullptr && uring.text != kernel.text) {
+        std::ofstream{expected_path(GetParam())} << uring.text;
+        return;
+    }
+    if (expected.empty()) {
+        EXPECT_EQ(uring.text, kernel.text);
+        return;
+    }
+    EXPECT_EQ(uring.text, expected);
+    EXPECT_NE(uring.text, kernel.text) << "expected/" << GetParam() << " is no longer a difference";
+    EXPECT_NE(contents(INFLIGHT_SOURCE_DIR "/docs/runtime.md").find("`" + GetParam() + "`"), std::string::npos)
+        << "docs/runtime.md does not list it";
+}
+
+// With the kernel's AIO behind it, it is Debian's libaio.
+TEST_P(Differential, KernelBackend) {
+    const Output kernel = run("", GetParam());
+    if (kernel.status == 77) {
+        GTEST_SKIP() << kernel.text;
+    }
+    const Output ours_on_kernel = run(ours + " INFLIGHT_AIO_BACKEND=kernel", GetParam());
+    EXPECT_EQ(ours_on_kernel.text, kernel.text);
+    EXPECT_EQ(ours_on_kernel.status, kernel.status);
+}
+
+INSTANTIATE_TEST_SUITE_P(Behaviours, Differential, testing::ValuesIn(behaviours()),
+                         [](const auto& instance) { return instance.param; });
+
+// The kernel's way to cancel a poll, on request.
+class CancelAsKernel : public testing::TestWithParam<std::string> {};
+
+TEST_P(CancelAsKernel, IsTheSame) {
+    const Output kernel = run("", GetParam());
+    if (kernel.status == 77) {
+        GTEST_SKIP() << kernel.text;
+    }
+    const Output uring = run(ours + " INFLIGHT_AIO_CANCEL=kernel", GetParam());
+    EXPECT_EQ(uring.text, kernel.text);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cancels, CancelAsKernel,
+                         testing::Values("cancel_poll_pipe", "cancel_poll_eventfd", "cancel_poll_timerfd",
+                                         "cancel_poll_signalfd", "cancel_poll_inotify", "cancel_poll_epoll",
+                                         "cancel_poll_socket", "cancel_never_submitted", "cancel_other_context",
+                                         "cancel_wrong_key", "cancel_unreadable", "cancel_same_iocb_twice",
+                                         "cancel_from_thread", "cancel_memory_read"),
+                         [](const auto& instance) { return std::string{instance.param}; });
+
+// A seccomp filter forbids io_uring: it goes on with kernel AIO, and says so once.
+TEST(Fallback, WithoutUring) {
+    const Output kernel = run("", "cancel_other_context");
+    const Output uring = run(ours, "cancel_other_context", INFLIGHT_BINARY_DIR "/runtime_without_uring");
+    if (uring.status == 77) {
+        GTEST_SKIP() << uring.text;
+    }
+    const std::string said = "libinflight_aio: io_uring is not allowed here";
+    const auto line_end = uring.text.find('\n');
+    ASSERT_NE(line_end, std::string::npos);
+    EXPECT_EQ(uring.text.substr(0, said.size()), said);
+    EXPECT_EQ(uring.text.substr(line_end + 1), kernel.text);
+}
+
+}  // namespace
