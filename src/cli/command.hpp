@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/result.hpp"
+
 #include <CLI/CLI.hpp>
 
+#include <expected>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,5 +63,7 @@ std::unique_ptr<Command> make_manual(const CLI::App& root);
 
 // "inflight: …" on standard error.
 void print_error(const std::string& message);
+// The same, for a caller that then returns this status.
+[[nodiscard]] std::unexpected<int> stop(const Error& error, int status);
 
 }  // namespace inflight::cli

@@ -31,6 +31,11 @@ void print_error(const std::string& message) {
     fmt::print(stderr, "inflight: {}", text);
 }
 
+std::unexpected<int> stop(const Error& error, int status) {
+    print_error(error.message());
+    return std::unexpected(status);
+}
+
 std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
     std::vector<std::unique_ptr<Command>> commands;
     commands.push_back(make_trace());

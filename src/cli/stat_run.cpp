@@ -46,11 +46,6 @@ std::uint64_t monotonic_now_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-std::unexpected<int> stop(const Error& error, int status) {
-    print_error(error.message());
-    return std::unexpected(status);
-}
-
 std::uint32_t rows_for(model::StatBy by, std::uint32_t keys) {
     if (by == model::StatBy::op || by == model::StatBy::outcome) {
         return IFL_STAT_FIXED_ROWS;
@@ -145,9 +140,9 @@ Result<probe::StatOptions> probe_options(const StatRunOptions& options, const Ch
     return probes;
 }
 
-class Run {
+class Counting {
 public:
-    explicit Run(const StatRunOptions& options) : options_(options), signals_(Signals::block()) {}
+    explicit Counting(const StatRunOptions& options) : options_(options), signals_(Signals::block()) {}
 
     [[nodiscard]] std::expected<void, int> begin();
     [[nodiscard]] view::StatTextOptions text_options() const;
@@ -171,7 +166,7 @@ private:
     int signals_seen_ = 0;
 };
 
-std::expected<void, int> Run::begin() {
+std::expected<void, int> Counting::begin() {
     if (options_.interval_ns > longest_interval_ns) {
         print_error("--interval: more than 5 minutes\n  choose less; the whole run is counted in any case");
         return std::unexpected(exit_usage);
@@ -204,7 +199,7 @@ std::expected<void, int> Run::begin() {
     return {};
 }
 
-view::StatTextOptions Run::text_options() const {
+view::StatTextOptions Counting::text_options() const {
     view::StatTextOptions text;
     text.top = options_.top;
     // Without a locale nothing is said about the terminal: UTF-8 is what there is today.
@@ -222,7 +217,7 @@ view::StatTextOptions Run::text_options() const {
     return text;
 }
 
-model::StatTables Run::read() const {
+model::StatTables Counting::read() const {
     model::StatTables tables;
     tables.shared = probes_->shared();
     tables.rows = probes_->rows();
@@ -244,14 +239,14 @@ model::StatTables Run::read() const {
     return tables;
 }
 
-model::StatFrame Run::look() {
+model::StatFrame Counting::look() {
     const unsigned parity = probes_->turn_maxima();
     auto frame = tally_->look(read(), parity);
     probes_->clear_maxima(parity);
     return frame;
 }
 
-view::StatInfo Run::info(std::uint64_t start_ns) const {
+view::StatInfo Counting::info(std::uint64_t start_ns) const {
     view::StatInfo info;
     info.version = INFLIGHT_VERSION;
     std::array<char, 256> host{};
@@ -272,7 +267,7 @@ view::StatInfo Run::info(std::uint64_t start_ns) const {
     return info;
 }
 
-std::optional<SessionEnd> Run::wait(std::uint64_t until_ns) {
+std::optional<SessionEnd> Counting::wait(std::uint64_t until_ns) {
     for (;;) {
         if (child_) {
             if (const auto status = child_->ended()) {
@@ -306,7 +301,7 @@ std::optional<SessionEnd> Run::wait(std::uint64_t until_ns) {
     }
 }
 
-void Run::settle() {
+void Counting::settle() {
     const auto slots = probes_->slots();
     const auto open = [](const ifl_stat_slot& slot) { return (slot.tag & 1U) != 0; };
     const auto end_ns = monotonic_now_ns() + settle_ns;
@@ -316,7 +311,7 @@ void Run::settle() {
     }
 }
 
-int Run::count(view::StatView& view) {
+int Counting::count(view::StatView& view) {
     const auto begun = read();
     tally_.emplace(begun);
     view.begin(info(begun.time_ns));
@@ -399,7 +394,7 @@ void declare_stat_run(CLI::App& app, StatRunOptions& options) {
 }
 
 int run_stat(const StatRunOptions& options, const MakeStatView& make_view) {
-    Run run(options);
+    Counting run(options);
     if (const auto begun = run.begin(); !begun) {
         return begun.error();
     }

@@ -33,11 +33,6 @@ void tell_of_file(const capture::Written& written) {
                written.requests, format_duration(written.span_ns), written.bytes, written.why);
 }
 
-std::unexpected<int> stop(const Error& error, int status) {
-    print_error(error.message());
-    return std::unexpected(status);
-}
-
 }  // namespace
 
 void declare_output(CLI::App& app, TracingOptions& options) {
