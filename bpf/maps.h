@@ -51,21 +51,6 @@ struct {
 	__type(value, struct ifl_context_entry);
 } contexts __weak SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, __u32); /* tid */
-	__type(value, struct ifl_call_entry);
-} calls __weak SEC(".maps");
-
-/* call_entry is larger than the BPF stack: a zeroed one to start from. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ifl_call_entry);
-} blank __weak SEC(".maps");
-
 struct file_key {
 	__u64 file;
 	__u64 dentry;

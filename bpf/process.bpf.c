@@ -21,7 +21,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	__u32 pid = READ(task, tgid), tid = READ(task, pid);
 	struct ifl_process_exit *record;
 
-	bpf_map_delete_elem(&calls, &tid);
+	forget_thread(tid);
 	if (READ(task, signal, live.counter) || !wanted(task))
 		return 0;
 	record = reserve(IFL_PROCESS_EXIT, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());

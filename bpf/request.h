@@ -8,14 +8,7 @@
 
 #include "context.h"
 #include "slots.h"
-
-static __always_inline struct ifl_call_entry *current_call(void)
-{
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct ifl_call_entry *entry = bpf_map_lookup_elem(&calls, &tid);
-
-	return entry && entry->open ? entry : NULL;
-}
+#include "threads.h"
 
 static __always_inline void take_iocb(struct ifl_request *request, const struct iocb *iocb)
 {

@@ -60,8 +60,9 @@ struct ifl_context_entry {
 };
 
 /*
- * A thread that has made a call, keyed by its id, and the call while it is `open`. Only for tasks that the filter let
- * through. It stays until the thread ends: making it anew for each call would cost more than all the rest.
+ * A thread that has made a call, and the call while it is `open`. Only for tasks that the filter let through. It stays
+ * until the thread ends: making it anew for each call would cost more than all the rest. Its place is given by the
+ * thread's id: a slot of `call_slots` that is free, else an entry of the hash map `calls`, with that as the key.
  */
 struct ifl_call_entry {
 	struct ifl_call call;
@@ -85,7 +86,9 @@ struct ifl_call_entry {
 	ifl_u8 attempt_bound;		  /* it is in the table of requests, or was and has ended */
 	ifl_u8 attempt_unbound;		  /* it is in the table of unbound submissions */
 	ifl_u8 held_full;
-	ifl_u8 reserved[7];
+	ifl_u8 reserved[3];
+	ifl_u32 thread;	       /* the tid; of a slot 0: it is free */
+	ifl_u64 start_jiffies; /* the timer's ticks when the call began */
 };
 
 /* ifl_uring_entry.open */
@@ -143,7 +146,7 @@ static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 32, "no hid
 static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 64, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 16,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 24,
 	      "no hidden padding");
 #endif
 

@@ -28,8 +28,8 @@ constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
 constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "",       "request",      "call",     "iocbs",         "io_events", "context", "file",
-    "cgroup", "process_exit", "snapshot", "uring_request", "uring_cqe", "ring",    "detail"};
+    "",         "request",       "call",      "iocbs", "io_events", "context", "file", "cgroup", "process_exit",
+    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap"};
 
 template <typename Record>
 void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
@@ -79,6 +79,9 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
         return std::unexpected(mapped.error());
     }
     if (auto mapped = source->request_slots_.map(opened_probes.request_slots_fd()); !mapped) {
+        return std::unexpected(mapped.error());
+    }
+    if (auto mapped = source->call_slots_.map(opened_probes.call_slots_fd()); !mapped) {
         return std::unexpected(mapped.error());
     }
     if (auto mapped = source->uring_.map({.slots = opened_probes.uring_slots_fd(),
@@ -297,23 +300,32 @@ Result<void> LiveSource::take_snapshot(bool final) {
 void LiveSource::report_blocked_calls() {
     const std::uint64_t now_ns = monotonic_ns();
     std::unordered_map<std::uint32_t, std::uint64_t> still;
-    for_each_entry<std::uint32_t, ifl_call_entry>(
-        probes_.calls_fd(), [&](std::uint32_t tid, const ifl_call_entry& entry) {
-            if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
-                return;
+    const auto look = [&](std::uint32_t tid, const ifl_call_entry& entry) {
+        if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
+            return;
+        }
+        still.emplace(tid, entry.call.call_id);
+        const auto reported = reported_blocked_.find(tid);
+        if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
+            return;
+        }
+        ifl_call call = entry.call;
+        const auto tier = call.header.tier;
+        set_header(call, IFL_CALL, now_ns);
+        call.header.tier = tier;
+        call.flags |= IFL_CALL_IN_PROGRESS;
+        sorter_.add(call.header);
+    };
+    for (const ifl_call_entry& slot : call_slots_.entries()) {
+        // A copy, for the thread goes on. A call that began long ago has all its fields.
+        if (const auto tid = __atomic_load_n(&slot.thread, __ATOMIC_ACQUIRE); tid != 0 && slot.open != 0) {
+            const ifl_call_entry entry = slot;
+            if (__atomic_load_n(&slot.call.call_id, __ATOMIC_ACQUIRE) == entry.call.call_id) {
+                look(tid, entry);
             }
-            still.emplace(tid, entry.call.call_id);
-            const auto reported = reported_blocked_.find(tid);
-            if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
-                return;
-            }
-            ifl_call call = entry.call;
-            const auto tier = call.header.tier;
-            set_header(call, IFL_CALL, now_ns);
-            call.header.tier = tier;
-            call.flags |= IFL_CALL_IN_PROGRESS;
-            sorter_.add(call.header);
-        });
+        }
+    }
+    for_each_entry<std::uint32_t, ifl_call_entry>(probes_.calls_fd(), look);
     reported_blocked_ = std::move(still);
 }
 

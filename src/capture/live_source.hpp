@@ -56,6 +56,7 @@ private:
 
     probe::Probes probes_;
     MappedArray<ifl_request_entry> request_slots_;
+    MappedArray<ifl_call_entry> call_slots_;
     UringTables uring_;
     LiveOptions options_;
     RecordBuffers buffers_;

@@ -343,6 +343,9 @@ int Probes::unbound_fd() const {
 int Probes::contexts_fd() const {
     return bpf_map__fd(state_->skeleton->maps.contexts);
 }
+int Probes::call_slots_fd() const {
+    return bpf_map__fd(state_->skeleton->maps.call_slots);
+}
 int Probes::calls_fd() const {
     return bpf_map__fd(state_->skeleton->maps.calls);
 }

@@ -66,6 +66,7 @@ public:
     [[nodiscard]] int requests_fd() const;
     [[nodiscard]] int unbound_fd() const;
     [[nodiscard]] int contexts_fd() const;
+    [[nodiscard]] int call_slots_fd() const;
     [[nodiscard]] int calls_fd() const;
     [[nodiscard]] int pids_fd() const;
     [[nodiscard]] int uring_slots_fd() const;

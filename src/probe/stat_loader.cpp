@@ -128,7 +128,6 @@ void StatProbes::State::set_sizes(const StatOptions& options) const {
             bpf_map__set_autocreate(each, false);
         }
     }
-    bpf_map__set_autocreate(maps.blank, false);
 }
 
 void StatProbes::State::set_config(const StatOptions& options) {
