@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// floor uring|aio|aio-fentry [-- COMMAND...]: attaches empty programs, runs the command and exits with its status;
-// without one it waits for SIGINT or SIGTERM. Exits with 1 when the kernel refuses a hook of the set.
+// floor uring|uring-clock|aio|aio-fentry [-- COMMAND...]: attaches (nearly) empty programs, runs the command and exits
+// with its status; without one it waits for SIGINT or SIGTERM. Exits with 1 when the kernel refuses a hook of the set.
 #include <bpf/libbpf.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,10 +25,12 @@ struct Program {
 
 constexpr Program programs[] = {
     {"uring_submit_req", "uring", true},       {"uring_submit_sqe", "uring", true},
-    {"uring_complete", "uring", false},        {"tracepoint_sys_enter", "aio", false},
-    {"tracepoint_sys_exit", "aio", false},     {"tracepoint_alloc", "aio", false},
-    {"tracepoint_free", "aio", false},         {"fentry_submit", "aio-fentry", false},
-    {"fentry_submitted", "aio-fentry", false}, {"fentry_complete", "aio-fentry", false},
+    {"uring_complete", "uring", false},        {"clock_submit_req", "uring-clock", true},
+    {"clock_submit_sqe", "uring-clock", true}, {"clock_complete", "uring-clock", false},
+    {"tracepoint_sys_enter", "aio", false},    {"tracepoint_sys_exit", "aio", false},
+    {"tracepoint_alloc", "aio", false},        {"tracepoint_free", "aio", false},
+    {"fentry_submit", "aio-fentry", false},    {"fentry_submitted", "aio-fentry", false},
+    {"fentry_complete", "aio-fentry", false},
 };
 
 const Program* find(std::string_view name) {
@@ -90,7 +92,7 @@ int main(int argc, char** argv) {
     const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
     const bool with_command = argc > 3 && std::string_view(arguments[2]) == "--";
     if (argc != 2 && !with_command) {
-        std::fputs("usage: floor uring|aio|aio-fentry [-- COMMAND...]\n", stderr);
+        std::fputs("usage: floor uring|uring-clock|aio|aio-fentry [-- COMMAND...]\n", stderr);
         return 2;
     }
     libbpf_set_print(quiet);

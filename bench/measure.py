@@ -155,7 +155,7 @@ def _rows(place, workload, seconds, alone, rounds, why):
         else:
             row |= figures.compare(alone, [run["rate"] for run in done])
             row["runs"] = len(done)
-            if tool.kind == "floor":
+            if tool.name == "floor":
                 floor_ns = row["added_ns"]["median"]
             row["floor_multiple"] = figures.multiple(row["added_ns"]["median"], floor_ns, noise_ns)
             if tool.kind == "ours":

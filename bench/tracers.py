@@ -41,6 +41,10 @@ def _floor(place, family, output, command):
     return _after([os.path.join(place.programs, "floor"), hooks], command)
 
 
+def _clock(place, family, output, command):
+    return _after([os.path.join(place.programs, "floor"), "uring-clock"], command) if family == "uring" else None
+
+
 def _bpftrace(place, family, output, command):
     ends = "req" if os.path.isdir("/sys/kernel/tracing/events/io_uring/io_uring_submit_req") else "sqe"
     script = HIST_URING.format(end=ends) if family == "uring" else HIST_AIO
@@ -67,6 +71,7 @@ def _only_without_command(start):
 
 STARTS = {
     "floor": _floor,
+    "clock": _clock,
     "stat": _inflight("stat", "--output", "OUT"),
     "stat_uring": _only_without_command(_inflight("stat", "--family", "uring", "--output", "OUT")),
     "record": _inflight("record", "-o", "OUT"),
@@ -82,6 +87,7 @@ STARTS = {
 
 ALL = (
     Tool("floor", "empty programs", "floor"),
+    Tool("clock", "the same, each reading the clock", "floor"),
     Tool("stat_uring", "inflight stat --family uring", "ours"),
     Tool("stat", "inflight stat", "ours"),
     Tool("record", "inflight record", "ours"),
