@@ -3,6 +3,7 @@
 #include "aio_fentry.bpf.c"
 #include "aio_kprobe.bpf.c"
 #include "aio_tracepoint.bpf.c"
+#include "census.bpf.c"
 #include "process.bpf.c"
 #include "uring.bpf.c"
 #include "uring_functions.bpf.c"

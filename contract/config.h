@@ -31,7 +31,7 @@ struct ifl_config {
 	ifl_u32 unmaps_wanted; /* report calls that take memory away */
 	ifl_u32 typed_reads;   /* the kernel has bpf_rdonly_cast (6.2 and later): its memory is read without a helper */
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
-	ifl_u32 reserved;
+	ifl_u32 census_cpus;	     /* possible CPUs; 0: no census is wanted */
 	char comm[IFL_COMM_BYTES];
 };
 

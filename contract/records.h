@@ -47,7 +47,9 @@ enum ifl_kind {
 	IFL_RING = 12,
 	IFL_DETAIL = 13,
 	IFL_UNMAP = 14,
-	IFL_KIND_COUNT = 15,
+	IFL_TALLY = 15, /* these two: census.h */
+	IFL_UNREAPED = 16,
+	IFL_KIND_COUNT = 17,
 };
 
 /* Which hook saw it. */

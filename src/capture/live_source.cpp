@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/live_source.hpp"
 
+#include "capture/aio_rings.hpp"
 #include "capture/map_entries.hpp"
 #include "contract/tables.h"
 
@@ -28,8 +29,8 @@ constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
 constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "",         "request",       "call",      "iocbs", "io_events", "context", "file", "cgroup", "process_exit",
-    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap"};
+    "",         "request",       "call",      "iocbs", "io_events", "context", "file",  "cgroup",  "process_exit",
+    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap",   "tally", "unreaped"};
 
 template <typename Record>
 void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
@@ -134,6 +135,11 @@ void LiveSource::on_buffered(const ifl_header& record) {
         if (context_owners_.erase(pid) != 0) {
             deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
         }
+    } else if (record.kind == IFL_TALLY) {
+        const auto& tally = reinterpret_cast<const ifl_tally&>(record);
+        if (tally.family == IFL_FAMILY_AIO) {
+            tallies_.push_back(tally);
+        }
     } else if (record.kind == IFL_RING) {
         const auto& ring = reinterpret_cast<const ifl_ring&>(record);
         rings_seen_ = true;
@@ -226,6 +232,12 @@ Result<void> LiveSource::take_snapshot(bool final) {
     if (!pass) {
         return std::unexpected(pass.error());
     }
+    const bool counting = options_.places_wanted && !final;
+    if (counting) {
+        if (auto counted = probes_.count_tasks(++census_look_); !counted) {
+            return counted;
+        }
+    }
     // The iterator may have written records of contexts and files that these requests refer to.
     drain();
     // A request that ends while the table is copied is known to have ended by its own record, which stands between the
@@ -273,6 +285,11 @@ Result<void> LiveSource::take_snapshot(bool final) {
             }
         });
     }
+    if (counting) {
+        if (auto counted = take_census(); !counted) {
+            return counted;
+        }
+    }
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_uring_request& request : uring_requests) {
         set_header(request, IFL_URING_REQUEST, begin_ns);
@@ -294,6 +311,28 @@ Result<void> LiveSource::take_snapshot(bool final) {
     snapshot.requests = static_cast<ifl_u32>(requests.size() + uring_requests.size() + late_.count());
     snapshot.final = final ? 1 : 0;
     sorter_.add(snapshot.header);
+    return {};
+}
+
+// The second count, after the tables were copied: what both counts have and the tables have not is missing there.
+Result<void> LiveSource::take_census() {
+    tallies_.clear();
+    if (auto counted = probes_.count_tasks(census_look_); !counted) {
+        return counted;
+    }
+    if (auto read = probes_.read_completions(); !read) {
+        return read;
+    }
+    drain();
+    for (const ifl_tally& tally : tallies_) {
+        // Without the right to read it, or when it is just going, there is nothing to show.
+        static_cast<void>(for_each_unreaped(tally, [this](const ifl_unreaped& event) {
+            ifl_unreaped record = event;
+            set_header(record, IFL_UNREAPED, monotonic_ns());
+            sorter_.add(record.header);
+        }));
+    }
+    tallies_.clear();
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include "capture/sorter.hpp"
 #include "capture/source.hpp"
 #include "capture/uring_tables.hpp"
+#include "contract/census.h"
 #include "probe/loader.hpp"
 
 #include <array>
@@ -46,6 +47,7 @@ private:
     LiveSource(probe::Probes probes, LiveOptions options);
     std::size_t drain();
     Result<void> take_snapshot(bool final);
+    Result<void> take_census();
     void report_blocked_calls();
     void read_contexts();
     void read_contexts_of_dead();
@@ -63,6 +65,8 @@ private:
     Sorter sorter_;
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
+    std::vector<ifl_tally> tallies_;                                     // of AIO contexts, in this look
+    std::uint32_t census_look_ = 0;
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;

@@ -189,8 +189,11 @@ std::vector<std::string> Cancel::missing(const std::vector<model::InFlight>& cho
 }
 
 void Cancel::print_list(Looking& looking, const std::vector<model::InFlight>& list) const {
-    const view::InFlightReport report{
-        .requests = list, .notes = looking.notes(), .lost = looking.tracing().losses().total()};
+    const view::InFlightReport report{.requests = list,
+                                      .unreaped = {},
+                                      .unlisted = {},
+                                      .notes = looking.notes(),
+                                      .lost = looking.tracing().losses().total()};
     if (format_ == "json") {
         view::write_in_flight(looking.tracing().output(), report);
     } else {

@@ -53,6 +53,7 @@ std::expected<TracingEnd, int> Looking::run(OnLook on_look, std::function<bool()
 }
 
 void Looking::on_record(const ifl_header& record) {
+    census_.on_record(record);
     tracker_.on_record(record);
     if (record.kind == IFL_SNAPSHOT && asked_) {
         asked_ = false;
@@ -80,14 +81,25 @@ std::vector<model::Context> Looking::contexts() const {
     return found;
 }
 
+std::vector<model::InFlight> Looking::unreaped() const {
+    auto list = census_.unreaped(contexts());
+    std::erase_if(list, [this](const model::InFlight& each) { return !selection_.selects(each.request); });
+    return list;
+}
+
+std::vector<model::Unlisted> Looking::unlisted(std::uint64_t now_ns) const {
+    auto list = census_.unlisted(everything_in_flight(now_ns));
+    std::erase_if(list, [this](const model::Unlisted& each) { return !selection_.selects_family(each.family); });
+    return list;
+}
+
 std::vector<std::string> Looking::notes() const {
     std::vector<std::string> notes;
     const auto found = contexts();
-    if (std::ranges::any_of(found, [](const model::Context& each) { return !each.created_ns; })) {
+    if (!census_.counted() && std::ranges::any_of(found, [](const model::Context& each) { return !each.created_ns; })) {
         notes.emplace_back(
             "what was submitted before this look began, and is with a file system or a device, stands on no list of "
-            "the "
-            "kernel: it is not shown");
+            "the kernel: it is not shown, and could not be counted");
     }
     return notes;
 }

@@ -4,6 +4,7 @@
 
 #include "capture/consumer.hpp"
 #include "cli/tracing.hpp"
+#include "model/census.hpp"
 #include "model/in_flight.hpp"
 #include "model/selection.hpp"
 #include "model/sink.hpp"
@@ -45,6 +46,11 @@ public:
     [[nodiscard]] std::vector<model::Context> contexts() const;
     // ... and of all that the kernel side let through.
     [[nodiscard]] std::vector<model::InFlight> everything_in_flight(std::uint64_t now_ns) const;
+    // In a look: completions that nobody has taken, of what the options select.
+    [[nodiscard]] std::vector<model::InFlight> unreaped() const;
+    [[nodiscard]] const model::Census& census() const { return census_; }
+    // ... and what the kernel counts beyond everything_in_flight().
+    [[nodiscard]] std::vector<model::Unlisted> unlisted(std::uint64_t now_ns) const;
     // What cannot be known of what there is, each a sentence.
     [[nodiscard]] std::vector<std::string> notes() const;
 
@@ -61,6 +67,7 @@ private:
     std::unique_ptr<Tracing> tracing_;
     model::Selection selection_;
     model::Tracker tracker_;
+    model::Census census_;
     OnLook on_look_;
     bool asked_ = false;
 };

@@ -120,8 +120,15 @@ CLI::App* Ls::declare(CLI::App& root) {
 }
 
 void Ls::show(Looking& looking, std::uint64_t now_ns) const {
-    view::InFlightReport report{
-        .requests = looking.in_flight(now_ns), .notes = looking.notes(), .lost = looking.tracing().losses().total()};
+    view::InFlightReport report{.requests = looking.in_flight(now_ns),
+                                .unreaped = looking.unreaped(),
+                                .unlisted = looking.unlisted(now_ns),
+                                .notes = looking.notes(),
+                                .lost = looking.tracing().losses().total()};
+    // How long a completion has been there nobody knows.
+    if (older_than_ns_ != 0) {
+        report.unreaped.clear();
+    }
     std::erase_if(report.requests, [this](const model::InFlight& each) { return each.age_ns < older_than_ns_; });
     if (const Before& before = orders().at(sort_)) {
         std::ranges::sort(report.requests, [&before](const model::InFlight& a, const model::InFlight& b) {
@@ -166,13 +173,24 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
     for (const model::InFlight& each : looking.in_flight(now_ns)) {
         listed[each.request.context_id]++;
     }
+    const auto unlisted = looking.unlisted(now_ns);
     view::ContextsReport report;
     report.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
     report.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
     report.notes = looking.notes();
     for (model::Context& context : looking.contexts()) {
-        const auto count = listed[context.context_id];
-        report.rows.push_back({.context = std::move(context), .listed = count});
+        const bool aio = context.family == model::Family::aio;
+        const auto more = std::ranges::find_if(unlisted, [&](const model::Unlisted& each) {
+            return aio && each.family == model::Family::aio && each.pid == context.pid && each.ctx_id == context.ctx_id;
+        });
+        const auto id = context.context_id;
+        const std::uint64_t unreaped = !aio && context.ring && context.ring->counted
+                                           ? context.ring->cq_tail - context.ring->cq_head
+                                           : looking.census().unreaped_of(id);
+        report.rows.push_back({.context = std::move(context),
+                               .listed = listed[id],
+                               .unlisted = more == unlisted.end() ? 0 : more->requests,
+                               .unreaped = unreaped});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {
         return std::tuple(b.context.max_requests, b.listed, a.context.pid, a.context.context_id) <

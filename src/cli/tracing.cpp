@@ -75,6 +75,7 @@ Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
     config.iocbs_wanted = wishes.iocbs ? 1 : 0;
     config.iovecs_wanted = wishes.memory ? 1 : 0;
     config.unmaps_wanted = wishes.memory ? 1 : 0;
+    config.census_cpus = wishes.places ? 1 : 0;
     config.slow_submit_ns = options_.slow_submit_ns;
     return probes;
 }

@@ -41,6 +41,8 @@ constexpr std::array stage_rows{
              "it has not begun: cancel what it is linked to, and it is cancelled with it"},
     StageRow{Stage::kworker, "kworker", "running in a kworker", false,
              "the kernel can cancel polls of kernel AIO and nothing else"},
+    StageRow{Stage::unreaped, "unreaped", "completed, not reaped", false,
+             "it has completed, and waits to be taken by its program"},
 };
 
 const StageRow& row_of(Stage stage) {

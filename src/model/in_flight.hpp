@@ -26,6 +26,7 @@ enum class Stage : std::uint8_t {
     drain,       // held back by IOSQE_IO_DRAIN
     link,        // behind another of its chain
     kworker,     // AIO: a kworker runs its fsync
+    unreaped,    // it has completed: its result stands in the ring
 };
 
 // "armed on poll": for people; "poll": for programs.

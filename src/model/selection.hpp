@@ -29,8 +29,9 @@ class Selection final : public Sink {
 public:
     Selection(SelectionOptions options, Sink& next) : options_(std::move(options)), next_(next) {}
 
-    [[nodiscard]] bool selects(const Request& request) const;
+    [[nodiscard]] bool selects_family(Family family) const;
     [[nodiscard]] bool selects(const Context& context) const { return selects_family(context.family); }
+    [[nodiscard]] bool selects(const Request& request) const;
 
     void on_request(const Request& request) override;
     void on_cancel(const Cancel& cancel) override;
@@ -41,7 +42,6 @@ public:
     void on_completion(const Completion& completion) override;
 
 private:
-    [[nodiscard]] bool selects_family(Family family) const;
     [[nodiscard]] bool selects_operation(const Request& request) const;
 
     SelectionOptions options_;

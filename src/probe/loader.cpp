@@ -103,13 +103,29 @@ struct Probes::State {
     std::vector<const bpf_program*> attached;
     Link iterator;
     Link ring_iterator;
-    bpf_program* surveyor = nullptr;  // null: no io_uring, as the next
+    Link task_census;                 // none: not wanted, or refused
+    bpf_program* surveyor = nullptr;  // null: no io_uring, as the next two
     bpf_program* lists_walker = nullptr;
+    bpf_program* ring_census = nullptr;
     Report report;
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
     // The hook that could not be attached, if any.
     std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, const ifl_config& config);
+    // Where a program is kept that no hook runs; null: one does.
+    [[nodiscard]] bpf_program** run_by_hand(std::string_view name) {
+        return name == "uring_survey"   ? &surveyor
+               : name == "uring_lists"  ? &lists_walker
+               : name == "census_rings" ? &ring_census
+                                        : nullptr;
+    }
+    // The same of an iterator.
+    [[nodiscard]] Link* iterator_of(std::string_view name) {
+        return name == "process_iterator" ? &iterator
+               : name == "uring_iterator" ? &ring_iterator
+               : name == "census_tasks"   ? &task_census
+                                          : nullptr;
+    }
     [[nodiscard]] bpf_program* program(const std::string& program_name) const {
         return bpf_object__find_program_by_name(skeleton->obj, program_name.c_str());
     }
@@ -129,6 +145,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     config = options.config;
     config.calls_by_tracepoint = plan.calls_by_tracepoint;
     config.buffer_bytes = static_cast<std::uint32_t>(report.buffer_bytes_per_cpu);
+    config.census_cpus = config.census_cpus != 0 ? static_cast<std::uint32_t>(report.cpus) : 0;
     if (auto made = make_key(config.buffer_key); !made) {
         return made;
     }
@@ -191,14 +208,13 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
     // Ends before beginnings: what begins is then sure to be seen ending.
     for (const auto& name : tracepoint_programs(report.plan, types, config)) {
         bpf_program* tracepoint = program(name);
-        if (name == "uring_survey" || name == "uring_lists") {
-            (name == "uring_survey" ? surveyor : lists_walker) = tracepoint;
+        if (bpf_program** const by_hand = run_by_hand(name); by_hand != nullptr) {
+            *by_hand = tracepoint;
             continue;
         }
-        if (name == "process_iterator" || name == "uring_iterator") {
-            Link& link = name == "process_iterator" ? iterator : ring_iterator;
-            link.reset(bpf_program__attach_iter(tracepoint, nullptr));
-            if (link) {
+        if (Link* const link = iterator_of(name); link != nullptr) {
+            link->reset(bpf_program__attach_iter(tracepoint, nullptr));
+            if (*link || link == &task_census) {
                 continue;
             }
         } else if (keep(tracepoint, bpf_program__attach(tracepoint))) {
@@ -404,6 +420,15 @@ Result<std::uint32_t> Probes::walk_lists() {
         return std::unexpected(walked.error());
     }
     return walk;
+}
+
+Result<void> Probes::count_tasks(std::uint32_t look) {
+    state_->skeleton->bss->census_look = look;
+    return state_->task_census ? run_iterator(state_->task_census) : Result<void>();
+}
+
+Result<void> Probes::read_completions() {
+    return run_once(state_->ring_census);
 }
 
 std::uint64_t Probes::programs_skipped() const {

@@ -115,9 +115,15 @@ std::vector<std::string> tracepoint_programs(const Plan& plan, const KernelTypes
             }
         }
     }
+    if (config.census_cpus != 0) {
+        programs.emplace_back("census_tasks");
+    }
     const bool rings = std::ranges::find(programs, "uring_complete") != programs.end();
     if (rings) {
         programs.insert(programs.end(), {"uring_survey", "uring_lists"});
+        if (config.census_cpus != 0) {
+            programs.emplace_back("census_rings");
+        }
     }
     return programs;
 }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace inflight::view {
 namespace {
@@ -59,11 +60,57 @@ std::string notes_of(const std::vector<std::string>& notes, const TextOptions& o
     return out;
 }
 
+// The completions of one context may be thousands.
+constexpr std::size_t most_unreaped_shown = 8;
+
+std::vector<std::string> row_of(const model::InFlight& each, std::size_t subject_columns) {
+    const model::Request& request = each.request;
+    const Asked asked = asked_for(request);
+    const bool can = each.cancellable.means != model::CancelMeans::none;
+    const bool over = each.stage == model::Stage::unreaped;
+    std::string age(unknown);
+    if (!over) {
+        age = fmt::format("{}{}", each.age_known ? "" : "> ", format_duration(each.age_ns));
+    }
+    return {each.id,
+            age,
+            dashed(keep_head(printable(request.comm), comm_columns)),
+            context_name(request, each.ring ? &*each.ring : nullptr),
+            over ? std::string(unknown) : operation_name(request.family, request.opcode),
+            fd_text(asked),
+            asked.offset && *asked.offset >= 0 ? format_bytes_exact(static_cast<std::uint64_t>(*asked.offset))
+                                               : std::string(unknown),
+            length_text(request, asked),
+            over ? fmt::format("{}: {}", model::describe(each.stage), request.result)
+                 : std::string(model::describe(each.stage)),
+            can ? std::string(model::name(each.cancellable.means)) : std::string("no"),
+            request.user_data_known ? fmt::format("{:#x}", request.user_data) : std::string(unknown),
+            keep_tail(subject_text(request), subject_columns)};
+}
+
+std::string owner_text(const model::Unlisted& group) {
+    const std::string owner = fmt::format("{} ({})", printable(group.comm), group.pid);
+    return group.family == model::Family::aio ? fmt::format("{}, context {:#x},", owner, group.ctx_id) : owner;
+}
+
+std::vector<std::string> notes_on(const InFlightReport& report) {
+    std::vector<std::string> notes;
+    for (const model::Unlisted& group : report.unlisted) {
+        notes.push_back(fmt::format(
+            "{} has {} more {} requests in flight, by the kernel's count: submitted before this look began and with a "
+            "file system or a device, or just on their way; nothing else shows them",
+            owner_text(group), format_count(group.requests),
+            group.family == model::Family::aio ? "kernel AIO" : "io_uring"));
+    }
+    notes.insert(notes.end(), report.notes.begin(), report.notes.end());
+    return notes;
+}
+
 }  // namespace
 
 std::string in_flight_text(const InFlightReport& report, const TextOptions& options) {
     std::string out;
-    if (!report.requests.empty()) {
+    if (!report.requests.empty() || !report.unreaped.empty()) {
         Table table({{"ID", Align::left},
                      {"AGE", Align::right},
                      {"COMM", Align::left},
@@ -76,31 +123,38 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
                      {"CANCEL", Align::left},
                      {"USER_DATA", Align::left},
                      {"FILE", Align::left}});
+        const std::size_t subject_columns = std::max(least_subject_columns, options.columns / 3);
         for (const model::InFlight& each : report.requests) {
-            const model::Request& request = each.request;
-            const Asked asked = asked_for(request);
-            const bool can = each.cancellable.means != model::CancelMeans::none;
-            table.add({each.id, fmt::format("{}{}", each.age_known ? "" : "> ", format_duration(each.age_ns)),
-                       dashed(keep_head(printable(request.comm), comm_columns)),
-                       context_name(request, each.ring ? &*each.ring : nullptr),
-                       operation_name(request.family, request.opcode), fd_text(asked),
-                       asked.offset && *asked.offset >= 0
-                           ? format_bytes_exact(static_cast<std::uint64_t>(*asked.offset))
-                           : std::string(unknown),
-                       length_text(request, asked), std::string(model::describe(each.stage)),
-                       can ? std::string(model::name(each.cancellable.means)) : std::string("no"),
-                       request.user_data_known ? fmt::format("{:#x}", request.user_data) : std::string(unknown),
-                       keep_tail(subject_text(request), std::max(least_subject_columns, options.columns / 3))});
+            table.add(row_of(each, subject_columns));
+        }
+        std::map<std::uint64_t, std::size_t> shown;
+        for (const model::InFlight& each : report.unreaped) {
+            if (shown[each.request.context_id]++ < most_unreaped_shown) {
+                table.add(row_of(each, subject_columns));
+            }
         }
         out += lines_of(table, options);
+        for (const auto& [context, count] : shown) {
+            if (count > most_unreaped_shown) {
+                const auto one = std::ranges::find(report.unreaped, context,
+                                                   [](const model::InFlight& each) { return each.request.context_id; });
+                out += fmt::format("… and {} more completions in {} of {} ({})\n",
+                                   format_count(count - most_unreaped_shown),
+                                   context_name(one->request, one->ring ? &*one->ring : nullptr),
+                                   printable(one->request.comm), one->request.pid);
+            }
+        }
         out += "\n";
     }
     const auto can = std::ranges::count_if(report.requests, [](const model::InFlight& each) {
         return each.cancellable.means != model::CancelMeans::none;
     });
-    out += fmt::format("{} requests in flight, {} of them can be cancelled\n", format_count(report.requests.size()),
+    out += fmt::format("{} requests in flight, {} of them can be cancelled", format_count(report.requests.size()),
                        format_count(static_cast<std::uint64_t>(can)));
-    out += notes_of(report.notes, options);
+    if (!report.unreaped.empty()) {
+        out += fmt::format("; {} completions not reaped", format_count(report.unreaped.size()));
+    }
+    out += "\n" + notes_of(notes_on(report), options);
     if (report.lost != 0) {
         out += fmt::format("lost {}: some of these may have ended, and some that are in flight may be missing\n",
                            format_count(report.lost));
@@ -138,8 +192,9 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                        aio    ? format_count(context.capacity)
                        : ring ? fmt::format("{}/{}", ring->sq_entries, ring->cq_entries)
                               : std::string(unknown),
-                       format_count(row.listed),
-                       ring && ring->counted ? format_count(ring->cq_tail - ring->cq_head) : std::string(unknown),
+                       row.unlisted != 0 ? fmt::format("{} + {}", format_count(row.listed), format_count(row.unlisted))
+                                         : format_count(row.listed),
+                       format_count(row.unreaped),
                        aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
         }
         out += lines_of(table, options);

@@ -2,6 +2,7 @@
 // Requests in flight, and the contexts they are in, as a table or as lines of JSON.
 #pragma once
 
+#include "model/census.hpp"
 #include "model/in_flight.hpp"
 #include "model/losses.hpp"
 #include "model/types.hpp"
@@ -15,6 +16,8 @@ namespace inflight::view {
 
 struct InFlightReport {
     std::vector<model::InFlight> requests;  // in the order to be shown
+    std::vector<model::InFlight> unreaped;  // completions that nobody has taken
+    std::vector<model::Unlisted> unlisted;  // what is only counted
     std::vector<std::string> notes;         // what is not known, each a sentence
     std::uint64_t lost = 0;                 // records
 };
@@ -26,7 +29,9 @@ void write_in_flight(Output& output, const InFlightReport& report);
 
 struct ContextRow {
     model::Context context;
-    std::uint64_t listed = 0;  // requests of it that were found in flight
+    std::uint64_t listed = 0;    // requests of it that were found in flight
+    std::uint64_t unlisted = 0;  // AIO: and those that the kernel counts beyond them
+    std::uint64_t unreaped = 0;  // completions in its ring
 };
 struct ContextsReport {
     std::vector<ContextRow> rows;  // in the order to be shown

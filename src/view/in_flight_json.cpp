@@ -23,6 +23,7 @@ void write_in_flight_fields(JsonLine& line, const model::InFlight& each) {
     line.string("stage", model::name(each.stage));
     line.string("cancel", model::name(each.cancellable.means));
     line.string_if("cancel_remark", each.cancellable.why);
+    line.signed_if("result", each.stage == model::Stage::unreaped, each.request.result);
     line.signed_if("ring_fd", each.ring && each.ring->fd >= 0, each.ring ? each.ring->fd : -1);
     line.key("request");
     write_request_object(line, each.request, 0);
@@ -36,9 +37,27 @@ void write_in_flight(Output& output, const InFlightReport& report) {
         write_in_flight_fields(line, each);
         line.end();
     }
+    for (const model::InFlight& each : report.unreaped) {
+        line.begin();
+        line.string("type", "in_flight");
+        write_in_flight_fields(line, each);
+        line.end();
+    }
     line.begin();
     line.string("type", "in_flight_end");
     line.number("requests", report.requests.size());
+    line.number("unreaped", report.unreaped.size());
+    line.key("unlisted");
+    line.begin_array();
+    for (const model::Unlisted& group : report.unlisted) {
+        line.begin_object();
+        line.string("family", model::name(group.family));
+        line.number("pid", group.pid);
+        line.string("comm", group.comm);
+        line.number("requests", group.requests);
+        line.end_object();
+    }
+    line.end_array();
     line.number("lost", report.lost);
     write_notes(line, report.notes);
     line.end();
@@ -50,6 +69,8 @@ void write_contexts(Output& output, const ContextsReport& report) {
         line.begin();
         line.string("type", "context_now");
         line.number("listed_in_flight", row.listed);
+        line.number("unlisted", row.unlisted);
+        line.number("unreaped", row.unreaped);
         line.key("context");
         write_context_object(line, row.context);
         line.end();

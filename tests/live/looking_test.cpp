@@ -58,9 +58,31 @@ struct Finished {
     std::string complained;
 };
 
-class LooksAtWaiting final : public TierTest {
+// Runs inflight in a folder of the test.
+class Looks : public TierTest {
 public:
-    LooksAtWaiting(std::string tier, int kind) : TierTest(std::move(tier)), kind_(kind) {}
+    using TierTest::TierTest;
+
+protected:
+    Finished inflight(std::vector<std::string> command) const {
+        command.insert(command.begin(), settings().places.inflight.string());
+        command.insert(command.end(), {"--hooks", tier_});
+        Finished finished;
+        {
+            Process process(command, folder_ / "inflight.out", folder_ / "inflight.err");
+            finished.status = process.wait(patience).value_or(-1);
+        }
+        finished.out = content_of(folder_ / "inflight.out");
+        finished.complained = content_of(folder_ / "inflight.err");
+        return finished;
+    }
+
+    std::filesystem::path folder_;
+};
+
+class LooksAtWaiting final : public Looks {
+public:
+    LooksAtWaiting(std::string tier, int kind) : Looks(std::move(tier)), kind_(kind) {}
 
     void TestBody() override {
         const TemporaryFolder folder(settings().places.scratch);
@@ -95,23 +117,13 @@ public:
     }
 
 private:
-    Finished inflight(std::vector<std::string> command) const {
-        command.insert(command.begin(), settings().places.inflight.string());
-        command.insert(command.end(), {"--hooks", tier_});
-        Finished finished;
-        {
-            Process process(command, folder_ / "inflight.out", folder_ / "inflight.err");
-            finished.status = process.wait(patience).value_or(-1);
-        }
-        finished.out = content_of(folder_ / "inflight.out");
-        finished.complained = content_of(folder_ / "inflight.err");
-        return finished;
-    }
-
     void compare_list(const Finished& listed) {
         ASSERT_EQ(listed.status, 0) << listed.complained;
         const auto objects = objects_of(listed.out, "in_flight");
         EXPECT_EQ(objects.size(), waits_.size()) << listed.out;
+        const auto end = objects_of(listed.out, "in_flight_end");
+        ASSERT_EQ(end.size(), 1U);
+        EXPECT_EQ(end[0]["unlisted"].Size(), 0U) << "the kernel counts more: " << listed.out;
         for (const auto& object : objects) {
             const auto& request = object["request"];
             const auto said = waits_.find(request["user_data"].GetString());
@@ -153,8 +165,70 @@ private:
     }
 
     int kind_;
-    std::filesystem::path folder_;
     std::map<std::string, Fields> waits_;
+};
+
+// What has completed and is not taken, and what only the kernel's count shows.
+class LooksAtUnreaped final : public Looks {
+public:
+    using Looks::Looks;
+
+    void TestBody() override {
+        const TemporaryFolder folder(settings().places.scratch);
+        folder_ = folder.path();
+        const auto log = folder.path() / "unreaped.out";
+        Process program({settings().places.workload("unreaped"), folder.path()}, log, folder.path() / "unreaped.err");
+        ASSERT_TRUE(eventually([&] { return content_of(log).find("ready\n") != std::string::npos; }, patience))
+            << content_of(folder.path() / "unreaped.err");
+        const auto said = lines_of(content_of(log), "unreaped");
+        ASSERT_EQ(said.size(), 6U);
+        std::istringstream text(content_of(log));
+        std::string line;
+        unsigned hidden = 0;
+        while (std::getline(text, line)) {
+            constexpr std::string_view word = "hidden count=";
+            if (line.starts_with(word)) {
+                hidden = static_cast<unsigned>(std::stoul(line.substr(word.size())));
+            }
+        }
+        const std::string pid = std::to_string(program.pid());
+
+        const auto listed = inflight({"ls", "-p", pid, "-o", "json"});
+        ASSERT_EQ(listed.status, 0) << listed.complained;
+        const auto objects = objects_of(listed.out, "in_flight");
+        EXPECT_EQ(objects.size(), said.size()) << listed.out;
+        for (const auto& object : objects) {
+            const auto& request = object["request"];
+            const auto known = said.find(request["user_data"].GetString());
+            ASSERT_NE(known, said.end()) << listed.out;
+            EXPECT_EQ(request["family"].GetString(), known->second.at("family"));
+            EXPECT_EQ(std::to_string(object["result"].GetInt64()), known->second.at("result"));
+            EXPECT_STREQ(object["stage"].GetString(), "unreaped");
+            EXPECT_STREQ(object["cancel"].GetString(), "none");
+        }
+        const auto end = objects_of(listed.out, "in_flight_end");
+        ASSERT_EQ(end.size(), 1U);
+        EXPECT_EQ(end[0]["requests"].GetUint(), 0U);
+        EXPECT_EQ(end[0]["unreaped"].GetUint(), 6U);
+        const auto& unlisted = end[0]["unlisted"];
+        ASSERT_EQ(unlisted.Size(), hidden != 0 ? 1U : 0U) << listed.out;
+        if (hidden != 0) {
+            EXPECT_EQ(unlisted[0]["requests"].GetUint(), hidden);
+            EXPECT_STREQ(unlisted[0]["family"].GetString(), "aio");
+        }
+
+        const auto contexts = inflight({"contexts", "-p", pid, "-o", "json"});
+        ASSERT_EQ(contexts.status, 0) << contexts.complained;
+        unsigned of_aio = 0;
+        unsigned of_rings = 0;
+        for (const auto& object : objects_of(contexts.out, "context_now")) {
+            const bool aio = std::string_view(object["context"]["family"].GetString()) == "aio";
+            (aio ? of_aio : of_rings) += object["unreaped"].GetUint();
+            EXPECT_EQ(object["unlisted"].GetUint(), aio ? hidden : 0U);
+        }
+        EXPECT_EQ(of_aio, 2U);
+        EXPECT_EQ(of_rings, 4U);
+    }
 };
 
 }  // namespace
@@ -167,6 +241,7 @@ void add_looking_tests(
     if (tier == "tracepoint") {
         kinds.insert(kinds.end(), {{"single_issuer", 1}, {"defer_taskrun", 2}, {"sqpoll", 3}});
     }
+    add("unreaped", [tier]() -> TierTest* { return new LooksAtUnreaped(tier); });
     for (const auto& [name, kind] : kinds) {
         add("cancel_" + name, [tier, kind = kind] { return new LooksAtWaiting(tier, kind); });
     }
