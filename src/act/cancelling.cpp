@@ -163,9 +163,39 @@ Result<Answer> cancel_on_ring(const Order& order) {
     return answer;
 }
 
-Result<Answer> cancel_by_injection(const Order& order, pid_t tid) {
+// The first of `candidates` whose seccomp filters let the call pass; it stands still then. tid 0: there is none, and
+// `refusal` says what stands in the way at the first.
+struct Chosen {
+    pid_t tid = 0;
+    std::string refusal;
+};
+Result<Chosen> choose_thread(Held& held, bool all_held, const std::vector<pid_t>& candidates, const ForeignCall& call) {
+    Chosen chosen;
+    for (const pid_t tid : candidates) {
+        StoppedThread* thread = held.find(tid);
+        if (thread == nullptr && !all_held && held.add(tid)) {
+            thread = held.find(tid);
+        }
+        if (thread == nullptr || thread->ended()) {
+            continue;
+        }
+        const auto allowed = thread->may_make(call);
+        if (allowed) {
+            return Chosen{.tid = tid, .refusal = {}};
+        }
+        if (chosen.refusal.empty()) {
+            chosen.refusal = allowed.error().message();
+        }
+    }
+    if (chosen.refusal.empty()) {
+        return failure("make a call in the process", "its threads have ended meanwhile");
+    }
+    return chosen;
+}
+
+Result<Answer> cancel_by_injection(const Order& order, const std::vector<pid_t>& candidates) {
     Held held;
-    if (auto stopped = held.add(tid); !stopped) {
+    if (auto stopped = held.add(candidates.front()); !stopped) {
         return std::unexpected(stopped.error());
     }
     if (order.hold_all) {
@@ -173,19 +203,21 @@ Result<Answer> cancel_by_injection(const Order& order, pid_t tid) {
             return std::unexpected(stopped.error());
         }
     }
-    StoppedThread& thread = *held.find(tid);
-    Result<Answer> answer = Answer{};
-    if (order.still_in_flight()) {
-        answer = measured({.thread = tid}, [&]() -> Result<long> {
-            if (order.aio) {
-                return thread.call(SYS_io_cancel, {order.ctx_id, order.iocb, 0, 0, 0, 0});
-            }
-            const auto bytes = sync_cancel_order(order.user_data, 0);
-            return thread.call(
-                SYS_io_uring_register,
-                {static_cast<std::uint64_t>(order.ring_fd), register_sync_cancel, StoppedThread::at_memory, 1, 0, 0},
-                bytes);
-        });
+    const auto bytes = sync_cancel_order(order.user_data, 0);
+    const ForeignCall call =
+        order.aio ? ForeignCall{.number = SYS_io_cancel, .arguments = {order.ctx_id, order.iocb}, .memory = {}}
+                  : ForeignCall{.number = SYS_io_uring_register,
+                                .arguments = {static_cast<std::uint64_t>(order.ring_fd), register_sync_cancel,
+                                              ForeignCall::at_memory, 1},
+                                .memory = bytes};
+    const auto chosen = choose_thread(held, order.hold_all, candidates, call);
+    if (!chosen) {
+        return std::unexpected(chosen.error());
+    }
+    Result<Answer> answer = Answer{.refusal = chosen->refusal};
+    if (chosen->refusal.empty() && order.still_in_flight()) {
+        StoppedThread& thread = *held.find(chosen->tid);
+        answer = measured({.thread = chosen->tid}, [&] { return thread.make(call); });
     }
     if (answer) {
         held.let_go(*answer);
@@ -218,15 +250,15 @@ Result<Answer> cancel(const Order& order) {
         const SignalsHeld signals;
         return cancel_on_ring(order);
     }
-    if (auto allowed = target->may_make_calls(); !allowed) {
+    if (auto allowed = target->may_be_stopped(); !allowed) {
         return std::unexpected(allowed.error());
     }
-    const auto tid = target->thread_for_call(order.only_thread);
-    if (!tid) {
-        return std::unexpected(tid.error());
+    const auto candidates = target->threads_for_call(order.only_thread);
+    if (!candidates) {
+        return std::unexpected(candidates.error());
     }
     const SignalsHeld signals;
-    return cancel_by_injection(order, *tid);
+    return cancel_by_injection(order, *candidates);
 }
 
 }  // namespace inflight::act

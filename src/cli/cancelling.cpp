@@ -95,15 +95,19 @@ void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chose
             report.tried.refusal = answer.error().message();
             continue;
         }
+        report.threads_stopped = answer->threads_stopped;
+        report.stood_still_ns = answer->stood_still_ns;
+        report.timeout_restarted = answer->timeout_restarted;
+        report.tried.refusal = answer->refusal;
+        if (!answer->refusal.empty()) {
+            continue;
+        }
         report.way = order.way == act::Way::ring ? "ring" : "inject";
         // One that had ended by the last look is awaited too: its record is on its way.
         report.tried.ret = answer->ret;
         report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
         report.call_ns = answer->call_ns;
         report.thread = static_cast<std::uint32_t>(answer->thread);
-        report.threads_stopped = answer->threads_stopped;
-        report.stood_still_ns = answer->stood_still_ns;
-        report.timeout_restarted = answer->timeout_restarted;
         awaited_++;
     }
     acted_ns_ = capture::monotonic_ns();
