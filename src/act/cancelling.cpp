@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include <ctime>
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace inflight::act {
@@ -47,6 +49,14 @@ private:
 // Threads of a process that stand still; they go on when this goes.
 class Held {
 public:
+    Held() = default;
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+        Answer ignored;
+        let_go(ignored);
+    }
+
     Result<void> add(pid_t tid) {
         auto asked = StoppedThread::ask(tid);
         if (!asked) {
@@ -90,15 +100,30 @@ public:
     }
     void let_go(Answer& answer) {
         answer.threads_stopped = static_cast<unsigned>(threads_.size());
+        std::vector<pid_t> killed;
         for (auto& [tid, thread] : threads_) {
             const Release released = thread.release();
+            if (released.killed) {
+                killed.push_back(tid);
+            }
             answer.stood_still_ns = std::max(answer.stood_still_ns, released.stood_still_ns);
             answer.timeout_restarted = answer.timeout_restarted || released.timeout_restarted;
         }
         threads_.clear();
+        bury(std::move(killed));
     }
 
 private:
+    // Its parent learns of its end only when whoever traced it has. A main thread can be waited for when the others
+    // were.
+    static void bury(std::vector<pid_t> killed) {
+        for (int look = 0; look < 100 && !killed.empty(); look++) {
+            std::erase_if(killed, [](pid_t tid) { return ::waitpid(tid, nullptr, __WALL | WNOHANG) != 0; });
+            const timespec pause{.tv_sec = 0, .tv_nsec = killed.empty() ? 0 : 1'000'000};
+            ::nanosleep(&pause, nullptr);
+        }
+    }
+
     std::vector<std::pair<pid_t, StoppedThread>> threads_;
 };
 
@@ -135,8 +160,8 @@ Result<Answer> measured(Answer answer, const Call& call) {
     return answer;
 }
 
-Result<Answer> cancel_on_ring(const Order& order) {
-    const auto ring = ForeignRing::open(static_cast<std::uint32_t>(order.pid), order.ring_fd);
+Result<Answer> cancel_on_ring(const Order& order, pid_t living) {
+    const auto ring = ForeignRing::open(order.pid, living, order.ring_fd);
     if (!ring) {
         return std::unexpected(ring.error());
     }
@@ -248,7 +273,7 @@ Result<Answer> cancel(const Order& order) {
             }
         }
         const SignalsHeld signals;
-        return cancel_on_ring(order);
+        return cancel_on_ring(order, target->threads().front().tid);
     }
     if (auto allowed = target->may_be_stopped(); !allowed) {
         return std::unexpected(allowed.error());

@@ -347,7 +347,7 @@ Release StoppedThread::release() {
     released.timeout_restarted = rewind_interrupted(registers);
     trace(PTRACE_SETREGS, tid_, 0, address_of(registers));
     trace(PTRACE_SETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_));
-    trace(PTRACE_DETACH, tid_, 0, 0);
+    released.killed = trace(PTRACE_DETACH, tid_, 0, 0) != 0 && errno == ESRCH;
     released.stood_still_ns = now_ns() - since_ns_;
     return released;
 }

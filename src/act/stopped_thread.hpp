@@ -27,6 +27,7 @@ struct ForeignCall {
 struct Release {
     std::uint64_t stood_still_ns = 0;
     bool timeout_restarted = false;  // it had waited with a timeout, which begins anew
+    bool killed = false;             // it was killed meanwhile: this process must wait for it before its parent can
 };
 
 // Stopped with ptrace (PTRACE_SEIZE, PTRACE_INTERRUPT) and detached when this goes, on every way. Its registers, signal

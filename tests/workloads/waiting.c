@@ -13,7 +13,8 @@
  * N" at a negative one; 6 calculates instead of waiting, and ends with "undisturbed" at SIGTERM if neither its numbers
  * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour; 9 sleeps for an hour
  * instead; 10's main thread has ended, and another waits; 11 has a second thread that runs, with a seccomp filter that
- * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for its input.
+ * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe. 13 is
+ * a ring again, of a process whose main thread has ended.
  */
 #include "uring.h"
 
@@ -275,17 +276,27 @@ static void* reap_for_good(void* timeout) {
     return NULL;
 }
 
-static void* reap_without_main(void* main_thread) {
-    pthread_join(*(pthread_t*)main_thread, NULL);
+static pthread_t main_thread;
+
+static void* reap_without_main(void* unused) {
+    (void)unused;
+    pthread_join(main_thread, NULL);
     puts("ready");
     return reap_for_good(NULL);
 }
 
-static void end_main_thread(void) {
-    static pthread_t self;
-    self = pthread_self();
+static void* wait_on_ring_without_main(void* unused) {
+    pthread_join(main_thread, NULL);
+    ring = ring_new(32, 0);
+    ring.unlogged = true; /* names of files come from /proc/self, which is the main thread's */
+    wait_on_ring(false);
+    return unused;
+}
+
+static void end_main_thread(void* (*rest)(void*)) {
+    main_thread = pthread_self();
     pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, reap_without_main, &self) == 0, "no thread");
+    CHECK(pthread_create(&thread, NULL, rest, NULL) == 0, "no thread");
     pthread_exit(NULL);
 }
 
@@ -319,7 +330,7 @@ static void wait_in_aio(long kind) {
             OS(sigaction(SIGRTMIN, &(struct sigaction){.sa_sigaction = on_value, .sa_flags = SA_SIGINFO}, NULL));
             break;
         case 10:
-            end_main_thread();
+            end_main_thread(reap_without_main);
             break;
         case 11:
             start_confined_thread();
@@ -348,6 +359,9 @@ int main(int argc, char** argv) {
     start(argc, argv);
     alarm(600); /* others look at it, which takes its time on an emulated machine */
     long kind = argument(0);
+    if (kind == 13) {
+        end_main_thread(wait_on_ring_without_main);
+    }
     if (kind >= 4) {
         wait_in_aio(kind);
     }
