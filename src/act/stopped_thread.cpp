@@ -44,12 +44,28 @@ std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Of a zombie ptrace says that it is not allowed.
-bool has_ended(pid_t tid) {
+// '?': it is gone.
+char state_of(pid_t tid) {
     std::ifstream file(fmt::format("/proc/{}/stat", tid));
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const auto name_end = text.rfind(") ");
-    return name_end == std::string::npos || text[name_end + 2] == 'Z' || text[name_end + 2] == 'X';
+    return name_end == std::string::npos ? '?' : text[name_end + 2];
+}
+
+// Of a zombie ptrace says that it is not allowed.
+bool has_ended(pid_t tid) {
+    const char state = state_of(tid);
+    return state == '?' || state == 'Z' || state == 'X';
+}
+
+// Until a thread may have come to its stop: the kernel tells by SIGCHLD, where that is blocked in all of this process;
+// else it is looked for now and then. Not a loop: the thread may need this processor.
+void wait_for_news() {
+    sigset_t news;
+    ::sigemptyset(&news);
+    ::sigaddset(&news, SIGCHLD);
+    const timespec at_most{.tv_sec = 0, .tv_nsec = 100'000};
+    ::sigtimedwait(&news, nullptr, &at_most);
 }
 
 Failure failed(pid_t tid, std::string_view what) {
@@ -155,11 +171,10 @@ Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) 
             trace(request, tid_, 0, static_cast<std::uint64_t>(by_signal ? stop : 0));
         } else if (now_ns() > give_up_ns) {
             return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
-                           "it sleeps uninterruptibly: try again later");
+                           state_of(tid_) == 'D' ? "it sleeps uninterruptibly: try again later"
+                                                 : "the processors are too busy for it to run: try again later");
         } else {
-            // Not a loop: the thread may need this CPU.
-            const timespec pause{.tv_sec = 0, .tv_nsec = 10'000};
-            ::nanosleep(&pause, nullptr);
+            wait_for_news();
         }
     }
 }
@@ -274,6 +289,9 @@ Result<void> StoppedThread::may_make(const ForeignCall& call) {
     const auto registers = registers_for(call);
     if (!registers) {
         return std::unexpected(registers.error());
+    }
+    if (auto reaches = calls_reach_the_kernel(tid_); !reaches) {
+        return reaches;
     }
     return allowed_by_seccomp(tid_,
                               seen_by_seccomp(*registers, call.number, registers->rip + syscall_instruction.size()));

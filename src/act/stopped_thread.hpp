@@ -50,7 +50,8 @@ public:
     StoppedThread& operator=(const StoppedThread&) = delete;
     ~StoppedThread();
 
-    // Whether its seccomp filters let the call pass; the error says why not, or why it cannot be known. It is not made.
+    // Whether the call would be made as it is: its seccomp filters let it pass, and so does the program. The error says
+    // why not, or why it cannot be known. Nothing is made.
     [[nodiscard]] Result<void> may_make(const ForeignCall& call);
     // Makes it and returns what it returned, a negative errno for an error.
     [[nodiscard]] Result<long> make(const ForeignCall& call);

@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -99,6 +100,23 @@ Result<void> allowed_by_seccomp(pid_t tid, const seccomp_data& call) {
     }
     if (!passes_seccomp(*answer)) {
         return failure(what, "its seccomp filter " + describe_seccomp(*answer), "nothing was tried");
+    }
+    return {};
+}
+
+Result<void> calls_reach_the_kernel(pid_t tid) {
+    // struct ptrace_sud_config, which the build machine's header may not have.
+    struct Dispatch {
+        std::uint64_t mode;
+        std::uint64_t selector;
+        std::uint64_t offset;
+        std::uint64_t length;
+    };
+    constexpr long get_user_dispatch = 0x4211;
+    Dispatch dispatch{};
+    if (::syscall(SYS_ptrace, get_user_dispatch, tid, sizeof(dispatch), &dispatch) == 0 && dispatch.mode != 0) {
+        return failure(fmt::format("make a call in thread {}", tid),
+                       "its system calls may be sent back to the program (syscall user dispatch)", "nothing was tried");
     }
     return {};
 }

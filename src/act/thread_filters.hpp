@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the seccomp filters of a thread let a call pass that it is to make for us.
+// Whether a thread may make a call for us: what its seccomp filters, or the program itself, would do to it.
 #pragma once
 
 #include "base/result.hpp"
@@ -14,5 +14,9 @@ namespace inflight::act {
 // needs CAP_SYS_ADMIN, that this process has no filter itself, and a kernel with CONFIG_CHECKPOINT_RESTORE. A thread
 // without filters costs one look at /proc.
 [[nodiscard]] Result<void> allowed_by_seccomp(pid_t tid, const seccomp_data& call);
+
+// An error where the thread has calls of its own sent back to it as SIGSYS (syscall user dispatch, as Wine does).
+// Kernels before 6.4 do not tell: no error then. The thread must stand still, traced by the thread that asks.
+[[nodiscard]] Result<void> calls_reach_the_kernel(pid_t tid);
 
 }  // namespace inflight::act

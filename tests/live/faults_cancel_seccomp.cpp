@@ -8,10 +8,12 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -184,6 +186,20 @@ TEST(CancelUnderSeccomp, IsRefusedWithoutTheRightToReadFilters) {
     });
     EXPECT_EQ(lesser.status, 1) << lesser.err;
     expect_refused(waiting, Lines(lesser.out), "CAP_SYS_ADMIN", 1);
+}
+
+TEST(CancelUnderSeccomp, AndWhereTheProgramGetsItsCallsItself) {
+    constexpr int dispatch_on_shown = 4;  // Linux 6.4
+    utsname kernel{};
+    int major = 0;
+    int minor = 0;
+    if (::uname(&kernel) != 0 || std::sscanf(kernel.release, "%d.%d", &major, &minor) != 2 || major < 6 ||
+        (major == 6 && minor < dispatch_on_shown)) {
+        GTEST_SKIP() << "this kernel does not show it";
+    }
+    const Folder folder;
+    Waiting waiting(folder.path(), "14");
+    expect_refused(waiting, cancel_all(waiting.pid(), 1), "syscall user dispatch", 1);
 }
 
 // The kernel goes on with an interrupted sleep by a call of its own, which a filter sees.

@@ -13,8 +13,8 @@
  * N" at a negative one; 6 calculates instead of waiting, and ends with "undisturbed" at SIGTERM if neither its numbers
  * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour; 9 sleeps for an hour
  * instead; 10's main thread has ended, and another waits; 11 has a second thread that runs, with a seccomp filter that
- * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe. 13 is
- * a ring again, of a process whose main thread has ended.
+ * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe; 14 may have its system calls sent back
+ * to itself (syscall user dispatch). 13 is a ring again, of a process whose main thread has ended.
  */
 #include "uring.h"
 
@@ -248,6 +248,13 @@ static void start_confined_thread(void) {
     }
 }
 
+static void dispatch_calls(void) {
+    static char selector; /* none of them for now */
+    if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector)) {
+        skip("this kernel has no syscall user dispatch");
+    }
+}
+
 static void live_strictly(void) {
     int from = read_end();
     char nothing;
@@ -334,6 +341,9 @@ static void wait_in_aio(long kind) {
             break;
         case 11:
             start_confined_thread();
+            break;
+        case 14:
+            dispatch_calls();
             break;
     }
     puts("ready");
