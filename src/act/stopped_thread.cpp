@@ -138,6 +138,7 @@ StoppedThread::StoppedThread(StoppedThread&& other) noexcept
       seized_(std::exchange(other.seized_, false)),
       stopped_(other.stopped_),
       ended_(other.ended_),
+      unwaited_(other.unwaited_),
       called_(other.called_),
       saved_(other.saved_),
       saved_mask_(other.saved_mask_),
@@ -150,8 +151,9 @@ StoppedThread::~StoppedThread() {
 
 // `wanted`: the stop, as waitpid tells it. Others that come before are passed on.
 Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) {
+    constexpr unsigned usual_looks = 20;
     const std::uint64_t give_up_ns = now_ns() + at_most_ns;
-    for (;;) {
+    for (unsigned look = 0;; look++) {
         int status = 0;
         const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
         if (got < 0 && errno != EINTR) {
@@ -160,7 +162,7 @@ Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) 
         if (got == tid_) {
             if (WIFEXITED(status) || WIFSIGNALED(status)) {
                 ended_ = true;
-                return failure(fmt::format("wait for thread {}", tid_), "it ended meanwhile");
+                return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
             }
             const int stop = status >> 8;
             if (stop == wanted) {
@@ -169,6 +171,11 @@ Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) 
             const bool by_signal = stop >> 8 == 0 && stop != at_syscall;
             const int request = wanted == at_syscall ? PTRACE_SYSCALL : PTRACE_CONT;
             trace(request, tid_, 0, static_cast<std::uint64_t>(by_signal ? stop : 0));
+        } else if (look > usual_looks && has_ended(tid_)) {
+            // A main thread is told of only when the others were waited for.
+            ended_ = true;
+            unwaited_ = true;
+            return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
         } else if (now_ns() > give_up_ns) {
             return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
                            state_of(tid_) == 'D' ? "it sleeps uninterruptibly: try again later"
@@ -343,6 +350,7 @@ bool StoppedThread::rewind_interrupted(user_regs_struct& registers) const {
 Release StoppedThread::release() {
     Release released;
     if (!std::exchange(seized_, false) || ended_) {
+        released.killed = std::exchange(unwaited_, false);
         return released;
     }
     // The kernel restarts an interrupted call on the way out of a stop like the first, with the registers as they are
@@ -351,6 +359,7 @@ Release StoppedThread::release() {
         trace(PTRACE_INTERRUPT, tid_, 0, 0);
         trace(PTRACE_CONT, tid_, 0, 0);
         if (!wait_for_stop(at_event_stop, endurance_ns) && ended_) {
+            released.killed = std::exchange(unwaited_, false);
             return released;
         }
     }

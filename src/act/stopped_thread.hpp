@@ -75,7 +75,8 @@ private:
     bool seized_ = false;
     bool stopped_ = false;  // what it was is known
     bool ended_ = false;
-    bool called_ = false;  // it stands at the end of our call, and no longer where a call is restarted
+    bool unwaited_ = false;  // ... and its end was not yet waited for
+    bool called_ = false;    // it stands at the end of our call, and no longer where a call is restarted
     user_regs_struct saved_{};
     std::uint64_t saved_mask_ = 0;
     std::uint64_t since_ns_ = 0;
