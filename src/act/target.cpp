@@ -172,8 +172,9 @@ Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
         }
     }
     if (!possible.empty()) {
-        std::ranges::stable_sort(possible, {}, [](const auto& each) { return each.first; });
+        std::ranges::sort(possible);
         std::vector<pid_t> tids;
+        tids.reserve(possible.size());
         for (const auto& [disturbs, tid] : possible) {
             tids.push_back(tid);
         }
