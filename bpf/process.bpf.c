@@ -195,7 +195,7 @@ int process_iterator(struct bpf_iter__task *ctx)
 	struct kioctx_table *table;
 	struct walk walk = {};
 
-	if (!task || READ(task, pid) != READ(task, tgid))
+	if (!task || !stands_for_process(task))
 		return 0;
 	table = READ(task, mm, ioctx_table);
 	if (!table || !wanted(task))

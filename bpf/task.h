@@ -134,6 +134,15 @@ static __always_inline __u64 cgroup_id_of(struct task_struct *task)
 	return READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
+/*
+ * Whether an iterator over threads shall look at a process here: at its main thread, or where that has ended at each of
+ * the others, which then find nothing twice.
+ */
+static __always_inline bool stands_for_process(struct task_struct *task)
+{
+	return READ(task, pid) == READ(task, tgid) || !READ(task, group_leader, mm);
+}
+
 static __always_inline void describe_task(struct ifl_task *out, struct task_struct *task)
 {
 	struct task_struct *leader = READ(task, group_leader);

@@ -10,7 +10,7 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 	struct ifl_ring_entry *entry;
 	struct io_ring_ctx *ring;
 
-	if (!task || !file || READ(task, pid) != READ(task, tgid))
+	if (!task || !file || !stands_for_process(task))
 		return 0;
 	ring = ring_of_file(file);
 	if (!ring)

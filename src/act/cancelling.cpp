@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include <ctime>
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace inflight::act {
@@ -47,6 +49,14 @@ private:
 // Threads of a process that stand still; they go on when this goes.
 class Held {
 public:
+    Held() = default;
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+        Answer ignored;
+        let_go(ignored);
+    }
+
     Result<void> add(pid_t tid) {
         auto asked = StoppedThread::ask(tid);
         if (!asked) {
@@ -90,15 +100,30 @@ public:
     }
     void let_go(Answer& answer) {
         answer.threads_stopped = static_cast<unsigned>(threads_.size());
+        std::vector<pid_t> killed;
         for (auto& [tid, thread] : threads_) {
             const Release released = thread.release();
+            if (released.killed) {
+                killed.push_back(tid);
+            }
             answer.stood_still_ns = std::max(answer.stood_still_ns, released.stood_still_ns);
             answer.timeout_restarted = answer.timeout_restarted || released.timeout_restarted;
         }
         threads_.clear();
+        bury(std::move(killed));
     }
 
 private:
+    // Its parent learns of its end only when whoever traced it has. A main thread can be waited for when the others
+    // were.
+    static void bury(std::vector<pid_t> killed) {
+        for (int look = 0; look < 100 && !killed.empty(); look++) {
+            std::erase_if(killed, [](pid_t tid) { return ::waitpid(tid, nullptr, __WALL | WNOHANG) != 0; });
+            const timespec pause{.tv_sec = 0, .tv_nsec = killed.empty() ? 0 : 1'000'000};
+            ::nanosleep(&pause, nullptr);
+        }
+    }
+
     std::vector<std::pair<pid_t, StoppedThread>> threads_;
 };
 
@@ -135,8 +160,8 @@ Result<Answer> measured(Answer answer, const Call& call) {
     return answer;
 }
 
-Result<Answer> cancel_on_ring(const Order& order) {
-    const auto ring = ForeignRing::open(static_cast<std::uint32_t>(order.pid), order.ring_fd);
+Result<Answer> cancel_on_ring(const Order& order, pid_t living) {
+    const auto ring = ForeignRing::open(order.pid, living, order.ring_fd);
     if (!ring) {
         return std::unexpected(ring.error());
     }
@@ -163,9 +188,39 @@ Result<Answer> cancel_on_ring(const Order& order) {
     return answer;
 }
 
-Result<Answer> cancel_by_injection(const Order& order, pid_t tid) {
+// The first of `candidates` whose seccomp filters let the call pass; it stands still then. tid 0: there is none, and
+// `refusal` says what stands in the way at the first.
+struct Chosen {
+    pid_t tid = 0;
+    std::string refusal;
+};
+Result<Chosen> choose_thread(Held& held, bool all_held, const std::vector<pid_t>& candidates, const ForeignCall& call) {
+    Chosen chosen;
+    for (const pid_t tid : candidates) {
+        StoppedThread* thread = held.find(tid);
+        if (thread == nullptr && !all_held && held.add(tid)) {
+            thread = held.find(tid);
+        }
+        if (thread == nullptr || thread->ended()) {
+            continue;
+        }
+        const auto allowed = thread->may_make(call);
+        if (allowed) {
+            return Chosen{.tid = tid, .refusal = {}};
+        }
+        if (chosen.refusal.empty()) {
+            chosen.refusal = allowed.error().message();
+        }
+    }
+    if (chosen.refusal.empty()) {
+        return failure("make a call in the process", "its threads have ended meanwhile");
+    }
+    return chosen;
+}
+
+Result<Answer> cancel_by_injection(const Order& order, const std::vector<pid_t>& candidates) {
     Held held;
-    if (auto stopped = held.add(tid); !stopped) {
+    if (auto stopped = held.add(candidates.front()); !stopped) {
         return std::unexpected(stopped.error());
     }
     if (order.hold_all) {
@@ -173,19 +228,21 @@ Result<Answer> cancel_by_injection(const Order& order, pid_t tid) {
             return std::unexpected(stopped.error());
         }
     }
-    StoppedThread& thread = *held.find(tid);
-    Result<Answer> answer = Answer{};
-    if (order.still_in_flight()) {
-        answer = measured({.thread = tid}, [&]() -> Result<long> {
-            if (order.aio) {
-                return thread.call(SYS_io_cancel, {order.ctx_id, order.iocb, 0, 0, 0, 0});
-            }
-            const auto bytes = sync_cancel_order(order.user_data, 0);
-            return thread.call(
-                SYS_io_uring_register,
-                {static_cast<std::uint64_t>(order.ring_fd), register_sync_cancel, StoppedThread::at_memory, 1, 0, 0},
-                bytes);
-        });
+    const auto bytes = sync_cancel_order(order.user_data, 0);
+    const ForeignCall call =
+        order.aio ? ForeignCall{.number = SYS_io_cancel, .arguments = {order.ctx_id, order.iocb}, .memory = {}}
+                  : ForeignCall{.number = SYS_io_uring_register,
+                                .arguments = {static_cast<std::uint64_t>(order.ring_fd), register_sync_cancel,
+                                              ForeignCall::at_memory, 1},
+                                .memory = bytes};
+    const auto chosen = choose_thread(held, order.hold_all, candidates, call);
+    if (!chosen) {
+        return std::unexpected(chosen.error());
+    }
+    Result<Answer> answer = Answer{.refusal = chosen->refusal};
+    if (chosen->refusal.empty() && order.still_in_flight()) {
+        StoppedThread& thread = *held.find(chosen->tid);
+        answer = measured({.thread = chosen->tid}, [&] { return thread.make(call); });
     }
     if (answer) {
         held.let_go(*answer);
@@ -216,17 +273,17 @@ Result<Answer> cancel(const Order& order) {
             }
         }
         const SignalsHeld signals;
-        return cancel_on_ring(order);
+        return cancel_on_ring(order, target->threads().front().tid);
     }
-    if (auto allowed = target->may_make_calls(); !allowed) {
+    if (auto allowed = target->may_be_stopped(); !allowed) {
         return std::unexpected(allowed.error());
     }
-    const auto tid = target->thread_for_call(order.only_thread);
-    if (!tid) {
-        return std::unexpected(tid.error());
+    const auto candidates = target->threads_for_call(order.only_thread);
+    if (!candidates) {
+        return std::unexpected(candidates.error());
     }
     const SignalsHeld signals;
-    return cancel_by_injection(order, *tid);
+    return cancel_by_injection(order, *candidates);
 }
 
 }  // namespace inflight::act

@@ -37,7 +37,8 @@ struct Order {
 };
 
 struct Answer {
-    bool tried = false;  // false: it had ended by the last look
+    bool tried = false;     // false: it had ended by the last look, or was refused
+    std::string refusal{};  // what seccomp filters would do to the call; read while the thread stood still
     std::int64_t ret = 0;
     std::uint64_t start_ns = 0;  // CLOCK_MONOTONIC, of the call
     std::uint64_t call_ns = 0;
@@ -47,7 +48,7 @@ struct Answer {
     bool timeout_restarted = false;    // a thread waits with its timeout begun anew
 };
 
-// Refusals name what stands in the way, before anything of the process was touched. Needs what ptrace needs. Blocking;
+// Errors name what stands in the way, before anything of the process was touched. Needs what ptrace needs. Blocking;
 // one attempt on a process at a time.
 [[nodiscard]] Result<Answer> cancel(const Order& order);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "act/ring.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,9 +34,14 @@ constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
 
 }  // namespace
 
-Result<ForeignRing> ForeignRing::open(std::uint32_t pid, int fd) {
+Result<ForeignRing> ForeignRing::open(pid_t pid, pid_t living, int fd) {
     const auto what = fmt::format("take a duplicate of descriptor {} of process {}", fd, pid);
-    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    constexpr unsigned of_thread = O_EXCL;  // PIDFD_THREAD
+    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, living, living == pid ? 0 : of_thread)));
+    if (!process.valid() && errno == EINVAL) {
+        return failure(what, "its main thread has ended, and this kernel gives none of another thread",
+                       "Linux 6.9 does; or choose --way inject");
+    }
     if (!process.valid()) {
         return failure(what, describe_errno(errno), errno == ESRCH ? "the process is gone" : "");
     }

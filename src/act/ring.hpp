@@ -6,6 +6,8 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +23,9 @@ inline constexpr unsigned register_sync_cancel = 24;
 // A ring of another process. Needs what ptrace-attaching to the process needs (pidfd_getfd(2)).
 class ForeignRing {
 public:
-    // `fd` is the ring's descriptor in that process.
-    [[nodiscard]] static Result<ForeignRing> open(std::uint32_t pid, int fd);
+    // `fd` is the ring's descriptor in that process, `living` a thread of it that has not ended: the main one has
+    // `pid`. Another needs Linux 6.9.
+    [[nodiscard]] static Result<ForeignRing> open(pid_t pid, pid_t living, int fd);
 
     // IORING_REGISTER_SYNC_CANCEL of the request with this user_data: what the kernel returned, 0 or a count, or a
     // negative errno (-ENOENT: nothing to cancel has it; -EALREADY: it runs, and was told to stop; -ETIME: it did not

@@ -2,8 +2,10 @@
 #include "act/stopped_thread.hpp"
 
 #include "act/interrupted.hpp"
+#include "act/thread_filters.hpp"
 
 #include <fmt/format.h>
+#include <linux/audit.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -31,6 +33,8 @@ constexpr std::uint64_t endurance_ns = 60'000'000'000;
 constexpr std::uint64_t code_segment_64 = 0x33;
 constexpr std::uint64_t red_zone_bytes = 128;
 constexpr std::array<unsigned char, 2> syscall_instruction{0x0f, 0x05};
+// ERESTART_RESTARTBLOCK (include/linux/errno.h): the rest of a timeout is the kernel's to know.
+constexpr long restarted_by_call = -516;
 constexpr int at_syscall = SIGTRAP | 0x80;
 constexpr int at_event_stop = SIGTRAP | PTRACE_EVENT_STOP << 8;
 
@@ -40,9 +44,38 @@ std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// '?': it is gone.
+char state_of(pid_t tid) {
+    std::ifstream file(fmt::format("/proc/{}/stat", tid));
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto name_end = text.rfind(") ");
+    return name_end == std::string::npos ? '?' : text[name_end + 2];
+}
+
+// Of a zombie ptrace says that it is not allowed.
+bool has_ended(pid_t tid) {
+    const char state = state_of(tid);
+    return state == '?' || state == 'Z' || state == 'X';
+}
+
+// Until a thread may have come to its stop: the kernel tells by SIGCHLD, where that is blocked in all of this process;
+// else it is looked for now and then. Not a loop: the thread may need this processor.
+void wait_for_news() {
+    sigset_t news;
+    ::sigemptyset(&news);
+    ::sigaddset(&news, SIGCHLD);
+    const timespec at_most{.tv_sec = 0, .tv_nsec = 100'000};
+    ::sigtimedwait(&news, nullptr, &at_most);
+}
+
 Failure failed(pid_t tid, std::string_view what) {
-    return failure(fmt::format("{} thread {}", what, tid), describe_errno(errno),
-                   errno == EPERM ? "it needs the right to ptrace that process, which nobody else may trace" : "");
+    const int error = errno;
+    const auto whole = fmt::format("{} thread {}", what, tid);
+    if (error == ESRCH || has_ended(tid)) {
+        return failure(whole, "it has ended meanwhile");
+    }
+    return failure(whole, describe_errno(error),
+                   error == EPERM ? "it needs the right to ptrace that process, which nobody else may trace" : "");
 }
 
 // `data` is a number or an address, as the request wants it.
@@ -77,6 +110,14 @@ bool is_syscall_instruction(pid_t pid, std::uint64_t address) {
     return read_memory(pid, address, bytes) && std::memcmp(bytes.data(), syscall_instruction.data(), 2) == 0;
 }
 
+// A call as a filter sees it: `after` is the address behind its instruction.
+seccomp_data seen_by_seccomp(const user_regs_struct& registers, long number, std::uint64_t after) {
+    return {.nr = static_cast<int>(number),
+            .arch = AUDIT_ARCH_X86_64,
+            .instruction_pointer = after,
+            .args = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9}};
+}
+
 // Signals that wait for it and are not blocked: the program may be entitled to see its call interrupted.
 bool has_deliverable_signal(pid_t tid, std::uint64_t mask) {
     std::ifstream status(fmt::format("/proc/{}/status", tid));
@@ -97,10 +138,12 @@ StoppedThread::StoppedThread(StoppedThread&& other) noexcept
       seized_(std::exchange(other.seized_, false)),
       stopped_(other.stopped_),
       ended_(other.ended_),
+      unwaited_(other.unwaited_),
       called_(other.called_),
       saved_(other.saved_),
       saved_mask_(other.saved_mask_),
-      since_ns_(other.since_ns_) {}
+      since_ns_(other.since_ns_),
+      instruction_(other.instruction_) {}
 
 StoppedThread::~StoppedThread() {
     release();
@@ -108,8 +151,9 @@ StoppedThread::~StoppedThread() {
 
 // `wanted`: the stop, as waitpid tells it. Others that come before are passed on.
 Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) {
+    constexpr unsigned usual_looks = 20;
     const std::uint64_t give_up_ns = now_ns() + at_most_ns;
-    for (;;) {
+    for (unsigned look = 0;; look++) {
         int status = 0;
         const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
         if (got < 0 && errno != EINTR) {
@@ -118,7 +162,7 @@ Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) 
         if (got == tid_) {
             if (WIFEXITED(status) || WIFSIGNALED(status)) {
                 ended_ = true;
-                return failure(fmt::format("wait for thread {}", tid_), "it ended meanwhile");
+                return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
             }
             const int stop = status >> 8;
             if (stop == wanted) {
@@ -127,13 +171,17 @@ Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) 
             const bool by_signal = stop >> 8 == 0 && stop != at_syscall;
             const int request = wanted == at_syscall ? PTRACE_SYSCALL : PTRACE_CONT;
             trace(request, tid_, 0, static_cast<std::uint64_t>(by_signal ? stop : 0));
+        } else if (look > usual_looks && has_ended(tid_)) {
+            // A main thread is told of only when the others were waited for.
+            ended_ = true;
+            unwaited_ = true;
+            return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
         } else if (now_ns() > give_up_ns) {
             return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
-                           "it sleeps uninterruptibly: try again later");
+                           state_of(tid_) == 'D' ? "it sleeps uninterruptibly: try again later"
+                                                 : "the processors are too busy for it to run: try again later");
         } else {
-            // Not a loop: the thread may need this CPU.
-            const timespec pause{.tv_sec = 0, .tv_nsec = 10'000};
-            ::nanosleep(&pause, nullptr);
+            wait_for_news();
         }
     }
 }
@@ -194,7 +242,7 @@ Result<std::uint64_t> StoppedThread::find_syscall_instruction() const {
     return failure(fmt::format("make a call in thread {}", tid_), "its vDSO has no system call instruction");
 }
 
-Result<long> StoppedThread::make_call(user_regs_struct registers) {
+Result<long> StoppedThread::run(user_regs_struct registers) {
     // Signals wait; SIGKILL and SIGSTOP do not, and need not.
     const std::uint64_t all = ~std::uint64_t{0};
     if (trace(PTRACE_SETSIGMASK, tid_, sizeof(all), address_of(all)) != 0 ||
@@ -216,22 +264,24 @@ Result<long> StoppedThread::make_call(user_regs_struct registers) {
     return static_cast<long>(registers.rax);
 }
 
-Result<long> StoppedThread::call(long number, std::array<std::uint64_t, 6> arguments,
-                                 std::span<const std::byte> memory) {
-    const auto instruction = find_syscall_instruction();
-    if (!instruction) {
-        return std::unexpected(instruction.error());
-    }
+std::uint64_t StoppedThread::place_for(const ForeignCall& call) const {
     constexpr std::uint64_t alignment = 16;
-    const std::uint64_t place = (saved_.rsp - red_zone_bytes - memory.size()) & ~(alignment - 1);
-    std::vector<std::byte> before(memory.size());
-    if (!memory.empty() && (!read_memory(tid_, place, before) || !write_memory(tid_, place, memory))) {
-        return failure(fmt::format("make a call in thread {}", tid_), "there is no room below its stack");
+    return (saved_.rsp - red_zone_bytes - call.memory.size()) & ~(alignment - 1);
+}
+
+Result<user_regs_struct> StoppedThread::registers_for(const ForeignCall& call) {
+    if (instruction_ == 0) {
+        const auto found = find_syscall_instruction();
+        if (!found) {
+            return std::unexpected(found.error());
+        }
+        instruction_ = *found;
     }
-    std::ranges::replace(arguments, at_memory, place);
+    auto arguments = call.arguments;
+    std::ranges::replace(arguments, ForeignCall::at_memory, place_for(call));
     user_regs_struct registers = saved_;
-    registers.rip = *instruction;
-    registers.rax = static_cast<std::uint64_t>(number);
+    registers.rip = instruction_;
+    registers.rax = static_cast<std::uint64_t>(call.number);
     registers.orig_rax = ~std::uint64_t{0};
     registers.rdi = arguments[0];
     registers.rsi = arguments[1];
@@ -239,30 +289,68 @@ Result<long> StoppedThread::call(long number, std::array<std::uint64_t, 6> argum
     registers.r10 = arguments[3];
     registers.r8 = arguments[4];
     registers.r9 = arguments[5];
-    auto ret = make_call(registers);
-    if (!memory.empty() && !ended_) {
+    return registers;
+}
+
+Result<void> StoppedThread::may_make(const ForeignCall& call) {
+    const auto registers = registers_for(call);
+    if (!registers) {
+        return std::unexpected(registers.error());
+    }
+    if (auto reaches = calls_reach_the_kernel(tid_); !reaches) {
+        return reaches;
+    }
+    return allowed_by_seccomp(tid_,
+                              seen_by_seccomp(*registers, call.number, registers->rip + syscall_instruction.size()));
+}
+
+Result<long> StoppedThread::make(const ForeignCall& call) {
+    const auto registers = registers_for(call);
+    if (!registers) {
+        return std::unexpected(registers.error());
+    }
+    const std::uint64_t place = place_for(call);
+    std::vector<std::byte> before(call.memory.size());
+    if (!call.memory.empty() && (!read_memory(tid_, place, before) || !write_memory(tid_, place, call.memory))) {
+        if (errno == ESRCH) {
+            return failed(tid_, "lend the stack of");
+        }
+        return failure(fmt::format("make a call in thread {}", tid_), "there is no room below its stack");
+    }
+    auto ret = run(*registers);
+    if (!call.memory.empty() && !ended_) {
         write_memory(tid_, place, before);
     }
     return ret;
 }
 
+// Instead of returning -EINTR, which the program would see, or of being restarted by a call that would hurt it.
+bool StoppedThread::must_be_made_again() const {
+    const auto result = static_cast<long>(saved_.rax);
+    if (result == -EINTR) {
+        return interrupted_call(static_cast<long>(saved_.orig_rax)) != nullptr;
+    }
+    return result == restarted_by_call && static_cast<long>(saved_.orig_rax) >= 0 &&
+           !allowed_by_seccomp(tid_, seen_by_seccomp(saved_, SYS_restart_syscall, saved_.rip));
+}
+
 bool StoppedThread::rewind_interrupted(user_regs_struct& registers) const {
-    const auto number = static_cast<long>(registers.orig_rax);
-    const auto* const interrupted = interrupted_call(number);
-    if (static_cast<long>(registers.rax) != -EINTR || interrupted == nullptr ||
-        has_deliverable_signal(tid_, saved_mask_)) {
+    if (!must_be_made_again() || has_deliverable_signal(tid_, saved_mask_)) {
         return false;
     }
+    const std::array<std::uint64_t, 6> arguments{registers.rdi, registers.rsi, registers.rdx,
+                                                 registers.r10, registers.r8,  registers.r9};
+    const auto* const interrupted = interrupted_call(static_cast<long>(registers.orig_rax));
     registers.rax = registers.orig_rax;
     registers.rip -= syscall_instruction.size();
     registers.orig_rax = ~std::uint64_t{0};
-    return has_timeout(*interrupted,
-                       {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9});
+    return interrupted == nullptr || has_timeout(*interrupted, arguments);
 }
 
 Release StoppedThread::release() {
     Release released;
     if (!std::exchange(seized_, false) || ended_) {
+        released.killed = std::exchange(unwaited_, false);
         return released;
     }
     // The kernel restarts an interrupted call on the way out of a stop like the first, with the registers as they are
@@ -271,6 +359,7 @@ Release StoppedThread::release() {
         trace(PTRACE_INTERRUPT, tid_, 0, 0);
         trace(PTRACE_CONT, tid_, 0, 0);
         if (!wait_for_stop(at_event_stop, endurance_ns) && ended_) {
+            released.killed = std::exchange(unwaited_, false);
             return released;
         }
     }
@@ -285,7 +374,7 @@ Release StoppedThread::release() {
     released.timeout_restarted = rewind_interrupted(registers);
     trace(PTRACE_SETREGS, tid_, 0, address_of(registers));
     trace(PTRACE_SETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_));
-    trace(PTRACE_DETACH, tid_, 0, 0);
+    released.killed = trace(PTRACE_DETACH, tid_, 0, 0) != 0 && errno == ESRCH;
     released.stood_still_ns = now_ns() - since_ns_;
     return released;
 }

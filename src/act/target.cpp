@@ -27,8 +27,9 @@ namespace {
 constexpr ino_t first_pid_namespace = 0xEFFFFFFC;
 constexpr std::uint64_t io_worker = 0x10;  // PF_IO_WORKER, include/linux/sched.h
 
-std::map<std::string, std::string> read_status(pid_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/status", pid));
+// Of a thread: that of a process whose main thread has ended says little.
+std::map<std::string, std::string> read_status(pid_t tid) {
+    std::ifstream file(fmt::format("/proc/{}/status", tid));
     std::map<std::string, std::string> fields;
     std::string line;
     while (std::getline(file, line)) {
@@ -75,6 +76,10 @@ Thread read_thread(pid_t pid, pid_t tid) {
     return thread;
 }
 
+bool has_ended(const Thread& thread) {
+    return thread.state == 'Z' || thread.state == 'X' || thread.state == '?';
+}
+
 int number_of(const std::map<std::string, std::string>& status, const std::string& field) {
     const auto found = status.find(field);
     int value = 0;
@@ -84,9 +89,9 @@ int number_of(const std::map<std::string, std::string>& status, const std::strin
     return value;
 }
 
-Result<void> check_64_bit(pid_t pid) {
+Result<void> check_64_bit(pid_t pid, pid_t tid) {
     const auto what = fmt::format("look at the program of process {}", pid);
-    const UniqueFd file(::open(fmt::format("/proc/{}/exe", pid).c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd file(::open(fmt::format("/proc/{}/exe", tid).c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.valid()) {
         return failure(
             what, describe_errno(errno),
@@ -120,30 +125,28 @@ Result<Target> Target::look(pid_t pid) {
                        "run it on the host, or with the host's pid namespace");
     }
     Target target(pid);
-    const auto status = read_status(pid);
-    const auto state = status.find("State");
-    if (state == status.end()) {
-        return failure(what, "the process is gone");
-    }
-    target.state_ = state->second.empty() ? '?' : state->second[0];
-    target.tracer_ = number_of(status, "TracerPid");
-    target.seccomp_ = number_of(status, "Seccomp");
-    if (target.state_ == 'Z' || target.state_ == 'X') {
-        return failure(what, "the process has ended, and its parent has not noticed (zombie)",
-                       "its requests are the kernel's to end");
-    }
-    if (!status.contains("VmSize")) {
-        return failure(what, "it is a thread of the kernel");
-    }
-    if (auto checked = check_64_bit(pid); !checked) {
-        return std::unexpected(checked.error());
-    }
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), error)) {
         const Thread thread = read_thread(pid, std::stoi(entry.path().filename().string()));
-        if (!thread.kernels) {
+        if (!thread.kernels && !has_ended(thread)) {
             target.threads_.push_back(thread);
         }
+    }
+    if (target.threads_.empty()) {
+        return std::filesystem::exists(fmt::format("/proc/{}", pid), error)
+                   ? failure(what, "the process has ended, and its parent has not noticed (zombie)",
+                             "its requests are the kernel's to end")
+                   : failure(what, "the process is gone");
+    }
+    const pid_t living = target.threads_.front().tid;
+    const auto status = read_status(living);
+    if (!status.contains("VmSize")) {
+        return status.empty() ? failure(what, "the process is gone") : failure(what, "it is a thread of the kernel");
+    }
+    target.state_ = target.threads_.front().state;
+    target.tracer_ = number_of(status, "TracerPid");
+    if (auto checked = check_64_bit(pid, living); !checked) {
+        return std::unexpected(checked.error());
     }
     return target;
 }
@@ -160,30 +163,22 @@ Result<void> Target::may_be_stopped() const {
     return {};
 }
 
-Result<void> Target::may_make_calls() const {
-    constexpr int filtered = 2;
-    constexpr int strict = 1;
-    if (seccomp_ == filtered || seccomp_ == strict) {
-        return failure(fmt::format("make a call in process {}", pid_),
-                       "it has a seccomp filter, which may forbid the call or kill the process for it",
-                       "nothing was touched");
-    }
-    return may_be_stopped();
-}
-
-Result<pid_t> Target::thread_for_call(pid_t wanted) const {
-    const Thread* best = nullptr;
+Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
+    std::vector<std::pair<int, pid_t>> possible;
     for (const Thread& thread : threads_) {
         const auto disturbs = disturbance(thread);
-        if (!disturbs || (wanted != 0 && thread.tid != wanted)) {
-            continue;
-        }
-        if (best == nullptr || *disturbs < disturbance(*best).value_or(0)) {
-            best = &thread;
+        if (disturbs && (wanted == 0 || thread.tid == wanted)) {
+            possible.emplace_back(*disturbs, thread.tid);
         }
     }
-    if (best != nullptr) {
-        return best->tid;
+    if (!possible.empty()) {
+        std::ranges::sort(possible);
+        std::vector<pid_t> tids;
+        tids.reserve(possible.size());
+        for (const auto& [disturbs, tid] : possible) {
+            tids.push_back(tid);
+        }
+        return tids;
     }
     return failure(fmt::format("make a call in process {}", pid_),
                    wanted == 0 ? "all of its threads sleep uninterruptibly (state D)"

@@ -29,27 +29,25 @@ struct Thread {
 class Target {
 public:
     // Reads /proc. Fails, in words, when it is gone, a zombie, a kernel thread or a 32-bit program, and when this
-    // process sees other pids than the kernel's own.
+    // process sees other pids than the kernel's own. A process whose main thread alone has ended goes on.
     [[nodiscard]] static Result<Target> look(pid_t pid);
 
     [[nodiscard]] pid_t pid() const { return pid_; }
-    // Without the kernel's.
+    // Without the kernel's, and without those that have ended.
     [[nodiscard]] const std::vector<Thread>& threads() const { return threads_; }
 
     // Whether a thread of it may be stopped: nobody else traces it, it is not stopped by job control.
     [[nodiscard]] Result<void> may_be_stopped() const;
-    // ... and a call made in it: no seccomp filter might forbid it, or kill the process for it.
-    [[nodiscard]] Result<void> may_make_calls() const;
 
-    // The thread to make a call in: `wanted`, or (0) the one that a stop disturbs least.
-    [[nodiscard]] Result<pid_t> thread_for_call(pid_t wanted) const;
+    // The threads that a call can be made in, at least one: `wanted` alone, or (0) all, the one that a stop disturbs
+    // least first.
+    [[nodiscard]] Result<std::vector<pid_t>> threads_for_call(pid_t wanted) const;
 
 private:
     explicit Target(pid_t pid) : pid_(pid) {}
     pid_t pid_;
     char state_ = '?';
     pid_t tracer_ = 0;
-    int seccomp_ = 0;
     std::vector<Thread> threads_;
 };
 

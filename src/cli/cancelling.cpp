@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
 namespace inflight::cli {
 
@@ -17,6 +18,13 @@ constexpr std::uint32_t setup_single_issuer = 1U << 12U;
 bool same_request(const model::Request& a, const model::Request& b) {
     return a.family == b.family && a.kernel_address == b.kernel_address && a.submit_ns == b.submit_ns &&
            a.context_id == b.context_id && a.user_data == b.user_data && a.address == b.address;
+}
+
+// Before the next stop. inflight has the greater priority, and the program would else stand still for all of them.
+void give_a_turn(std::uint64_t stood_still_ns) {
+    constexpr std::uint64_t longest_ns = 10'000'000;
+    const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(stood_still_ns, longest_ns))};
+    ::nanosleep(&pause, nullptr);
 }
 
 bool has_flag(const model::InFlight& each, std::uint32_t flag) {
@@ -95,15 +103,20 @@ void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chose
             report.tried.refusal = answer.error().message();
             continue;
         }
+        report.threads_stopped = answer->threads_stopped;
+        report.stood_still_ns = answer->stood_still_ns;
+        report.timeout_restarted = answer->timeout_restarted;
+        give_a_turn(report.stood_still_ns);
+        report.tried.refusal = answer->refusal;
+        if (!answer->refusal.empty()) {
+            continue;
+        }
         report.way = order.way == act::Way::ring ? "ring" : "inject";
         // One that had ended by the last look is awaited too: its record is on its way.
         report.tried.ret = answer->ret;
         report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
         report.call_ns = answer->call_ns;
         report.thread = static_cast<std::uint32_t>(answer->thread);
-        report.threads_stopped = answer->threads_stopped;
-        report.stood_still_ns = answer->stood_still_ns;
-        report.timeout_restarted = answer->timeout_restarted;
         awaited_++;
     }
     acted_ns_ = capture::monotonic_ns();

@@ -27,8 +27,10 @@ std::string what_text(const model::Request& request) {
 
 // What it cost the process.
 std::string disturbance_text(const CancelReport& report) {
+    const std::string still = fmt::format("{} of its threads stood still for {}", report.threads_stopped,
+                                          format_duration(report.stood_still_ns));
     if (report.way.empty()) {
-        return "";
+        return report.threads_stopped == 0 ? "" : still;
     }
     std::string text = report.thread != 0 ? fmt::format("call made in thread {}", report.thread)
                                           : std::string("call made from outside");
@@ -36,8 +38,7 @@ std::string disturbance_text(const CancelReport& report) {
     if (report.threads_stopped == 0) {
         return text + ", the process was not stopped";
     }
-    text += fmt::format(", {} of its threads stood still for {}", report.threads_stopped,
-                        format_duration(report.stood_still_ns));
+    text += ", " + still;
     return text + (report.timeout_restarted ? "; one waits with its timeout begun anew" : "");
 }
 

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `cancel` where something stands in the way, and where names are used again at full speed.
-#include "faults_support.hpp"
+#include "faults_waiting.hpp"
 
 #include <gmock/gmock.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -13,11 +10,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
 #include <cstdlib>
 #include <map>
 #include <sstream>
@@ -29,44 +24,6 @@ namespace inflight::faults {
 namespace {
 
 using testing::HasSubstr;
-
-// The workload whose requests wait for good; `kind` as it says itself.
-class Waiting {
-public:
-    Waiting(const std::string& folder, const std::string& kind, std::function<void()> in_child = {})
-        : process_(Start{.command = {workload("waiting"), folder, kind}, .in_child = std::move(in_child)}) {
-        ready_ = process_.wait_for_out("ready\n");
-        EXPECT_TRUE(ready_) << process_.err();
-    }
-    [[nodiscard]] std::string pid() const { return std::to_string(process_.pid()); }
-    [[nodiscard]] Process& process() { return process_; }
-    [[nodiscard]] std::size_t ended() const { return count_of(process_.out(), "ended "); }
-    // No call of it was disturbed.
-    [[nodiscard]] bool undisturbed() { return process_.running() && count_of(process_.out(), "returned ") == 0; }
-
-private:
-    Process process_;
-    bool ready_ = false;
-};
-
-Lines cancel_all(const std::string& pid, int status, Words more = {}) {
-    const Ended ended = run_inflight(Words{"cancel", "-p", pid, "--all", "--yes", "-o", "json"} + more);
-    EXPECT_EQ(ended.status, status) << ended.out << ended.err;
-    return Lines(ended.out);
-}
-
-// Every one was refused, with these words, and the program noticed nothing.
-void expect_refused(Waiting& waiting, const Lines& lines, const std::string& words) {
-    const auto results = lines.of("cancelled");
-    EXPECT_FALSE(results.empty());
-    for (const Value* result : results) {
-        EXPECT_EQ(text(*result, "verdict"), "refused");
-        EXPECT_THAT(text(*result, "reason"), HasSubstr(words));
-        EXPECT_EQ(number(*result, "threads_stopped"), 0);
-    }
-    EXPECT_EQ(waiting.ended(), 0U);
-    EXPECT_TRUE(waiting.undisturbed());
-}
 
 TEST(CancelRefuses, WhatIsNoOrder) {
     const std::vector<std::pair<Words, std::string>> wrong{
@@ -109,7 +66,7 @@ TEST(CancelRefuses, ADryRunAndANo) {
     Waiting waiting(folder.path(), "4");
     const Ended dry = run_inflight({"cancel", "-p", waiting.pid(), "--all", "--dry-run"});
     EXPECT_EQ(dry.status, 0) << dry.err;
-    EXPECT_THAT(dry.out, HasSubstr("5 requests in flight, 5 of them can be cancelled"));
+    EXPECT_THAT(dry.out, HasSubstr("7 requests in flight, 7 of them can be cancelled"));
     EXPECT_EQ(waiting.ended(), 0U);
     EXPECT_TRUE(waiting.undisturbed());
 }
@@ -129,33 +86,6 @@ TEST(CancelRefuses, AStoppedTarget) {
         wait_until([&] { return read_file("/proc/" + waiting.pid() + "/stat").find(") T ") != std::string::npos; }));
     expect_refused(waiting, cancel_all(waiting.pid(), 1), "it is stopped (SIGSTOP)");
     waiting.process().signal(SIGCONT);
-}
-
-// A filter that would kill the process for io_cancel.
-void forbid_io_cancel() {
-    std::array<sock_filter, 4> program{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                                       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_cancel, 0, 1),
-                                       sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-                                       sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    const sock_fprog filter{.len = program.size(), .filter = program.data()};
-    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
-        ::_exit(1);
-    }
-}
-
-TEST(CancelRefuses, ATargetWithASeccompFilter) {
-    const Folder folder;
-    Waiting waiting(folder.path(), "4", forbid_io_cancel);
-    expect_refused(waiting, cancel_all(waiting.pid(), 1), "seccomp filter");
-}
-
-TEST(CancelFromOutside, WorksWithASeccompFilter) {
-    const Folder folder;
-    Waiting waiting(folder.path(), "0", forbid_io_cancel);
-    (void)cancel_all(waiting.pid(), 1);  // an interrupted worker is no cancel
-    EXPECT_GE(waiting.ended(), 5U);
-    EXPECT_TRUE(waiting.undisturbed());
 }
 
 TEST(CancelRefuses, TheWayThatTheRingDoesNotAllow) {
@@ -206,8 +136,8 @@ TEST(CancelInjects, AndNoSignalIsLost) {
     const Lines lines = cancel_all(waiting.pid(), 0);
     enough = true;
     sender.join();
-    EXPECT_EQ(lines.of("cancelled").size(), 5U);
-    EXPECT_TRUE(wait_until([&] { return waiting.ended() == 5; })) << waiting.process().out();
+    EXPECT_EQ(lines.of("cancelled").size(), waiting_polls);
+    EXPECT_TRUE(wait_until([&] { return waiting.ended() == waiting_polls; })) << waiting.process().out();
     send(-1);
     ASSERT_TRUE(waiting.process().wait());
     EXPECT_EQ(waiting.process().status(), 0) << waiting.process().err();
@@ -218,7 +148,7 @@ TEST(CancelInjects, WhileTheThreadCalculates) {
     const Folder folder;
     Waiting waiting(folder.path(), "6");
     const Lines lines = cancel_all(waiting.pid(), 0);
-    EXPECT_EQ(lines.of("cancelled").size(), 5U);
+    EXPECT_EQ(lines.of("cancelled").size(), waiting_polls);
     waiting.process().signal(SIGTERM);
     ASSERT_TRUE(waiting.process().wait());
     EXPECT_EQ(waiting.process().status(), 0) << waiting.process().err();
@@ -233,7 +163,7 @@ TEST(CancelInjects, AndSaysThatATimeoutBeginsAnew) {
     const auto results = lines.of("cancelled");
     EXPECT_TRUE(
         std::ranges::any_of(results, [](const Value* result) { return (*result)["timeout_restarted"].GetBool(); }));
-    EXPECT_TRUE(wait_until([&] { return waiting.ended() == 5; }));
+    EXPECT_TRUE(wait_until([&] { return waiting.ended() == waiting_polls; }));
     EXPECT_TRUE(waiting.undisturbed());
 }
 
@@ -254,15 +184,15 @@ TEST(CancelInjects, IntoAProcessOfOtherNamespaces) {
     }
     const Ended listed = run_inflight({"ls", "--comm", "waiting", "-o", "json"});
     const Lines list(listed.out);
-    ASSERT_EQ(list.of("in_flight").size(), 5U) << listed.err;
+    ASSERT_EQ(list.of("in_flight").size(), waiting_polls) << listed.err;
     Words command{"cancel", "--yes", "-o", "json"};
     for (const Value* each : list.of("in_flight")) {
         command.push_back(text(*each, "id"));
     }
     const Ended ended = run_inflight(command);
     EXPECT_EQ(ended.status, 0) << ended.out << ended.err;
-    EXPECT_EQ(Lines(ended.out).of("cancelled").size(), 5U);
-    EXPECT_EQ(count_of(process.out(), "ended "), 5U);
+    EXPECT_EQ(Lines(ended.out).of("cancelled").size(), waiting_polls);
+    EXPECT_EQ(count_of(process.out(), "ended "), waiting_polls);
     EXPECT_EQ(count_of(process.out(), "returned "), 0U);
 }
 

@@ -11,12 +11,21 @@
  * The argument is the kind: 0 a ring, 1 of a single issuer, 2 with deferred task work too, 3 with a SQ thread, 4 kernel
  * AIO. These are kernel AIO too: 5 counts SIGRTMIN, whose values must come one after the other, and ends with "signals
  * N" at a negative one; 6 calculates instead of waiting, and ends with "undisturbed" at SIGTERM if neither its numbers
- * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour.
+ * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour; 9 sleeps for an hour
+ * instead; 10's main thread has ended, and another waits; 11 has a second thread that runs, with a seccomp filter that
+ * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe; 14 may have its system calls sent back
+ * to itself (syscall user dispatch). 13 is a ring again, of a process whose main thread has ended.
  */
 #include "uring.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
@@ -39,9 +48,43 @@ static int read_end(void) {
     return ends[0];
 }
 
+static int write_end(void) {
+    int ends[2];
+    make_pipe(ends);
+    return ends[1];
+}
+
+/* An end to read from, with something in it. */
+static int filled_pipe(void) {
+    int ends[2];
+    make_pipe(ends);
+    OS(write(ends[1], "bytes", 5));
+    return ends[0];
+}
+
+/* An end to write to, where nothing more fits. */
+static int full_pipe(void) {
+    int fd = write_end();
+    OS(fcntl(fd, F_SETFL, O_NONBLOCK));
+    while (write(fd, "12345678", 8) > 0) {
+    }
+    OS(fcntl(fd, F_SETFL, 0));
+    return fd;
+}
+
 static struct io_uring_sqe* read_of(int fd) {
     static char text[8];
     return prep(&ring, IORING_OP_READ, fd, text, sizeof text, UINT64_MAX);
+}
+
+/* splice or tee, for which a worker sleeps. */
+static void move_bytes(int opcode, int from, int to, bool with_sq_thread) {
+    struct io_uring_sqe* sqe = prep(&ring, opcode, to, NULL, 8, opcode == IORING_OP_TEE ? 0 : UINT64_MAX);
+    sqe->splice_fd_in = from;
+    sqe->splice_off_in = opcode == IORING_OP_TEE ? 0 : UINT64_MAX;
+    say(sqe->user_data, opcode == IORING_OP_TEE ? "tee" : "splice", "io-wq-running", with_sq_thread ? "none" : way,
+        "int");
+    ring_submit(&ring);
 }
 
 static int listener(void) {
@@ -97,21 +140,10 @@ static void wait_on_ring(bool with_sq_thread) {
         sqe->file_index = WEXITED;
         waits(sqe, "waitid", "child");
     }
-    /* Into a pipe that is full: a worker sleeps there. */
-    int full[2];
-    make_pipe(full);
-    OS(fcntl(full[1], F_SETFL, O_NONBLOCK));
-    while (write(full[1], text, sizeof text) > 0) {
-    }
-    OS(fcntl(full[1], F_SETFL, 0));
-    int source[2];
-    make_pipe(source);
-    OS(write(source[1], text, sizeof text));
-    sqe = prep(&ring, IORING_OP_SPLICE, full[1], NULL, sizeof text, UINT64_MAX);
-    sqe->splice_fd_in = source[0];
-    sqe->splice_off_in = UINT64_MAX;
-    say(sqe->user_data, "splice", "io-wq-running", with_sq_thread ? "none" : way, "int");
-    ring_submit(&ring);
+    move_bytes(IORING_OP_SPLICE, filled_pipe(), full_pipe(), with_sq_thread);
+    move_bytes(IORING_OP_SPLICE, read_end(), write_end(), with_sq_thread);
+    move_bytes(IORING_OP_TEE, filled_pipe(), full_pipe(), with_sq_thread);
+    move_bytes(IORING_OP_TEE, read_end(), write_end(), with_sq_thread);
     sqe = prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
     sqe->flags = IOSQE_IO_DRAIN;
     say(sqe->user_data, "nop", "drain", "none", "0");
@@ -187,13 +219,108 @@ static void sleep_uninterruptibly(void) {
     }
 }
 
+/* Of this thread alone. */
+static void forbid_io_cancel(void) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_cancel, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    OS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    OS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){sizeof filter / sizeof *filter, filter}));
+}
+
+static atomic_bool confined;
+static void* run_confined(void* unused) {
+    forbid_io_cancel();
+    confined = true;
+    for (;;) {
+    }
+    return unused;
+}
+
+static void start_confined_thread(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, run_confined, NULL) == 0, "no thread");
+    while (!confined) {
+        sched_yield();
+    }
+}
+
+static void dispatch_calls(void) {
+    static char selector; /* none of them for now */
+    if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector)) {
+        skip("this kernel has no syscall user dispatch");
+    }
+}
+
+static void live_strictly(void) {
+    int from = read_end();
+    char nothing;
+    OS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
+    for (;;) {
+        if (read(from, &nothing, 1) < 0) {
+            write(STDOUT_FILENO, "returned -4\n", 12);
+        }
+    }
+}
+
+static aio_context_t context;
+
+static void* reap_for_good(void* timeout) {
+    for (;;) {
+        flush();
+        struct io_event events[8];
+        long ret = io_getevents(context, 1, 8, events, timeout);
+        for (long i = 0; i < ret; i++) {
+            printf("ended user_data=%#llx res=%lld\n", events[i].data, events[i].res);
+        }
+        if (ret < 0) {
+            printf("returned %ld\n", ret);
+        }
+    }
+    return NULL;
+}
+
+static pthread_t main_thread;
+
+static void* reap_without_main(void* unused) {
+    (void)unused;
+    pthread_join(main_thread, NULL);
+    puts("ready");
+    return reap_for_good(NULL);
+}
+
+static void* wait_on_ring_without_main(void* unused) {
+    pthread_join(main_thread, NULL);
+    ring = ring_new(32, 0);
+    ring.unlogged = true; /* names of files come from /proc/self, which is the main thread's */
+    wait_on_ring(false);
+    return unused;
+}
+
+static void end_main_thread(void* (*rest)(void*)) {
+    main_thread = pthread_self();
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, rest, NULL) == 0, "no thread");
+    pthread_exit(NULL);
+}
+
 static void wait_in_aio(long kind) {
-    aio_context_t context = 0;
     CHECK(io_setup(64, &context) == 0, "io_setup failed");
     int pair[2];
     make_pair(AF_UNIX, pair);
     int timer = (int)OS(timerfd_create(CLOCK_MONOTONIC, 0));
-    int files[] = {read_end(), (int)OS(eventfd(0, 0)), timer, pair[0], (int)OS(epoll_create1(0))};
+    sigset_t none;
+    sigemptyset(&none);
+    int files[] = {read_end(),
+                   (int)OS(eventfd(0, 0)),
+                   timer,
+                   pair[0],
+                   (int)OS(epoll_create1(0)),
+                   (int)OS(signalfd(-1, &none, 0)),
+                   (int)OS(inotify_init1(0))};
     enum { COUNT = sizeof files / sizeof files[0] };
     static struct iocb iocbs[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
@@ -204,34 +331,47 @@ static void wait_in_aio(long kind) {
         CHECK(io_submit(context, 1, &(struct iocb*){&iocbs[i]}) == 1, "io_submit failed");
         say(iocbs[i].aio_data, "poll", "poll", "inject", "0");
     }
-    if (kind == 5) {
-        OS(sigaction(SIGRTMIN, &(struct sigaction){.sa_sigaction = on_value, .sa_flags = SA_SIGINFO}, NULL));
+    static struct timespec hour = {.tv_sec = 3600};
+    switch (kind) {
+        case 5:
+            OS(sigaction(SIGRTMIN, &(struct sigaction){.sa_sigaction = on_value, .sa_flags = SA_SIGINFO}, NULL));
+            break;
+        case 10:
+            end_main_thread(reap_without_main);
+            break;
+        case 11:
+            start_confined_thread();
+            break;
+        case 14:
+            dispatch_calls();
+            break;
     }
     puts("ready");
     flush();
-    if (kind == 6) {
-        calculate();
+    switch (kind) {
+        case 6:
+            calculate();
+            break;
+        case 7:
+            sleep_uninterruptibly();
+            break;
+        case 9:
+            printf("returned %d\n", nanosleep(&hour, NULL));
+            break;
+        case 12:
+            live_strictly();
+            break;
     }
-    if (kind == 7) {
-        sleep_uninterruptibly();
-    }
-    for (;;) {
-        flush();
-        struct io_event events[8];
-        long ret = io_getevents(context, 1, 8, events, kind == 8 ? &(struct timespec){.tv_sec = 3600} : NULL);
-        for (long i = 0; i < ret; i++) {
-            printf("ended user_data=%#llx res=%lld\n", events[i].data, events[i].res);
-        }
-        if (ret < 0) {
-            printf("returned %ld\n", ret);
-        }
-    }
+    reap_for_good(kind == 8 ? &hour : NULL);
 }
 
 int main(int argc, char** argv) {
     start(argc, argv);
     alarm(600); /* others look at it, which takes its time on an emulated machine */
     long kind = argument(0);
+    if (kind == 13) {
+        end_main_thread(wait_on_ring_without_main);
+    }
     if (kind >= 4) {
         wait_in_aio(kind);
     }
