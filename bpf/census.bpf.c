@@ -169,7 +169,7 @@ int census_tasks(struct bpf_iter__task *ctx)
 	if (!task || !wanted(task))
 		return 0;
 	count_task(task);
-	if (READ(task, pid) != READ(task, tgid))
+	if (!stands_for_process(task))
 		return 0;
 	tables.table = READ(task, mm, ioctx_table);
 	if (!tables.table)

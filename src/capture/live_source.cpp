@@ -137,7 +137,9 @@ void LiveSource::on_buffered(const ifl_header& record) {
         }
     } else if (record.kind == IFL_TALLY) {
         const auto& tally = reinterpret_cast<const ifl_tally&>(record);
-        if (tally.family == IFL_FAMILY_AIO) {
+        // Each thread tells of them where the main thread has ended.
+        if (tally.family == IFL_FAMILY_AIO &&
+            std::ranges::find(tallies_, tally.object, &ifl_tally::object) == tallies_.end()) {
             tallies_.push_back(tally);
         }
     } else if (record.kind == IFL_RING) {

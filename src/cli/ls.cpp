@@ -174,22 +174,32 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
         listed[each.request.context_id]++;
     }
     const auto unlisted = looking.unlisted(now_ns);
+    const auto contexts = looking.contexts();
+    // io_uring's requests are counted by task: they are a ring's if its process has no other.
+    const auto beyond_listed = [&](const model::Context& context) -> std::uint64_t {
+        const bool aio = context.family == model::Family::aio;
+        const bool only = std::ranges::count_if(contexts, [&](const model::Context& each) {
+                              return each.family == context.family && each.pid == context.pid;
+                          }) == 1;
+        const auto more = std::ranges::find_if(unlisted, [&](const model::Unlisted& each) {
+            return each.family == context.family && each.pid == context.pid &&
+                   (aio ? each.ctx_id == context.ctx_id : only);
+        });
+        return more == unlisted.end() ? 0 : more->requests;
+    };
     view::ContextsReport report;
     report.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
     report.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
     report.notes = looking.notes();
-    for (model::Context& context : looking.contexts()) {
+    for (const model::Context& context : contexts) {
         const bool aio = context.family == model::Family::aio;
-        const auto more = std::ranges::find_if(unlisted, [&](const model::Unlisted& each) {
-            return aio && each.family == model::Family::aio && each.pid == context.pid && each.ctx_id == context.ctx_id;
-        });
         const auto id = context.context_id;
         const std::uint64_t unreaped = !aio && context.ring && context.ring->counted
                                            ? context.ring->cq_tail - context.ring->cq_head
                                            : looking.census().unreaped_of(id);
-        report.rows.push_back({.context = std::move(context),
+        report.rows.push_back({.context = context,
                                .listed = listed[id],
-                               .unlisted = more == unlisted.end() ? 0 : more->requests,
+                               .unlisted = beyond_listed(context),
                                .unreaped = unreaped});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {

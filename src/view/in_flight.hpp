@@ -30,7 +30,7 @@ void write_in_flight(Output& output, const InFlightReport& report);
 struct ContextRow {
     model::Context context;
     std::uint64_t listed = 0;    // requests of it that were found in flight
-    std::uint64_t unlisted = 0;  // AIO: and those that the kernel counts beyond them
+    std::uint64_t unlisted = 0;  // and those that the kernel counts beyond them, where it tells them by context
     std::uint64_t unreaped = 0;  // completions in its ring
 };
 struct ContextsReport {

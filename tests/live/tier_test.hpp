@@ -16,7 +16,8 @@
 
 namespace inflight::live {
 
-inline constexpr std::chrono::seconds patience(60);
+// An emulated kernel beside another one takes a minute to attach all hooks.
+inline constexpr std::chrono::seconds patience(180);
 inline constexpr int skipped_status = 77;
 
 struct Settings {
