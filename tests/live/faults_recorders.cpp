@@ -59,9 +59,9 @@ protected:
         }
     }
     [[nodiscard]] std::string capture() const { return folder_ / "run"; }
-    // What a shell does until the test makes the file.
+    // What a shell does until the test makes the file, or is over.
     [[nodiscard]] std::string until(const std::string& file) const {
-        return fmt::format("until [ -e {} ]; do sleep 0.02; done; ", folder_ / file);
+        return fmt::format("until [ -e {} ] || ! [ -d {} ]; do sleep 0.02; done; ", folder_ / file, folder_.path());
     }
     [[nodiscard]] std::string spin(int duration_ms, const std::string& said) const {
         return fmt::format("{} {} {} >{} 2>/dev/null; ", workload("spin"), folder_.path(), duration_ms, folder_ / said);
