@@ -35,7 +35,9 @@ void pause_us(long microseconds) {
 void reset(Context& context) {
     context.in_flight = 0;
     for (auto& hint : context.hints) {
-        hint = FileHint{-1, 0, 0, {0, 0}};
+        hint.forget();
+        hint.count(Operation::read, true);
+        hint.count(Operation::write, true);
     }
     context.waiters = 0;
     context.masked_waiters = 0;
@@ -58,7 +60,8 @@ void reset(Context& context) {
     context.direct_signal = -1;
     context.direct_in_flight = 0;
     context.direct_watched = false;
-    context.direct_kicked = false;
+    context.direct_wanted = 0;
+    context.direct_doubted = no_slot;
     context.direct_ticks = false;
     context.direct_seen = 0;
     context.direct_ended = 0;
@@ -183,16 +186,16 @@ long destroy_context(std::uint64_t handle) {
         for (std::uint32_t i = 0; i < context->slots.size(); ++i) {
             abandon(*context, i);
         }
-        context->sequence.fetch_add(1);
+        call_off(*context);
     }
     wake_worker(*context);
-    futex_wake(context->sequence);
+    wake_waiters(*context);
     // Those inside io_submit and io_getevents leave; then what the kernel still works at ends.
     for (;;) {
         {
             Guard guard{*context};
             harvest_direct(*context);
-            publish_nothing(*context);
+            call_off(*context);
             if (context->in_flight == 0 && context->users.load() == 0) {
                 break;
             }
@@ -201,7 +204,7 @@ long destroy_context(std::uint64_t handle) {
             }
         }
         wake_worker(*context);
-        futex_wake(context->sequence);
+        wake_waiters(*context);
         pause_us(50);
     }
     RegistryLock lock;
@@ -235,11 +238,17 @@ void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int6
     context.events.push(io_event{data, iocb, result, 0});
     --context.in_flight;
     publish_nothing(context);
+    kick_direct_watcher(context, 1);
 }
 
 void publish_nothing(Context& context) {
     context.sequence.fetch_add(1);
-    kick_direct_watcher(context);
+}
+
+void call_off(Context& context) {
+    publish_nothing(context);
+    kick_direct_watcher(context, context.direct_wanted);
+    context.direct_wanted = 0;
 }
 
 void wake_waiters(Context& context) {

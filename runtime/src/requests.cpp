@@ -65,6 +65,7 @@ void advance(Slot& slot, std::size_t bytes) {
 // Ends with what was done before, if anything was.
 bool ended(Slot& slot, std::int32_t result) {
     constexpr std::uint64_t most = INT_MAX;
+    slot.stopped = is_interruption(result);
     if (slot.done_bytes != 0) {
         const std::uint64_t all = slot.done_bytes + (result > 0 ? static_cast<std::uint64_t>(result) : 0);
         result = static_cast<std::int32_t>(all < most ? all : most);
@@ -87,7 +88,6 @@ bool again(Context& context, std::uint32_t index) {
 
 bool after_transfer(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
-    const bool being_cancelled = slot.canceller == cancel_waits;
     if (slot.stream && slot.attempted && slot.nonblocking_works) {
         if (result == -EOPNOTSUPP) {
             slot.nonblocking_works = false;
@@ -104,7 +104,7 @@ bool after_transfer(Context& context, std::uint32_t index, std::int32_t result) 
         return again(context, index);
     }
     if (slot.stream && slot.operation == Operation::write && result > 0 &&
-        slot.done_bytes + static_cast<std::uint64_t>(result) < slot.total_bytes && !being_cancelled) {
+        slot.done_bytes + static_cast<std::uint64_t>(result) < slot.total_bytes) {
         advance(slot, static_cast<std::size_t>(result));
         slot.attempted = false;
         return again(context, index);
@@ -190,7 +190,7 @@ bool end_request(Context& context, std::uint32_t index) {
         context.slots.unlink(index);
     }
     if (slot.canceller == cancel_waits) {
-        const bool stopped = is_interruption(slot.result);
+        const bool stopped = slot.stopped;
         if (!stopped) {
             publish(context, slot.data, slot.iocb, slot.result);
         }

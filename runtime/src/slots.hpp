@@ -55,6 +55,7 @@ struct Slot {
     bool must_go_on;   // a cancel said -EAGAIN: an interruption is not its end
     bool attempted;    // `running` without waiting, to go back to `armed` when not ready
     bool still_told;   // `cancelled`, but its event is queued all the same (INFLIGHT_AIO_CANCEL=kernel)
+    bool stopped;      // `finishing`: it did not come to its own end
     bool at_device;    // O_DIRECT: submitting it does not block
 };
 

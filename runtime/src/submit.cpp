@@ -36,7 +36,9 @@ private:
     void refuse();
     [[nodiscard]] long start();
     [[nodiscard]] long start_transfer(Operation operation, bool vectored);
-    [[nodiscard]] long start_device(Transfer& transfer);
+    [[nodiscard]] bool start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
+                                    long& result);
+    [[nodiscard]] long start_device(const Transfer& transfer, const FileFacts& facts, bool believed);
     [[nodiscard]] long start_stream(Transfer& transfer, const FileFacts& facts);
     [[nodiscard]] long start_fsync(Operation operation);
     [[nodiscard]] long start_poll();
@@ -58,8 +60,15 @@ private:
     std::size_t many_bytes_ = 0;
 };
 
+bool wants_no_wait(const Transfer& transfer) {
+    return (transfer.rw_flags & RWF_NOWAIT) != 0;
+}
+
+// Not while another waits: what the kernel refuses at once must be seen before io_submit returns, when the file may be
+// closed; and who waits alone takes completions.
 bool waits_itself(const Context& context) {
-    return context.has_last_waiter && pthread_equal(context.last_waiter, pthread_self()) != 0;
+    return context.has_last_waiter && !context.direct_watched &&
+           pthread_equal(context.last_waiter, pthread_self()) != 0;
 }
 
 long Submission::run() {
@@ -74,6 +83,8 @@ long Submission::run() {
     result = start();
     if (result < 0) {
         refuse();
+        // The kernel looks for the file before all else.
+        result = is_open_file(static_cast<int>(block_.aio_fildes)) ? result : -EBADF;
     }
     give_pages(many_vectors_, many_bytes_);
     return result;
@@ -179,25 +190,27 @@ long Submission::start_transfer(Operation operation, bool vectored) {
     transfer.priority =
         (block_.aio_flags & IOCB_FLAG_IOPRIO) != 0 ? static_cast<std::uint16_t>(block_.aio_reqprio) : std::uint16_t{0};
 
-    // What a descriptor was is believed for a while, because asking costs as much as reading. If it has become another
-    // file meanwhile the transfer is still right, or refused and then looked at: at worst it is done here and waits.
-    auto& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
-    constexpr std::uint8_t uses = 16;
-    FileFacts facts{FileKind::unknown, false, false};
-    const auto known = static_cast<FileKind>(__atomic_load_n(&hint.kind, __ATOMIC_RELAXED));
-    if (__atomic_load_n(&hint.file, __ATOMIC_RELAXED) == transfer.file &&
-        __atomic_load_n(&hint.uses, __ATOMIC_RELAXED) < uses) {
-        facts.kind = known;
-        __atomic_fetch_add(&hint.uses, 1, __ATOMIC_RELAXED);
+    FileHint& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
+    FileFacts facts = hint.recall(transfer.file);
+    const bool skips = facts.kind == FileKind::cached && hint.misses_always(operation) && !wants_no_wait(transfer);
+    // If it has become another file meanwhile, what is tried at once is still right, or refused and then looked at: at
+    // worst it is done here and waits. What is handed over must be known.
+    if (!allows(facts, operation) || (skips && !is_still(transfer.file, facts))) {
+        facts.kind = FileKind::unknown;
     }
     const bool believed = facts.kind != FileKind::unknown;
-    long result = believed ? 0 : look_at(transfer.file, operation, facts);
-    if (result < 0) {
-        return result;
+    long result = believed ? 0 : look_at(transfer.file, facts);
+    if (result == 0) {
+        result = check_priority(block_);
     }
-    result = check_priority(block_);
-    if (result == 0 && !known_flags(transfer.rw_flags)) {
-        result = -EOPNOTSUPP;
+    if (result == 0) {
+        result = check_flags(transfer, facts.kind);
+    }
+    if (result == 0 && !allows(facts, operation)) {
+        result = -EBADF;
+    }
+    if (result == 0 && facts.kind == FileKind::directory) {
+        result = -EINVAL;
     }
     if (result == 0) {
         result = take_vectors(transfer, vectored);
@@ -209,49 +222,52 @@ long Submission::start_transfer(Operation operation, bool vectored) {
         return result;
     }
     if (!believed) {
-        const bool worth = facts.kind != FileKind::stream;
-        __atomic_store_n(&hint.kind, static_cast<std::uint8_t>(facts.kind), __ATOMIC_RELAXED);
-        __atomic_store_n(&hint.uses, std::uint8_t{0}, __ATOMIC_RELAXED);
-        __atomic_store_n(&hint.file, worth ? transfer.file : -1, __ATOMIC_RELAXED);
+        hint.keep(transfer.file, facts);
     }
     if (facts.kind == FileKind::device) {
-        return start_device(transfer);
+        result = start_device(transfer, facts, believed);
+        if (result != look_again) {
+            return result;
+        }
+        hint.forget();
+        return start_transfer(operation, vectored);
     }
     if (facts.kind == FileKind::stream) {
         return start_stream(transfer, facts);
     }
-    const bool in_memory = facts.kind == FileKind::memory;
     std::uint64_t done = 0;
-    bool works = true;
     bool complete = true;
-    if (in_memory) {
+    if (facts.kind == FileKind::memory) {
         result = do_transfer(transfer, transfer.offset, true);
     } else {
-        // An attempt that finds nothing begins to read ahead, which takes as long as ten requests that are handed over.
-        constexpr std::uint8_t enough = 4;
-        auto& misses = hint.misses[operation == Operation::read ? 0 : 1];
-        const std::uint8_t before = __atomic_load_n(&misses, __ATOMIC_RELAXED);
-        const bool skips = believed && before >= enough && (transfer.rw_flags & RWF_NOWAIT) == 0;
-        complete = !skips && try_cached(transfer, done, result, works);
-        const auto after = static_cast<std::uint8_t>(complete ? 0 : before < enough ? before + 1 : before);
-        __atomic_store_n(&misses, after, __ATOMIC_RELAXED);
+        complete = start_cached(transfer, facts, skips && believed, done, result);
+        hint.count(operation, complete);
     }
     const bool odd = result == -ESPIPE || result == -EISDIR || result == -EBADF || result == -EINVAL;
     if (believed && complete && odd) {
-        __atomic_store_n(&hint.file, -1, __ATOMIC_RELAXED);
+        hint.forget();
         return start_transfer(operation, vectored);
-    }
-    if (in_memory && result == -EOPNOTSUPP) {
-        return result;
-    }
-    if (!complete && (transfer.rw_flags & RWF_NOWAIT) != 0) {
-        complete = true;
-        result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
     }
     return complete ? end_at_once(result) : hand_over(slot_for(transfer, done));
 }
 
-long Submission::start_device(Transfer& transfer) {
+// True when it is complete, and `result` is what it came to.
+bool Submission::start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
+                              long& result) {
+    constexpr std::uint32_t until_on_disk = RWF_SYNC | RWF_DSYNC;
+    const bool waits_for_disk =
+        transfer.operation == Operation::write && (facts.synced || (transfer.rw_flags & until_on_disk) != 0);
+    bool works = true;
+    const bool complete =
+        !skips && !(waits_for_disk && !wants_no_wait(transfer)) && try_cached(transfer, done, result, works);
+    if (complete || !wants_no_wait(transfer)) {
+        return complete;
+    }
+    result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
+    return true;
+}
+
+long Submission::start_device(const Transfer& transfer, const FileFacts& facts, bool believed) {
     Slot slot = slot_for(transfer, 0);
     slot.at_device = true;
     {
@@ -259,29 +275,32 @@ long Submission::start_device(Transfer& transfer) {
         // Only for a thread that waits in io_getevents: another, asleep elsewhere, would be disturbed by completions.
         if (!wants_signal() && waits_itself(context_) && ensure_direct(context_) == 0) {
             std::uint32_t index = no_slot;
-            const long result = fill_slot(slot, index);
+            long result = fill_slot(slot, index);
             if (result == 0) {
-                submit_direct(context_, index);
+                result = submit_direct(context_, index, believed);
             }
-            if (result < 0) {
+            if (result != 0) {
                 return result;
             }
             slot.state = State::direct;
         }
     }
-    if (slot.state != State::direct) {
-        return hand_over(slot);
+    if (slot.state == State::direct) {
+        wake_waiters(context_);
+        return 0;
     }
-    wake_waiters(context_);
-    return 0;
+    return believed && !is_still(transfer.file, facts) ? look_again : hand_over(slot);
 }
 
 long Submission::start_stream(Transfer& transfer, const FileFacts& facts) {
-    const bool impatient = facts.nonblocking || (transfer.rw_flags & RWF_NOWAIT) != 0;
+    const bool impatient = facts.nonblocking || wants_no_wait(transfer);
     const long moved = do_transfer(transfer, -1, facts.nonblocking);
     const bool waits = moved == -EAGAIN || moved == -EOPNOTSUPP;
     const bool rest =
         moved > 0 && transfer.operation == Operation::write && static_cast<std::uint64_t>(moved) < transfer.total_bytes;
+    if (moved == -EOPNOTSUPP && wants_no_wait(transfer)) {
+        return moved;
+    }
     if (impatient || (!waits && !rest)) {
         return end_at_once(moved);
     }
@@ -321,6 +340,9 @@ long Submission::start_poll() {
     }
     if (ready > 0) {
         return end_at_once(static_cast<std::uint16_t>(about.revents));
+    }
+    if (!can_be_polled(about.fd)) {
+        return -EINVAL;
     }
     Slot slot{};
     slot.operation = Operation::poll;
