@@ -41,6 +41,9 @@ long setup(int max_events, std::uint64_t* handle) {
     if (!writable(handle, sizeof *handle)) {
         return -EFAULT;
     }
+    if (const long refusal = backend_refusal(); refusal != 0) {
+        return refusal;
+    }
     (void)is_this_process();
     std::uint64_t made = 0;
     const long result = create_context(static_cast<unsigned>(max_events), &made);

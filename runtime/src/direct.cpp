@@ -16,11 +16,6 @@ namespace {
 constexpr unsigned sq_entries = 64;
 constexpr std::uint64_t kick_data = ~std::uint64_t{0};
 
-void give_back(Context& context, std::uint32_t index) {
-    context.slots.unlink(index);
-    free_request(context, index);
-}
-
 // The file would have made the submission wait: the worker's ring takes it, with the file as it is now.
 void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
@@ -43,7 +38,7 @@ void end(Context& context, const io_uring_cqe& cqe) {
     if (cqe.user_data == kick_data) {
         return;
     }
-    const std::uint32_t index = place_of(cqe.user_data);
+    const std::uint32_t index = context.slots.place_of(cqe.user_data);
     Slot& slot = context.slots[index];
     --context.direct_in_flight;
     ++context.direct_ended;
@@ -55,7 +50,7 @@ void end(Context& context, const io_uring_cqe& cqe) {
     const bool odd = cqe.res == -EBADF || cqe.res == -EINVAL || cqe.res == -ESPIPE || cqe.res == -EISDIR;
     if (odd && index == context.direct_doubted) {
         context.direct_doubted = no_slot;
-        give_back(context, index);
+        free_request(context, index);
         return;
     }
     slot.result = is_interruption(cqe.res) ? -EINTR : cqe.res;
@@ -103,7 +98,7 @@ long submit_direct(Context& context, std::uint32_t index, bool believed) {
         // A file system may refuse it later, out of a queue of its own, when the program has closed the file.
         const long pin = pin_file(context, slot.file);
         if (pin < 0) {
-            give_back(context, index);
+            free_request(context, index);
             return believed && pin == -EBADF ? look_again : pin;
         }
         slot.pin = static_cast<std::int32_t>(pin);
@@ -127,7 +122,7 @@ long submit_direct(Context& context, std::uint32_t index, bool believed) {
         sqe->addr = address_of(slot.vectors);
         sqe->len = slot.vector_count;
     }
-    sqe->user_data = user_data_of(slot, index);
+    sqe->user_data = context.slots.user_data_of(index);
     slot.state = State::direct;
     ++context.direct_in_flight;
     long taken = context.direct.submit();

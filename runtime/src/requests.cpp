@@ -121,7 +121,7 @@ bool is_interruption(std::int32_t result) {
 
 void prepare(Context& context, std::uint32_t index, io_uring_sqe& sqe) {
     Slot& slot = context.slots[index];
-    sqe.user_data = user_data_of(slot, index);
+    sqe.user_data = context.slots.user_data_of(index);
     if (slot.state == State::cancelled) {
         sqe.opcode = IORING_OP_POLL_REMOVE;
         sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
@@ -186,9 +186,7 @@ bool after_cancel(Context& context, std::uint32_t index) {
 
 bool end_request(Context& context, std::uint32_t index) {
     Slot& slot = context.slots[index];
-    if (!slot.still_told) {
-        context.slots.unlink(index);
-    }
+    slot.hidden = true;
     if (slot.canceller == cancel_waits) {
         const bool stopped = slot.stopped;
         if (!stopped) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "submit.hpp"
 
+#include "backend.hpp"
 #include "direct.hpp"
 #include "memory.hpp"
 #include "requests.hpp"
@@ -48,6 +49,7 @@ private:
     // The rest is the worker's.
     [[nodiscard]] long hand_over(const Slot& like);
     [[nodiscard]] long fill_slot(const Slot& like, std::uint32_t& index);
+    [[nodiscard]] Slot slot_for(Operation operation) const;
     [[nodiscard]] Slot slot_for(const Transfer& transfer, std::uint64_t done) const;
     [[nodiscard]] bool wants_signal() const { return (block_.aio_flags & IOCB_FLAG_RESFD) != 0; }
 
@@ -192,10 +194,13 @@ long Submission::start_transfer(Operation operation, bool vectored) {
 
     FileHint& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
     FileFacts facts = hint.recall(transfer.file);
-    const bool skips = facts.kind == FileKind::cached && hint.misses_always(operation) && !wants_no_wait(transfer);
+    const bool shown = observed() && !wants_no_wait(transfer);
+    const bool skips =
+        shown || (facts.kind == FileKind::cached && hint.misses_always(operation) && !wants_no_wait(transfer));
     // If it has become another file meanwhile, what is tried at once is still right, or refused and then looked at: at
     // worst it is done here and waits. What is handed over must be known.
-    if (!allows(facts, operation) || (skips && !is_still(transfer.file, facts))) {
+    const bool handed_over = skips && facts.kind != FileKind::device;
+    if (!allows(facts, operation) || (handed_over && !is_still(transfer.file, facts))) {
         facts.kind = FileKind::unknown;
     }
     const bool believed = facts.kind != FileKind::unknown;
@@ -237,7 +242,9 @@ long Submission::start_transfer(Operation operation, bool vectored) {
     }
     std::uint64_t done = 0;
     bool complete = true;
-    if (facts.kind == FileKind::memory) {
+    if (shown) {
+        complete = false;
+    } else if (facts.kind == FileKind::memory) {
         result = do_transfer(transfer, transfer.offset, true);
     } else {
         complete = start_cached(transfer, facts, skips && believed, done, result);
@@ -294,7 +301,7 @@ long Submission::start_device(const Transfer& transfer, const FileFacts& facts, 
 
 long Submission::start_stream(Transfer& transfer, const FileFacts& facts) {
     const bool impatient = facts.nonblocking || wants_no_wait(transfer);
-    const long moved = do_transfer(transfer, -1, facts.nonblocking);
+    const long moved = observed() && !impatient ? -EAGAIN : do_transfer(transfer, -1, facts.nonblocking);
     const bool waits = moved == -EAGAIN || moved == -EOPNOTSUPP;
     const bool rest =
         moved > 0 && transfer.operation == Operation::write && static_cast<std::uint64_t>(moved) < transfer.total_bytes;
@@ -322,9 +329,7 @@ long Submission::start_fsync(Operation operation) {
     if (result < 0) {
         return result;
     }
-    Slot slot{};
-    slot.operation = operation;
-    return hand_over(slot);
+    return hand_over(slot_for(operation));
 }
 
 long Submission::start_poll() {
@@ -338,14 +343,13 @@ long Submission::start_poll() {
     if (about.fd < 0 || (about.revents & POLLNVAL) != 0) {
         return -EBADF;
     }
-    if (ready > 0) {
+    if (ready > 0 && !(observed() && can_be_polled(about.fd))) {
         return end_at_once(static_cast<std::uint16_t>(about.revents));
     }
-    if (!can_be_polled(about.fd)) {
+    if (ready <= 0 && !can_be_polled(about.fd)) {
         return -EINVAL;
     }
-    Slot slot{};
-    slot.operation = Operation::poll;
+    Slot slot = slot_for(Operation::poll);
     slot.poll_mask = static_cast<std::uint16_t>(block_.aio_buf);
     return hand_over(slot);
 }
@@ -363,9 +367,19 @@ long Submission::end_at_once(std::int64_t result) {
     return 0;
 }
 
-Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
+Slot Submission::slot_for(Operation operation) const {
     Slot slot{};
-    slot.operation = transfer.operation;
+    slot.operation = operation;
+    slot.iocb = address_;
+    slot.data = block_.aio_data;
+    slot.file = static_cast<std::int32_t>(block_.aio_fildes);
+    slot.pin = -1;
+    slot.signal = -1;
+    return slot;
+}
+
+Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
+    Slot slot = slot_for(transfer.operation);
     slot.offset = transfer.offset;
     slot.rw_flags = transfer.rw_flags;
     slot.priority = transfer.priority;
@@ -378,24 +392,15 @@ Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
 }
 
 long Submission::fill_slot(const Slot& like, std::uint32_t& index) {
-    index = context_.slots.take(address_);
+    index = context_.slots.take(like);
     if (index == no_slot) {
         return -EAGAIN;
     }
     Slot& slot = context_.slots[index];
-    const std::uint32_t link = slot.hash_next;
-    slot = like;
-    slot.iocb = address_;
-    slot.hash_next = link;
-    slot.data = block_.aio_data;
-    slot.file = static_cast<std::int32_t>(block_.aio_fildes);
-    slot.pin = -1;
-    slot.signal = -1;
     slot.vectors = nullptr;
     if (slot.vector_count > 1) {
         slot.vectors = static_cast<iovec*>(take_pages(vectors_bytes(slot)));
         if (slot.vectors == nullptr) {
-            context_.slots.unlink(index);
             free_request(context_, index);
             return -ENOMEM;
         }
@@ -435,7 +440,6 @@ long Submission::hand_over(const Slot& like) {
             slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
         }
         if (result < 0) {
-            context_.slots.unlink(index);
             free_request(context_, index);
             return result;
         }

@@ -134,7 +134,7 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
             watch(context, direct ? context.direct_signal : context.wakeup, cqe.user_data);
         }
     } else if (cqe.user_data != ignored_data) {
-        const std::uint32_t index = place_of(cqe.user_data);
+        const std::uint32_t index = context.slots.place_of(cqe.user_data);
         if (after_completion(context, index, cqe.res)) {
             ends.places[ends.count++] = index;
         }
