@@ -92,8 +92,13 @@ bool ends_by_itself(const Slot& slot) {
 
 void drain(Context& context) {
     for (;;) {
-        // Our own thread holds it when a signal handler has interrupted us: what is in flight cannot be known.
-        if (pthread_mutex_lock(&context.lock) != 0) {
+        // A signal handler may end the process when it has interrupted its own thread in here, which then holds the
+        // lock and does not go on: what is in flight cannot be known. The owner is noted a moment after the lock is
+        // taken, and crossed out a moment before it is let go; nobody else holds it for a second.
+        timespec deadline{};
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_sec += 1;
+        if (pthread_mutex_clocklock(&context.lock, CLOCK_MONOTONIC, &deadline) != 0) {
             return;
         }
         // Also when a thread waits for these: it may be ours, and never go on.
@@ -108,6 +113,8 @@ void drain(Context& context) {
         if (!busy) {
             return;
         }
+        // In the same way that thread may have been about to do this.
+        nudge_worker(context);
         pause_us(200);
     }
 }

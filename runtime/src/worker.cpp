@@ -301,6 +301,12 @@ void enqueue(Context& context, std::uint32_t index) {
 
 void wake_worker(Context& context) {
     if (context.has_work.load() && context.asleep.exchange(false)) {
+        nudge_worker(context);
+    }
+}
+
+void nudge_worker(Context& context) {
+    if (context.has_worker) {
         const std::uint64_t one = 1;
         (void)sys(SYS_write, context.wakeup, &one, sizeof one);
     }

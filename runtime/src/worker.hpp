@@ -17,6 +17,8 @@ void stop_worker(Context& context);
 void enqueue(Context& context, std::uint32_t index);
 // Tells it to look at its queue. Without the lock.
 void wake_worker(Context& context);
+// The same, whether it seems to be needed or not.
+void nudge_worker(Context& context);
 
 // Holds the open file behind a descriptor, which the program may close while its request waits. A duplicated descriptor
 // would do the same, but closing it drops the process's POSIX locks on the file. The index, or -errno.

@@ -25,10 +25,10 @@ struct Output {
     int status = -1;
 };
 
-Output run(const std::string& environment, const std::string& name, const std::string& before = "") {
+Output run(const std::string& environment, const std::string& name) {
     Output output;
-    const std::string command = environment + " TEST_TMPDIR=" + INFLIGHT_BINARY_DIR + " timeout 30 " + before +
-                                " " INFLIGHT_BINARY_DIR "/runtime_behaviour " + name + " 2>&1";
+    const std::string command = environment + " TEST_TMPDIR=" + INFLIGHT_BINARY_DIR + " timeout 30 " +
+                                INFLIGHT_BINARY_DIR "/runtime_behaviour " + name + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) {
         return output;
@@ -191,19 +191,5 @@ INSTANTIATE_TEST_SUITE_P(Cancels, CancelAsKernel,
                                          "cancel_wrong_key", "cancel_unreadable", "cancel_same_iocb_twice",
                                          "cancel_from_thread", "cancel_memory_read"),
                          [](const auto& instance) { return std::string{instance.param}; });
-
-// A seccomp filter forbids io_uring: it goes on with kernel AIO, and says so once.
-TEST(Fallback, WithoutUring) {
-    const Output kernel = run("", "cancel_other_context");
-    const Output uring = run(ours, "cancel_other_context", INFLIGHT_BINARY_DIR "/runtime_without_uring");
-    if (uring.status == 77) {
-        GTEST_SKIP() << uring.text;
-    }
-    const std::string said = "libinflight_aio: io_uring is not allowed here";
-    const auto line_end = uring.text.find('\n');
-    ASSERT_NE(line_end, std::string::npos);
-    EXPECT_EQ(uring.text.substr(0, said.size()), said);
-    EXPECT_EQ(uring.text.substr(line_end + 1), kernel.text);
-}
 
 }  // namespace
