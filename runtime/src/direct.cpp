@@ -13,7 +13,7 @@ namespace inflight::aio {
 
 namespace {
 
-constexpr unsigned sq_entries = 64;
+constexpr unsigned direct_entries = 64;
 constexpr std::uint64_t kick_data = ~std::uint64_t{0};
 
 // The file would have made the submission wait: the worker's ring takes it, with the file as it is now.
@@ -71,7 +71,7 @@ long ensure_direct(Context& context) {
         return result;
     }
     const std::uint32_t wanted = context.slots.size() < 16384 ? context.slots.size() : 16384;
-    result = context.direct.create(sq_entries, wanted, IORING_SETUP_SUBMIT_ALL);
+    result = context.direct.create(direct_entries, wanted, IORING_SETUP_SUBMIT_ALL);
     if (result < 0) {
         return result;
     }

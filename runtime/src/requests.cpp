@@ -47,7 +47,7 @@ void prepare_transfer(io_uring_sqe& sqe, const Slot& slot) {
 }
 
 // So much of the vectors is done.
-void advance(Slot& slot, std::size_t bytes) {
+void advance_slot(Slot& slot, std::size_t bytes) {
     slot.done_bytes += bytes;
     iovec* vector = slot.vector_count == 1 ? &slot.vector : slot.vectors;
     while (slot.vector_count > 1 && bytes >= vector->iov_len) {
@@ -105,7 +105,7 @@ bool after_transfer(Context& context, std::uint32_t index, std::int32_t result) 
     }
     if (slot.stream && slot.operation == Operation::write && result > 0 &&
         slot.done_bytes + static_cast<std::uint64_t>(result) < slot.total_bytes) {
-        advance(slot, static_cast<std::size_t>(result));
+        advance_slot(slot, static_cast<std::size_t>(result));
         slot.attempted = false;
         return again(context, index);
     }

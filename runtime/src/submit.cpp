@@ -117,7 +117,7 @@ long Submission::start() {
         }
     }
     if (block_.aio_key != 0) {
-        auto* program = reinterpret_cast<iocb*>(address_);
+        auto* program = pointer_to<iocb>(address_);
         if (!writable(program, sizeof *program)) {
             return -EFAULT;
         }
@@ -146,7 +146,7 @@ long Submission::start() {
 long Submission::take_vectors(Transfer& transfer, bool vectored) {
     transfer.vectors = vectors_;
     transfer.vector_count = 1;
-    vectors_[0] = {reinterpret_cast<void*>(block_.aio_buf), block_.aio_nbytes};
+    vectors_[0] = {pointer_to<void>(block_.aio_buf), block_.aio_nbytes};
     if (vectored) {
         if (block_.aio_nbytes > most_vectors) {
             return -EINVAL;
@@ -161,7 +161,7 @@ long Submission::take_vectors(Transfer& transfer, bool vectored) {
                 return -ENOMEM;
             }
         }
-        if (!copy_in(transfer.vectors, reinterpret_cast<const void*>(block_.aio_buf), bytes)) {
+        if (!copy_in(transfer.vectors, pointer_to<const void>(block_.aio_buf), bytes)) {
             return -EFAULT;
         }
     }

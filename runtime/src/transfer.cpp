@@ -210,7 +210,7 @@ long check_flags(const Transfer& transfer, FileKind kind) {
         const auto known = always | RWF_NOWAIT | no_append | newest_flags();
         return (flags & ~known) != 0 || (flags & of_files) != 0 ? -EOPNOTSUPP : (flags & both) == both ? -EINVAL : 0;
     }
-    const iovec vector{reinterpret_cast<void*>(8), 1};
+    const iovec vector{pointer_to<void>(8), 1};
     constexpr std::int64_t behind_all = INT64_MAX - 4096;
     const auto try_read = [&](std::uint32_t with) {
         return sys(SYS_preadv2, transfer.file, &vector, 1, behind_all, 0, with);
