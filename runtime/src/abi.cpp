@@ -41,6 +41,9 @@ long setup(int max_events, std::uint64_t* handle) {
     if (!writable(handle, sizeof *handle)) {
         return -EFAULT;
     }
+    if (const long refusal = backend_refusal(); refusal != 0) {
+        return refusal;
+    }
     (void)is_this_process();
     std::uint64_t made = 0;
     const long result = create_context(static_cast<unsigned>(max_events), &made);
@@ -52,14 +55,14 @@ long setup(int max_events, std::uint64_t* handle) {
 
 // Nobody has said yet that the block is readable.
 const void* key_of(const iocb* block) {
-    return reinterpret_cast<const void*>(address_of(block) + offsetof(iocb, aio_key));
+    return pointer_to<const void>(address_of(block) + offsetof(iocb, aio_key));
 }
 
 bool is_empty_without_waiting(std::uint64_t handle, const timespec& limit) {
     if (limit.tv_sec != 0 || limit.tv_nsec != 0) {
         return false;
     }
-    const auto* ring = reinterpret_cast<const RingHeader*>(handle);
+    const auto* ring = pointer_to<const RingHeader>(handle);
     ContextRef context{handle};
     return context && context->direct_in_flight == 0 &&
            __atomic_load_n(&ring->head, __ATOMIC_RELAXED) == __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
@@ -73,7 +76,7 @@ long getevents(std::uint64_t handle, long least, long most, io_event* to, const 
             return -EFAULT;
         }
         // libaio looks at the ring itself, and so does not mind the other arguments.
-        if (mask == nullptr && is_empty_without_waiting(handle, time)) {
+        if (is_empty_without_waiting(handle, time)) {
             return 0;
         }
     }
@@ -203,8 +206,8 @@ EXPORT(aio_queue_run, "io_queue_run@@LIBAIO_0.1")(std::uint64_t handle) {
     io_event event;
     int result = 0;
     while ((result = aio_getevents(handle, 0, 1, &event, &now)) == 1) {
-        reinterpret_cast<Callback>(event.data)(handle, event.obj, static_cast<long>(event.res),
-                                               static_cast<long>(event.res2));
+        reinterpret_cast<Callback>(pointer_to<void>(event.data))(handle, event.obj, static_cast<long>(event.res),
+                                                                 static_cast<long>(event.res2));
     }
     return result;
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -16,7 +17,9 @@ namespace {
 pthread_once_t decided = PTHREAD_ONCE_INIT;
 Backend chosen = Backend::uring;
 bool kernel_cancel = false;
-char reason[160] = "io_uring";
+bool is_observed = false;
+long refusal = 0;
+char reason[240];
 
 // All that the contexts need, asked of the kernel itself.
 long try_uring() {
@@ -39,45 +42,65 @@ long try_uring() {
     return result < 0 ? result : 0;
 }
 
-void say(const char* text) {
-    std::strncpy(reason, text, sizeof reason - 1);
+void add(const char* text) {
+    const std::size_t used = std::strlen(reason);
+    std::strncpy(reason + used, text, sizeof reason - 1 - used);
 }
 
 void warn(const char* text) {
-    say(text);
     const char* parts[] = {"libinflight_aio: ", text, "\n"};
     for (const char* part : parts) {
         (void)sys(SYS_write, 2, part, std::strlen(part));
     }
 }
 
+bool is_set(const char* name, const char* value) {
+    const char* found = secure_getenv(name);
+    return found != nullptr && std::strcmp(found, value) == 0;
+}
+
+// Why io_uring refused, for people.
+const char* words_for(long error) {
+    static constexpr struct {
+        long error;
+        const char* words;
+    } table[] = {
+        {-EPERM, "io_uring is not allowed here (EPERM; see the sysctl kernel.io_uring_disabled, and seccomp filters)"},
+        {-EACCES, "io_uring is not allowed here (EACCES; a seccomp filter or a security module)"},
+        {-ENOSYS, "io_uring is not there, or a seccomp filter hides it (ENOSYS)"},
+        {-ENOMEM, "io_uring has no memory, or more than RLIMIT_MEMLOCK allows (ENOMEM)"},
+        {-EMFILE, "io_uring has no descriptor (EMFILE; see RLIMIT_NOFILE)"},
+    };
+    for (const auto& entry : table) {
+        if (entry.error == error) {
+            return entry.words;
+        }
+    }
+    return "io_uring cannot do what is needed here";
+}
+
 void decide() {
-    const char* cancel = secure_getenv("INFLIGHT_AIO_CANCEL");
-    kernel_cancel = cancel != nullptr && std::strcmp(cancel, "kernel") == 0;
     const char* wanted = secure_getenv("INFLIGHT_AIO_BACKEND");
-    if (wanted != nullptr && std::strcmp(wanted, "kernel") == 0) {
+    kernel_cancel = is_set("INFLIGHT_AIO_CANCEL", "kernel");
+    is_observed = is_set("INFLIGHT_AIO_OBSERVED", "1");
+    if (is_set("INFLIGHT_AIO_BACKEND", "kernel")) {
         chosen = Backend::kernel;
-        say("kernel AIO, as INFLIGHT_AIO_BACKEND says");
+        add("kernel AIO, as INFLIGHT_AIO_BACKEND says");
         return;
     }
-    const long result = try_uring();
-    if (result == 0) {
+    const bool no_other = is_set("INFLIGHT_AIO_BACKEND", "uring");
+    if (wanted != nullptr && wanted[0] != '\0' && !no_other) {
+        warn("INFLIGHT_AIO_BACKEND is neither uring nor kernel, and does not count");
+    }
+    refusal = try_uring();
+    if (refusal == 0) {
+        add("io_uring");
         return;
     }
-    chosen = Backend::kernel;
-    switch (-result) {
-        case EPERM:
-            warn("io_uring is not allowed here (EPERM): kernel AIO instead; see the sysctl kernel.io_uring_disabled");
-            break;
-        case ENOSYS:
-            warn("io_uring is not there, or a seccomp filter hides it (ENOSYS): kernel AIO instead");
-            break;
-        case ENOMEM:
-            warn("io_uring has no memory, or more than RLIMIT_MEMLOCK allows (ENOMEM): kernel AIO instead");
-            break;
-        default:
-            warn("io_uring cannot do what is needed here: kernel AIO instead");
-    }
+    add(words_for(refusal));
+    chosen = no_other ? Backend::uring : Backend::kernel;
+    add(no_other ? ", and INFLIGHT_AIO_BACKEND=uring allows nothing else" : ": kernel AIO instead");
+    warn(reason);
 }
 
 }  // namespace
@@ -87,9 +110,17 @@ Backend backend() {
     return chosen;
 }
 
+long backend_refusal() {
+    return backend() == Backend::uring ? refusal : 0;
+}
+
 const char* backend_reason() {
     (void)backend();
     return reason;
+}
+
+bool observed() {
+    return is_observed;
 }
 
 bool cancels_as_kernel() {

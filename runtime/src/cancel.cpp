@@ -19,7 +19,7 @@ constexpr long patience_ns = 10'000'000;
 // Stops what has not begun: nothing but a poll is in the kernel, and what that finds no longer matters.
 void stop_unbegun(Context& context, std::uint32_t index, bool queued_event) {
     Slot& slot = context.slots[index];
-    context.slots.unlink(index);
+    slot.hidden = true;
     slot.kernel_done = slot.state == State::queued;
     slot.state = State::cancelled;
     slot.still_told = queued_event;
@@ -64,7 +64,7 @@ long cancel_running(Context& context, std::uint32_t index, io_event& event) {
         return -EAGAIN;
     }
     slot.canceller = cancel_waits;
-    const std::uint64_t user_data = user_data_of(slot, index);
+    const std::uint64_t user_data = context.slots.user_data_of(index);
     const bool may_wait = slot.stream;
     pthread_mutex_unlock(&context.lock);
     const long result = ask_kernel(context, user_data);
@@ -132,7 +132,7 @@ void abandon(Context& context, std::uint32_t index) {
     if (slot.state == State::queued || slot.state == State::armed) {
         stop_unbegun(context, index, false);
     } else if (slot.state == State::running && !slot.nonblocking_works) {
-        (void)ask_kernel(context, user_data_of(slot, index));
+        (void)ask_kernel(context, context.slots.user_data_of(index));
     }
 }
 

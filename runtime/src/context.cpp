@@ -35,7 +35,9 @@ void pause_us(long microseconds) {
 void reset(Context& context) {
     context.in_flight = 0;
     for (auto& hint : context.hints) {
-        hint = FileHint{-1, 0, 0, {0, 0}};
+        hint.forget();
+        hint.count(Operation::read, true);
+        hint.count(Operation::write, true);
     }
     context.waiters = 0;
     context.masked_waiters = 0;
@@ -58,7 +60,8 @@ void reset(Context& context) {
     context.direct_signal = -1;
     context.direct_in_flight = 0;
     context.direct_watched = false;
-    context.direct_kicked = false;
+    context.direct_wanted = 0;
+    context.direct_doubted = no_slot;
     context.direct_ticks = false;
     context.direct_seen = 0;
     context.direct_ended = 0;
@@ -89,8 +92,13 @@ bool ends_by_itself(const Slot& slot) {
 
 void drain(Context& context) {
     for (;;) {
-        // Our own thread holds it when a signal handler has interrupted us: what is in flight cannot be known.
-        if (pthread_mutex_lock(&context.lock) != 0) {
+        // A signal handler may end the process when it has interrupted its own thread in here, which then holds the
+        // lock and does not go on: what is in flight cannot be known. The owner is noted a moment after the lock is
+        // taken, and crossed out a moment before it is let go; nobody else holds it for a second.
+        timespec deadline{};
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_sec += 1;
+        if (pthread_mutex_clocklock(&context.lock, CLOCK_MONOTONIC, &deadline) != 0) {
             return;
         }
         // Also when a thread waits for these: it may be ours, and never go on.
@@ -105,6 +113,8 @@ void drain(Context& context) {
         if (!busy) {
             return;
         }
+        // In the same way that thread may have been about to do this.
+        nudge_worker(context);
         pause_us(200);
     }
 }
@@ -183,16 +193,16 @@ long destroy_context(std::uint64_t handle) {
         for (std::uint32_t i = 0; i < context->slots.size(); ++i) {
             abandon(*context, i);
         }
-        context->sequence.fetch_add(1);
+        call_off(*context);
     }
     wake_worker(*context);
-    futex_wake(context->sequence);
+    wake_waiters(*context);
     // Those inside io_submit and io_getevents leave; then what the kernel still works at ends.
     for (;;) {
         {
             Guard guard{*context};
             harvest_direct(*context);
-            publish_nothing(*context);
+            call_off(*context);
             if (context->in_flight == 0 && context->users.load() == 0) {
                 break;
             }
@@ -201,7 +211,7 @@ long destroy_context(std::uint64_t handle) {
             }
         }
         wake_worker(*context);
-        futex_wake(context->sequence);
+        wake_waiters(*context);
         pause_us(50);
     }
     RegistryLock lock;
@@ -235,11 +245,17 @@ void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int6
     context.events.push(io_event{data, iocb, result, 0});
     --context.in_flight;
     publish_nothing(context);
+    kick_direct_watcher(context, 1);
 }
 
 void publish_nothing(Context& context) {
     context.sequence.fetch_add(1);
-    kick_direct_watcher(context);
+}
+
+void call_off(Context& context) {
+    publish_nothing(context);
+    kick_direct_watcher(context, context.direct_wanted);
+    context.direct_wanted = 0;
 }
 
 void wake_waiters(Context& context) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "event_ring.hpp"
+#include "hints.hpp"
 #include "slots.hpp"
 #include "uring.hpp"
 
@@ -13,13 +14,6 @@
 
 namespace inflight::aio {
 
-// What a descriptor was the last time we looked; see submit.cpp.
-struct FileHint {
-    std::int32_t file;
-    std::uint8_t kind;
-    std::uint8_t uses;
-    std::uint8_t misses[2];  // how many reads, and writes, in a row found nothing cached
-};
 constexpr unsigned hints_per_context = 64;
 
 // One AIO context. Its memory is never given back to the system, only used again, so that a stale io_context_t can be
@@ -68,12 +62,13 @@ struct Context {
     Uring direct;
     int direct_signal;
     std::atomic<std::uint32_t> direct_in_flight;
-    bool direct_watched;         // a thread waits for its completions: nobody else takes them
-    bool direct_ticks;           // the worker looks at it by the clock; its eventfd is switched off meanwhile
-    std::uint32_t direct_ended;  // how many ended
-    std::uint32_t direct_seen;   // how many had when the worker looked last
-    bool direct_kicked;          // and was told that there are events from elsewhere
-    pthread_t last_waiter;       // who waited last in io_getevents
+    bool direct_watched;           // a thread waits for its completions: nobody else takes them
+    bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
+    std::uint32_t direct_ended;    // how many ended
+    std::uint32_t direct_seen;     // how many had when the worker looked last
+    std::uint32_t direct_wanted;   // for so many of them
+    std::uint32_t direct_doubted;  // a place whose file may be another by now, while it is submitted
+    pthread_t last_waiter;         // who waited last in io_getevents
     bool has_last_waiter;
 };
 
@@ -119,6 +114,8 @@ void forget_all_contexts(bool close_descriptors);
 void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int64_t result);
 // Lets the waiters look again, though there is no event.
 void publish_nothing(Context& context);
+// The same, and also who waits for the direct ring.
+void call_off(Context& context);
 // Without the lock.
 void wake_waiters(Context& context);
 

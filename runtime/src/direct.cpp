@@ -3,6 +3,7 @@
 
 #include "requests.hpp"
 #include "sys.hpp"
+#include "transfer.hpp"
 #include "worker.hpp"
 
 #include <linux/fs.h>
@@ -12,13 +13,13 @@ namespace inflight::aio {
 
 namespace {
 
-constexpr unsigned sq_entries = 64;
+constexpr unsigned direct_entries = 64;
 constexpr std::uint64_t kick_data = ~std::uint64_t{0};
 
 // The file would have made the submission wait: the worker's ring takes it, with the file as it is now.
 void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
-    const long pin = pin_file(context, slot.file);
+    const long pin = slot.pin >= 0 ? slot.pin : pin_file(context, slot.file);
     if (pin < 0) {
         slot.result = result;
         (void)end_request(context, index);
@@ -26,6 +27,9 @@ void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     }
     slot.pin = static_cast<std::int32_t>(pin);
     slot.at_device = false;
+    // It was taken for a file by its number alone.
+    slot.stream = !is_file(slot.file);
+    slot.nonblocking_works = slot.stream;
     slot.state = State::queued;
     enqueue(context, index);
 }
@@ -34,7 +38,7 @@ void end(Context& context, const io_uring_cqe& cqe) {
     if (cqe.user_data == kick_data) {
         return;
     }
-    const std::uint32_t index = place_of(cqe.user_data);
+    const std::uint32_t index = context.slots.place_of(cqe.user_data);
     Slot& slot = context.slots[index];
     --context.direct_in_flight;
     ++context.direct_ended;
@@ -43,7 +47,16 @@ void end(Context& context, const io_uring_cqe& cqe) {
         hand_over(context, index, cqe.res);
         return;
     }
+    const bool odd = cqe.res == -EBADF || cqe.res == -EINVAL || cqe.res == -ESPIPE || cqe.res == -EISDIR;
+    if (odd && index == context.direct_doubted) {
+        context.direct_doubted = no_slot;
+        free_request(context, index);
+        return;
+    }
     slot.result = is_interruption(cqe.res) ? -EINTR : cqe.res;
+    // Before the event is seen, so that nothing holds the file then.
+    unpin_file(context, slot.pin);
+    slot.pin = -1;
     (void)end_request(context, index);
 }
 
@@ -58,7 +71,7 @@ long ensure_direct(Context& context) {
         return result;
     }
     const std::uint32_t wanted = context.slots.size() < 16384 ? context.slots.size() : 16384;
-    result = context.direct.create(sq_entries, wanted, IORING_SETUP_SUBMIT_ALL);
+    result = context.direct.create(direct_entries, wanted, IORING_SETUP_SUBMIT_ALL);
     if (result < 0) {
         return result;
     }
@@ -79,8 +92,17 @@ long ensure_direct(Context& context) {
     return 0;
 }
 
-void submit_direct(Context& context, std::uint32_t index) {
+long submit_direct(Context& context, std::uint32_t index, bool believed) {
     Slot& slot = context.slots[index];
+    if (slot.operation == Operation::write) {
+        // A file system may refuse it later, out of a queue of its own, when the program has closed the file.
+        const long pin = pin_file(context, slot.file);
+        if (pin < 0) {
+            free_request(context, index);
+            return believed && pin == -EBADF ? look_again : pin;
+        }
+        slot.pin = static_cast<std::int32_t>(pin);
+    }
     io_uring_sqe* sqe = nullptr;
     while ((sqe = context.direct.next_sqe()) == nullptr) {
         (void)context.direct.submit();
@@ -100,14 +122,18 @@ void submit_direct(Context& context, std::uint32_t index) {
         sqe->addr = address_of(slot.vectors);
         sqe->len = slot.vector_count;
     }
-    sqe->user_data = user_data_of(slot, index);
+    sqe->user_data = context.slots.user_data_of(index);
     slot.state = State::direct;
     ++context.direct_in_flight;
     long taken = context.direct.submit();
     while (taken == -EINTR || taken == -EAGAIN || taken == -EBUSY) {
         taken = context.direct.submit();
     }
+    context.direct_doubted = believed ? index : no_slot;
     harvest_direct(context);
+    const bool refused = believed && context.direct_doubted == no_slot;
+    context.direct_doubted = no_slot;
+    return refused ? look_again : 0;
 }
 
 void harvest_direct_watched(Context& context) {
@@ -125,17 +151,18 @@ void harvest_direct(Context& context) {
     }
 }
 
-bool look_at_direct(Context& context) {
+Look look_at_direct(Context& context) {
     if (!context.direct_ticks) {
-        return false;
+        return {false, false};
     }
     harvest_direct(context);
     if (context.direct_ended == context.direct_seen) {
         context.direct_ticks = false;
         listen_to_direct(context);
     }
+    const bool found = context.direct_ended != context.direct_seen;
     context.direct_seen = context.direct_ended;
-    return context.direct_ticks;
+    return {context.direct_ticks, found};
 }
 
 void listen_to_direct(Context& context) {
@@ -147,16 +174,22 @@ void listen_to_direct(Context& context) {
     harvest_direct(context);
 }
 
-void kick_direct_watcher(Context& context) {
-    if (!context.direct_watched || context.direct_kicked) {
+void kick_direct_watcher(Context& context, unsigned count) {
+    if (!context.direct_watched) {
         return;
     }
-    if (io_uring_sqe* sqe = context.direct.next_sqe()) {
-        sqe->opcode = IORING_OP_NOP;
-        sqe->user_data = kick_data;
-        context.direct_kicked = true;
-        (void)context.direct.submit();
+    for (unsigned i = 0; i < count; ++i) {
+        io_uring_sqe* sqe = context.direct.next_sqe();
+        if (sqe == nullptr) {
+            (void)context.direct.submit();
+            sqe = context.direct.next_sqe();
+        }
+        if (sqe != nullptr) {
+            sqe->opcode = IORING_OP_NOP;
+            sqe->user_data = kick_data;
+        }
     }
+    (void)context.direct.submit();
 }
 
 }  // namespace inflight::aio

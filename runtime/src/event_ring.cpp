@@ -10,7 +10,6 @@ namespace inflight::aio {
 namespace {
 
 constexpr unsigned magic = 0xa10a10a1;
-constexpr std::size_t page_bytes = 4096;
 
 }  // namespace
 

@@ -13,7 +13,6 @@ namespace inflight::aio {
 
 namespace {
 
-constexpr std::uint64_t page_bytes = 4096;
 constexpr std::size_t mask_bytes = 8;  // what the kernel reads or writes of a signal mask
 
 // rt_sigprocmask() copies the new mask before it looks at `how`, so a wrong `how` reads and changes nothing. NULL means
@@ -28,7 +27,7 @@ bool can_overwrite(std::uint64_t address) {
 }
 
 bool can_write(std::uint64_t address) {
-    auto* memory = reinterpret_cast<unsigned char*>(address);
+    auto* memory = pointer_to<unsigned char>(address);
     unsigned char kept[mask_bytes];
     if (!can_read(address)) {
         return false;
@@ -102,13 +101,13 @@ bool ProgramMemory::copy(void* to, std::uint64_t from, std::size_t bytes) {
             known_page_ = page;
         }
     }
-    std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
+    std::memcpy(to, pointer_to<const void>(from), bytes);
     return true;
 }
 
 void* take_pages(std::size_t bytes) {
     const long memory = sys(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory < 0 && memory > -4096 ? nullptr : reinterpret_cast<void*>(memory);
+    return memory < 0 && memory > -4096 ? nullptr : pointer_to<void>(static_cast<std::uint64_t>(memory));
 }
 
 void give_pages(void* memory, std::size_t bytes) {

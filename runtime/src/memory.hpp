@@ -31,6 +31,8 @@ private:
     std::uint64_t known_page_ = UINT64_MAX;
 };
 
+constexpr std::uint64_t page_bytes = 4096;
+
 // Pages straight from the kernel, zeroed; nullptr when there are none. A library inside another's program does not
 // take part in its heap: it may be called where malloc is being replaced.
 [[nodiscard]] void* take_pages(std::size_t bytes);

@@ -70,10 +70,10 @@ bool is_this_process() {
 
 // Instead of libc's: they end a process without its destructors.
 extern "C" {
-[[noreturn, gnu::visibility("default")]] void _exit(int status) {
+[[gnu::noreturn, gnu::visibility("default")]] void _exit(int status) {
     inflight::aio::leave(status);
 }
-[[noreturn, gnu::visibility("default")]] void _Exit(int status) {
+[[gnu::noreturn, gnu::visibility("default")]] void _Exit(int status) {
     inflight::aio::leave(status);
 }
 }

@@ -49,7 +49,15 @@ public:
             }
             wait();
         }
+        // Others may wait for what is left: of several with a mask one takes the sign that was for all.
+        const bool more = context_.events.unreaped() != 0;
         pthread_mutex_unlock(&context_.lock);
+        if (more) {
+            wake_waiters(context_);
+        }
+        if (mask_ != nullptr && !interrupted_ && handles_signals() && result == 0) {
+            result = -EINTR;
+        }
         return taken_ != 0 ? taken_ : result;
     }
 
@@ -72,6 +80,12 @@ private:
     void note(long result) {
         interrupted_ = result == -EINTR;
         expired_ = result == -ETIMEDOUT || result == -ETIME;
+    }
+
+    // The kernel has the mask in force for the whole call: what it lets through is handled, events or not.
+    [[nodiscard]] bool handles_signals() const {
+        const timespec now{};
+        return sys(SYS_ppoll, nullptr, 0, &now, mask_, sizeof *mask_) == -EINTR;
     }
 
     // Gives the lock back meanwhile.
@@ -98,13 +112,11 @@ private:
     // The thread that submitted to the device takes its completions straight from the ring. While it waits the worker
     // need not be woken by them.
     void wait_direct() {
-        context_.direct_watched = true;
-        context_.direct_kicked = false;
         if (!context_.direct_ticks) {
             context_.direct.signal_eventfd(false);
         }
-        harvest_direct_watched(context_);
-        if (context_.events.unreaped() == 0) {
+        harvest_direct(context_);
+        if (context_.events.unreaped() == 0 && context_.direct_in_flight != 0) {
             const std::uint64_t now = now_ns();
             const std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
             const __kernel_timespec limit{static_cast<long long>(rest / second_ns),
@@ -112,11 +124,15 @@ private:
             const auto missing = static_cast<unsigned>(least_ - taken_);
             const unsigned in_flight = context_.direct_in_flight;
             const unsigned wanted = missing < in_flight ? missing : in_flight;
+            context_.direct_watched = true;
+            context_.direct_wanted = wanted;
             pthread_mutex_unlock(&context_.lock);
-            note(context_.direct.wait(wanted, rest >= for_ever_ns / 2 ? nullptr : &limit));
+            const long result = context_.direct.wait(wanted, rest >= for_ever_ns / 2 ? nullptr : &limit);
+            // The program may have closed the ring: not to be waited for in a circle.
+            note(result < 0 && result != -ETIME ? -EINTR : result);
             pthread_mutex_lock(&context_.lock);
+            context_.direct_watched = false;
         }
-        context_.direct_watched = false;
         harvest_direct(context_);
         listen_to_direct(context_);
         if (context_.waiters.load() != 0 || context_.masked_waiters.load() != 0) {
@@ -138,16 +154,12 @@ private:
         context_.masked_waiters.fetch_add(1);
         pthread_mutex_unlock(&context_.lock);
         const std::uint64_t now = now_ns();
-        std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
-        // Of several who wait so one may take the sign that was another's.
-        constexpr std::uint64_t look_again_ns = 20'000'000;
-        const bool shared = context_.masked_waiters.load() > 1 && rest > look_again_ns;
-        timespec limit = time_of(shared ? look_again_ns : rest);
+        timespec limit = time_of(deadline_ns_ > now ? deadline_ns_ - now : 0);
         pollfd about{context_.masked_wakeup, POLLIN, 0};
         const long result = sys(SYS_ppoll, &about, 1, &limit, mask_, sizeof *mask_);
         std::uint64_t value = 0;
         (void)sys(SYS_read, context_.masked_wakeup, &value, sizeof value);
-        note(result == 0 && !shared ? -ETIMEDOUT : result);
+        note(result == 0 ? -ETIMEDOUT : result);
         pthread_mutex_lock(&context_.lock);
         context_.masked_waiters.fetch_sub(1);
     }

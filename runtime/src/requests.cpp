@@ -47,7 +47,7 @@ void prepare_transfer(io_uring_sqe& sqe, const Slot& slot) {
 }
 
 // So much of the vectors is done.
-void advance(Slot& slot, std::size_t bytes) {
+void advance_slot(Slot& slot, std::size_t bytes) {
     slot.done_bytes += bytes;
     iovec* vector = slot.vector_count == 1 ? &slot.vector : slot.vectors;
     while (slot.vector_count > 1 && bytes >= vector->iov_len) {
@@ -65,6 +65,7 @@ void advance(Slot& slot, std::size_t bytes) {
 // Ends with what was done before, if anything was.
 bool ended(Slot& slot, std::int32_t result) {
     constexpr std::uint64_t most = INT_MAX;
+    slot.stopped = is_interruption(result);
     if (slot.done_bytes != 0) {
         const std::uint64_t all = slot.done_bytes + (result > 0 ? static_cast<std::uint64_t>(result) : 0);
         result = static_cast<std::int32_t>(all < most ? all : most);
@@ -87,7 +88,6 @@ bool again(Context& context, std::uint32_t index) {
 
 bool after_transfer(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
-    const bool being_cancelled = slot.canceller == cancel_waits;
     if (slot.stream && slot.attempted && slot.nonblocking_works) {
         if (result == -EOPNOTSUPP) {
             slot.nonblocking_works = false;
@@ -104,8 +104,8 @@ bool after_transfer(Context& context, std::uint32_t index, std::int32_t result) 
         return again(context, index);
     }
     if (slot.stream && slot.operation == Operation::write && result > 0 &&
-        slot.done_bytes + static_cast<std::uint64_t>(result) < slot.total_bytes && !being_cancelled) {
-        advance(slot, static_cast<std::size_t>(result));
+        slot.done_bytes + static_cast<std::uint64_t>(result) < slot.total_bytes) {
+        advance_slot(slot, static_cast<std::size_t>(result));
         slot.attempted = false;
         return again(context, index);
     }
@@ -121,7 +121,7 @@ bool is_interruption(std::int32_t result) {
 
 void prepare(Context& context, std::uint32_t index, io_uring_sqe& sqe) {
     Slot& slot = context.slots[index];
-    sqe.user_data = user_data_of(slot, index);
+    sqe.user_data = context.slots.user_data_of(index);
     if (slot.state == State::cancelled) {
         sqe.opcode = IORING_OP_POLL_REMOVE;
         sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
@@ -186,11 +186,9 @@ bool after_cancel(Context& context, std::uint32_t index) {
 
 bool end_request(Context& context, std::uint32_t index) {
     Slot& slot = context.slots[index];
-    if (!slot.still_told) {
-        context.slots.unlink(index);
-    }
+    slot.hidden = true;
     if (slot.canceller == cancel_waits) {
-        const bool stopped = is_interruption(slot.result);
+        const bool stopped = slot.stopped;
         if (!stopped) {
             publish(context, slot.data, slot.iocb, slot.result);
         }

@@ -4,7 +4,6 @@
 #include "memory.hpp"
 
 #include <bit>
-#include <cstring>
 
 namespace inflight::aio {
 
@@ -30,13 +29,23 @@ void SlotTable::destroy() {
     buckets_ = nullptr;
 }
 
+namespace {
+
+constexpr unsigned name_bits = 47;  // of an address
+
+std::uint64_t name_of(std::uint64_t iocb) {
+    return iocb & ((std::uint64_t{1} << name_bits) - 1);
+}
+
+}  // namespace
+
 // A bucket holds index + 1, so that fresh pages are an empty table.
 std::uint32_t& SlotTable::bucket(std::uint64_t iocb) const {
-    const std::uint64_t mixed = (iocb >> 3) * 0x9e3779b97f4a7c15U;
+    const std::uint64_t mixed = (name_of(iocb) >> 3) * 0x9e3779b97f4a7c15U;
     return buckets_[(mixed >> 32) & bucket_mask_];
 }
 
-std::uint32_t SlotTable::take(std::uint64_t iocb) {
+std::uint32_t SlotTable::take(const Slot& like) {
     std::uint32_t index = free_;
     if (index != no_slot) {
         free_ = slots_[index].queue_next;
@@ -46,28 +55,22 @@ std::uint32_t SlotTable::take(std::uint64_t iocb) {
         return no_slot;
     }
     Slot& slot = slots_[index];
-    std::memset(&slot, 0, sizeof slot);
-    slot.iocb = iocb;
-    slot.pin = -1;
-    slot.signal = -1;
-    std::uint32_t& first = bucket(iocb);
+    slot = like;
+    slot.plain = find_plain(name_of(like.iocb)) == no_slot;
+    std::uint32_t& first = bucket(like.iocb);
     slot.hash_next = first;
     first = index + 1;
     return index;
 }
 
-void SlotTable::unlink(std::uint32_t index) {
+void SlotTable::give(std::uint32_t index) {
     std::uint32_t* link = &bucket(slots_[index].iocb);
-    while (*link != 0) {
-        if (*link == index + 1) {
-            *link = slots_[index].hash_next;
-            return;
-        }
+    while (*link != 0 && *link != index + 1) {
         link = &slots_[*link - 1].hash_next;
     }
-}
-
-void SlotTable::give(std::uint32_t index) {
+    if (*link != 0) {
+        *link = slots_[index].hash_next;
+    }
     slots_[index].state = State::unused;
     slots_[index].queue_next = free_;
     free_ = index;
@@ -75,11 +78,30 @@ void SlotTable::give(std::uint32_t index) {
 
 std::uint32_t SlotTable::find(std::uint64_t iocb) const {
     for (std::uint32_t link = bucket(iocb); link != 0; link = slots_[link - 1].hash_next) {
-        if (slots_[link - 1].iocb == iocb) {
+        if (slots_[link - 1].iocb == iocb && !slots_[link - 1].hidden) {
             return link - 1;
         }
     }
     return no_slot;
+}
+
+std::uint32_t SlotTable::find_plain(std::uint64_t name) const {
+    for (std::uint32_t link = bucket(name); link != 0; link = slots_[link - 1].hash_next) {
+        if (slots_[link - 1].plain && name_of(slots_[link - 1].iocb) == name) {
+            return link - 1;
+        }
+    }
+    return no_slot;
+}
+
+std::uint64_t SlotTable::user_data_of(std::uint32_t index) const {
+    const Slot& slot = slots_[index];
+    return name_of(slot.iocb) | (slot.plain ? 0 : std::uint64_t{index} + 1) << name_bits;
+}
+
+std::uint32_t SlotTable::place_of(std::uint64_t user_data) const {
+    const std::uint64_t number = user_data >> name_bits;
+    return number != 0 ? static_cast<std::uint32_t>(number - 1) : find_plain(user_data);
 }
 
 }  // namespace inflight::aio

@@ -55,6 +55,9 @@ struct Slot {
     bool must_go_on;   // a cancel said -EAGAIN: an interruption is not its end
     bool attempted;    // `running` without waiting, to go back to `armed` when not ready
     bool still_told;   // `cancelled`, but its event is queued all the same (INFLIGHT_AIO_CANCEL=kernel)
+    bool plain;        // its user_data is the iocb's address, nothing else
+    bool hidden;       // its end was told: no iocb means it any more
+    bool stopped;      // `finishing`: it did not come to its own end
     bool at_device;    // O_DIRECT: submitting it does not block
 };
 
@@ -68,17 +71,23 @@ public:
     [[nodiscard]] bool create(std::uint32_t count);
     void destroy();
 
-    [[nodiscard]] std::uint32_t take(std::uint64_t iocb);  // no_slot when there is none
+    // A place for `like`, with its iocb; no_slot when there is none.
+    [[nodiscard]] std::uint32_t take(const Slot& like);
     void give(std::uint32_t index);
-    // So that the iocb is not found any more.
-    void unlink(std::uint32_t index);
+    // The last of those in flight that came from it.
     [[nodiscard]] std::uint32_t find(std::uint64_t iocb) const;
+
+    // What the kernel knows a request by: the address of its iocb, so that whoever traces the ring sees it. One iocb
+    // can be in flight several times: then the others have their number above it.
+    [[nodiscard]] std::uint64_t user_data_of(std::uint32_t index) const;
+    [[nodiscard]] std::uint32_t place_of(std::uint64_t user_data) const;
 
     [[nodiscard]] Slot& operator[](std::uint32_t index) { return slots_[index]; }
     [[nodiscard]] std::uint32_t size() const { return count_; }
 
 private:
     [[nodiscard]] std::uint32_t& bucket(std::uint64_t iocb) const;
+    [[nodiscard]] std::uint32_t find_plain(std::uint64_t name) const;
 
     Slot* slots_ = nullptr;
     std::uint32_t* buckets_ = nullptr;

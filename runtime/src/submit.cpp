@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "submit.hpp"
 
+#include "backend.hpp"
 #include "direct.hpp"
 #include "memory.hpp"
 #include "requests.hpp"
@@ -36,7 +37,9 @@ private:
     void refuse();
     [[nodiscard]] long start();
     [[nodiscard]] long start_transfer(Operation operation, bool vectored);
-    [[nodiscard]] long start_device(Transfer& transfer);
+    [[nodiscard]] bool start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
+                                    long& result);
+    [[nodiscard]] long start_device(const Transfer& transfer, const FileFacts& facts, bool believed);
     [[nodiscard]] long start_stream(Transfer& transfer, const FileFacts& facts);
     [[nodiscard]] long start_fsync(Operation operation);
     [[nodiscard]] long start_poll();
@@ -46,6 +49,7 @@ private:
     // The rest is the worker's.
     [[nodiscard]] long hand_over(const Slot& like);
     [[nodiscard]] long fill_slot(const Slot& like, std::uint32_t& index);
+    [[nodiscard]] Slot slot_for(Operation operation) const;
     [[nodiscard]] Slot slot_for(const Transfer& transfer, std::uint64_t done) const;
     [[nodiscard]] bool wants_signal() const { return (block_.aio_flags & IOCB_FLAG_RESFD) != 0; }
 
@@ -58,8 +62,15 @@ private:
     std::size_t many_bytes_ = 0;
 };
 
+bool wants_no_wait(const Transfer& transfer) {
+    return (transfer.rw_flags & RWF_NOWAIT) != 0;
+}
+
+// Not while another waits: what the kernel refuses at once must be seen before io_submit returns, when the file may be
+// closed; and who waits alone takes completions.
 bool waits_itself(const Context& context) {
-    return context.has_last_waiter && pthread_equal(context.last_waiter, pthread_self()) != 0;
+    return context.has_last_waiter && !context.direct_watched &&
+           pthread_equal(context.last_waiter, pthread_self()) != 0;
 }
 
 long Submission::run() {
@@ -74,6 +85,8 @@ long Submission::run() {
     result = start();
     if (result < 0) {
         refuse();
+        // The kernel looks for the file before all else.
+        result = is_open_file(static_cast<int>(block_.aio_fildes)) ? result : -EBADF;
     }
     give_pages(many_vectors_, many_bytes_);
     return result;
@@ -104,7 +117,7 @@ long Submission::start() {
         }
     }
     if (block_.aio_key != 0) {
-        auto* program = reinterpret_cast<iocb*>(address_);
+        auto* program = pointer_to<iocb>(address_);
         if (!writable(program, sizeof *program)) {
             return -EFAULT;
         }
@@ -133,7 +146,7 @@ long Submission::start() {
 long Submission::take_vectors(Transfer& transfer, bool vectored) {
     transfer.vectors = vectors_;
     transfer.vector_count = 1;
-    vectors_[0] = {reinterpret_cast<void*>(block_.aio_buf), block_.aio_nbytes};
+    vectors_[0] = {pointer_to<void>(block_.aio_buf), block_.aio_nbytes};
     if (vectored) {
         if (block_.aio_nbytes > most_vectors) {
             return -EINVAL;
@@ -148,7 +161,7 @@ long Submission::take_vectors(Transfer& transfer, bool vectored) {
                 return -ENOMEM;
             }
         }
-        if (!copy_in(transfer.vectors, reinterpret_cast<const void*>(block_.aio_buf), bytes)) {
+        if (!copy_in(transfer.vectors, pointer_to<const void>(block_.aio_buf), bytes)) {
             return -EFAULT;
         }
     }
@@ -179,25 +192,30 @@ long Submission::start_transfer(Operation operation, bool vectored) {
     transfer.priority =
         (block_.aio_flags & IOCB_FLAG_IOPRIO) != 0 ? static_cast<std::uint16_t>(block_.aio_reqprio) : std::uint16_t{0};
 
-    // What a descriptor was is believed for a while, because asking costs as much as reading. If it has become another
-    // file meanwhile the transfer is still right, or refused and then looked at: at worst it is done here and waits.
-    auto& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
-    constexpr std::uint8_t uses = 16;
-    FileFacts facts{FileKind::unknown, false, false};
-    const auto known = static_cast<FileKind>(__atomic_load_n(&hint.kind, __ATOMIC_RELAXED));
-    if (__atomic_load_n(&hint.file, __ATOMIC_RELAXED) == transfer.file &&
-        __atomic_load_n(&hint.uses, __ATOMIC_RELAXED) < uses) {
-        facts.kind = known;
-        __atomic_fetch_add(&hint.uses, 1, __ATOMIC_RELAXED);
+    FileHint& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
+    FileFacts facts = hint.recall(transfer.file);
+    const bool shown = observed() && !wants_no_wait(transfer);
+    const bool skips =
+        shown || (facts.kind == FileKind::cached && hint.misses_always(operation) && !wants_no_wait(transfer));
+    // If it has become another file meanwhile, what is tried at once is still right, or refused and then looked at: at
+    // worst it is done here and waits. What is handed over must be known.
+    const bool handed_over = skips && facts.kind != FileKind::device;
+    if (!allows(facts, operation) || (handed_over && !is_still(transfer.file, facts))) {
+        facts.kind = FileKind::unknown;
     }
     const bool believed = facts.kind != FileKind::unknown;
-    long result = believed ? 0 : look_at(transfer.file, operation, facts);
-    if (result < 0) {
-        return result;
+    long result = believed ? 0 : look_at(transfer.file, facts);
+    if (result == 0) {
+        result = check_priority(block_);
     }
-    result = check_priority(block_);
-    if (result == 0 && !known_flags(transfer.rw_flags)) {
-        result = -EOPNOTSUPP;
+    if (result == 0) {
+        result = check_flags(transfer, facts.kind);
+    }
+    if (result == 0 && !allows(facts, operation)) {
+        result = -EBADF;
+    }
+    if (result == 0 && facts.kind == FileKind::directory) {
+        result = -EINVAL;
     }
     if (result == 0) {
         result = take_vectors(transfer, vectored);
@@ -209,49 +227,54 @@ long Submission::start_transfer(Operation operation, bool vectored) {
         return result;
     }
     if (!believed) {
-        const bool worth = facts.kind != FileKind::stream;
-        __atomic_store_n(&hint.kind, static_cast<std::uint8_t>(facts.kind), __ATOMIC_RELAXED);
-        __atomic_store_n(&hint.uses, std::uint8_t{0}, __ATOMIC_RELAXED);
-        __atomic_store_n(&hint.file, worth ? transfer.file : -1, __ATOMIC_RELAXED);
+        hint.keep(transfer.file, facts);
     }
     if (facts.kind == FileKind::device) {
-        return start_device(transfer);
+        result = start_device(transfer, facts, believed);
+        if (result != look_again) {
+            return result;
+        }
+        hint.forget();
+        return start_transfer(operation, vectored);
     }
     if (facts.kind == FileKind::stream) {
         return start_stream(transfer, facts);
     }
-    const bool in_memory = facts.kind == FileKind::memory;
     std::uint64_t done = 0;
-    bool works = true;
     bool complete = true;
-    if (in_memory) {
+    if (shown) {
+        complete = false;
+    } else if (facts.kind == FileKind::memory) {
         result = do_transfer(transfer, transfer.offset, true);
     } else {
-        // An attempt that finds nothing begins to read ahead, which takes as long as ten requests that are handed over.
-        constexpr std::uint8_t enough = 4;
-        auto& misses = hint.misses[operation == Operation::read ? 0 : 1];
-        const std::uint8_t before = __atomic_load_n(&misses, __ATOMIC_RELAXED);
-        const bool skips = believed && before >= enough && (transfer.rw_flags & RWF_NOWAIT) == 0;
-        complete = !skips && try_cached(transfer, done, result, works);
-        const auto after = static_cast<std::uint8_t>(complete ? 0 : before < enough ? before + 1 : before);
-        __atomic_store_n(&misses, after, __ATOMIC_RELAXED);
+        complete = start_cached(transfer, facts, skips && believed, done, result);
+        hint.count(operation, complete);
     }
     const bool odd = result == -ESPIPE || result == -EISDIR || result == -EBADF || result == -EINVAL;
     if (believed && complete && odd) {
-        __atomic_store_n(&hint.file, -1, __ATOMIC_RELAXED);
+        hint.forget();
         return start_transfer(operation, vectored);
-    }
-    if (in_memory && result == -EOPNOTSUPP) {
-        return result;
-    }
-    if (!complete && (transfer.rw_flags & RWF_NOWAIT) != 0) {
-        complete = true;
-        result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
     }
     return complete ? end_at_once(result) : hand_over(slot_for(transfer, done));
 }
 
-long Submission::start_device(Transfer& transfer) {
+// True when it is complete, and `result` is what it came to.
+bool Submission::start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
+                              long& result) {
+    constexpr std::uint32_t until_on_disk = RWF_SYNC | RWF_DSYNC;
+    const bool waits_for_disk =
+        transfer.operation == Operation::write && (facts.synced || (transfer.rw_flags & until_on_disk) != 0);
+    bool works = true;
+    const bool complete =
+        !skips && !(waits_for_disk && !wants_no_wait(transfer)) && try_cached(transfer, done, result, works);
+    if (complete || !wants_no_wait(transfer)) {
+        return complete;
+    }
+    result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
+    return true;
+}
+
+long Submission::start_device(const Transfer& transfer, const FileFacts& facts, bool believed) {
     Slot slot = slot_for(transfer, 0);
     slot.at_device = true;
     {
@@ -259,29 +282,32 @@ long Submission::start_device(Transfer& transfer) {
         // Only for a thread that waits in io_getevents: another, asleep elsewhere, would be disturbed by completions.
         if (!wants_signal() && waits_itself(context_) && ensure_direct(context_) == 0) {
             std::uint32_t index = no_slot;
-            const long result = fill_slot(slot, index);
+            long result = fill_slot(slot, index);
             if (result == 0) {
-                submit_direct(context_, index);
+                result = submit_direct(context_, index, believed);
             }
-            if (result < 0) {
+            if (result != 0) {
                 return result;
             }
             slot.state = State::direct;
         }
     }
-    if (slot.state != State::direct) {
-        return hand_over(slot);
+    if (slot.state == State::direct) {
+        wake_waiters(context_);
+        return 0;
     }
-    wake_waiters(context_);
-    return 0;
+    return believed && !is_still(transfer.file, facts) ? look_again : hand_over(slot);
 }
 
 long Submission::start_stream(Transfer& transfer, const FileFacts& facts) {
-    const bool impatient = facts.nonblocking || (transfer.rw_flags & RWF_NOWAIT) != 0;
-    const long moved = do_transfer(transfer, -1, facts.nonblocking);
+    const bool impatient = facts.nonblocking || wants_no_wait(transfer);
+    const long moved = observed() && !impatient ? -EAGAIN : do_transfer(transfer, -1, facts.nonblocking);
     const bool waits = moved == -EAGAIN || moved == -EOPNOTSUPP;
     const bool rest =
         moved > 0 && transfer.operation == Operation::write && static_cast<std::uint64_t>(moved) < transfer.total_bytes;
+    if (moved == -EOPNOTSUPP && wants_no_wait(transfer)) {
+        return moved;
+    }
     if (impatient || (!waits && !rest)) {
         return end_at_once(moved);
     }
@@ -303,9 +329,7 @@ long Submission::start_fsync(Operation operation) {
     if (result < 0) {
         return result;
     }
-    Slot slot{};
-    slot.operation = operation;
-    return hand_over(slot);
+    return hand_over(slot_for(operation));
 }
 
 long Submission::start_poll() {
@@ -319,11 +343,13 @@ long Submission::start_poll() {
     if (about.fd < 0 || (about.revents & POLLNVAL) != 0) {
         return -EBADF;
     }
-    if (ready > 0) {
+    if (ready > 0 && !(observed() && can_be_polled(about.fd))) {
         return end_at_once(static_cast<std::uint16_t>(about.revents));
     }
-    Slot slot{};
-    slot.operation = Operation::poll;
+    if (ready <= 0 && !can_be_polled(about.fd)) {
+        return -EINVAL;
+    }
+    Slot slot = slot_for(Operation::poll);
     slot.poll_mask = static_cast<std::uint16_t>(block_.aio_buf);
     return hand_over(slot);
 }
@@ -341,9 +367,19 @@ long Submission::end_at_once(std::int64_t result) {
     return 0;
 }
 
-Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
+Slot Submission::slot_for(Operation operation) const {
     Slot slot{};
-    slot.operation = transfer.operation;
+    slot.operation = operation;
+    slot.iocb = address_;
+    slot.data = block_.aio_data;
+    slot.file = static_cast<std::int32_t>(block_.aio_fildes);
+    slot.pin = -1;
+    slot.signal = -1;
+    return slot;
+}
+
+Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
+    Slot slot = slot_for(transfer.operation);
     slot.offset = transfer.offset;
     slot.rw_flags = transfer.rw_flags;
     slot.priority = transfer.priority;
@@ -356,24 +392,15 @@ Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
 }
 
 long Submission::fill_slot(const Slot& like, std::uint32_t& index) {
-    index = context_.slots.take(address_);
+    index = context_.slots.take(like);
     if (index == no_slot) {
         return -EAGAIN;
     }
     Slot& slot = context_.slots[index];
-    const std::uint32_t link = slot.hash_next;
-    slot = like;
-    slot.iocb = address_;
-    slot.hash_next = link;
-    slot.data = block_.aio_data;
-    slot.file = static_cast<std::int32_t>(block_.aio_fildes);
-    slot.pin = -1;
-    slot.signal = -1;
     slot.vectors = nullptr;
     if (slot.vector_count > 1) {
         slot.vectors = static_cast<iovec*>(take_pages(vectors_bytes(slot)));
         if (slot.vectors == nullptr) {
-            context_.slots.unlink(index);
             free_request(context_, index);
             return -ENOMEM;
         }
@@ -413,7 +440,6 @@ long Submission::hand_over(const Slot& like) {
             slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
         }
         if (result < 0) {
-            context_.slots.unlink(index);
             free_request(context_, index);
             return result;
         }

@@ -48,4 +48,10 @@ inline std::uint64_t address_of(const void* pointer) {
     return reinterpret_cast<std::uint64_t>(pointer);
 }
 
+// Addresses come as numbers, from the program and from the kernel.
+template <typename T>
+[[nodiscard]] inline T* pointer_to(std::uint64_t address) {
+    return reinterpret_cast<T*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 }  // namespace inflight::aio

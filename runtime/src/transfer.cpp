@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -33,6 +35,18 @@ bool look_up(int file, struct stat& about) {
     return found;
 }
 
+constexpr std::uint32_t no_signal = 0x100;
+
+// RWF_NOSIGNAL, which the newest kernels have.
+std::uint32_t newest_flags() {
+    const long file = sys(SYS_memfd_create, "inflight", MFD_CLOEXEC);
+    char byte = 0;
+    const iovec vector{&byte, 1};
+    const long result = sys(SYS_pwritev2, file, &vector, 1, 0, 0, no_signal);
+    (void)sys(SYS_close, file);
+    return result == 1 ? no_signal : 0;
+}
+
 constexpr std::size_t path_bytes = 32;
 
 void path_of(int descriptor, char (&path)[path_bytes]) {
@@ -51,15 +65,13 @@ void path_of(int descriptor, char (&path)[path_bytes]) {
 
 }  // namespace
 
-long look_at(int file, Operation operation, FileFacts& facts) {
+long look_at(int file, FileFacts& facts) {
     const long flags = sys(SYS_fcntl, file, F_GETFL);
     if (flags < 0 || (flags & O_PATH) != 0) {
         return -EBADF;
     }
-    const long mode = flags & O_ACCMODE;
-    if (mode != O_RDWR && mode != (operation == Operation::read ? O_RDONLY : O_WRONLY)) {
-        return -EBADF;
-    }
+    facts.access = static_cast<std::uint8_t>(flags & O_ACCMODE);
+    facts.synced = (flags & O_DSYNC) != 0;
     struct stat about{};
     if (!look_up(file, about)) {
         return -EBADF;
@@ -67,7 +79,8 @@ long look_at(int file, Operation operation, FileFacts& facts) {
     facts.nonblocking = (flags & O_NONBLOCK) != 0;
     switch (about.st_mode & S_IFMT) {
         case S_IFDIR:
-            return -EINVAL;
+            facts.kind = FileKind::directory;
+            return 0;
         case S_IFREG:
         case S_IFBLK:
             if (is_memory(file) && S_ISREG(about.st_mode)) {
@@ -81,6 +94,38 @@ long look_at(int file, Operation operation, FileFacts& facts) {
             facts.pipe = S_ISFIFO(about.st_mode);
             return 0;
     }
+}
+
+bool allows(const FileFacts& facts, Operation operation) {
+    return facts.access == O_RDWR || facts.access == (operation == Operation::read ? O_RDONLY : O_WRONLY);
+}
+
+bool is_open_file(int file) {
+    const long flags = sys(SYS_fcntl, file, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) == 0;
+}
+
+bool is_file(int descriptor) {
+    struct stat about{};
+    return look_up(descriptor, about) && (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode));
+}
+
+bool is_still(int file, const FileFacts& facts) {
+    const long flags = sys(SYS_fcntl, file, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) == facts.access &&
+           ((flags & O_DIRECT) != 0) == (facts.kind == FileKind::device) && is_file(file);
+}
+
+// epoll refuses what knows no polling.
+bool can_be_polled(int file) {
+    const long poller = sys(SYS_epoll_create1, EPOLL_CLOEXEC);
+    if (poller < 0) {
+        return true;
+    }
+    epoll_event nothing{};
+    const long result = sys(SYS_epoll_ctl, poller, EPOLL_CTL_ADD, file, &nothing);
+    (void)sys(SYS_close, poller);
+    return result != -EPERM;
 }
 
 long look_at_synced(int file) {
@@ -148,22 +193,39 @@ long check_priority(const iocb& block) {
     return result == -ESRCH ? 0 : result;
 }
 
-// Flags that not every kernel has are asked about of it, with a file of our own.
-bool known_flags(std::uint32_t flags) {
-    constexpr std::uint32_t always = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
-    constexpr std::uint32_t newer = 0x20 | 0x40 | 0x80;  // NOAPPEND, ATOMIC, DONTCACHE
-    if ((flags & ~(always | newer)) != 0) {
-        return false;
-    }
+// What not every kernel or not every file knows is asked of the file itself, with a transfer that cannot be: of one
+// byte at an address where nothing is. The flags are looked at before it.
+long check_flags(const Transfer& transfer, FileKind kind) {
+    constexpr std::uint32_t always = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND;
+    constexpr std::uint32_t of_files = 0x40 | 0x80;  // ATOMIC, DONTCACHE
+    constexpr std::uint32_t no_append = 0x20;
+    const std::uint32_t flags = transfer.rw_flags;
     if ((flags & ~always) == 0) {
-        return true;
+        return 0;
     }
-    const long file = sys(SYS_memfd_create, "inflight", 0);
-    char byte = 0;
-    const iovec vector{&byte, 1};
-    const long result = sys(SYS_pwritev2, file, &vector, 1, 0, 0, flags & newer);
-    (void)sys(SYS_close, file);
-    return result != -EOPNOTSUPP;
+    constexpr std::uint32_t both = RWF_APPEND | no_append;
+    if (kind == FileKind::stream) {
+        // It cannot be asked: what comes from it, or goes to it, is gone. Its answer to RWF_NOWAIT is seen when it is
+        // tried.
+        const auto known = always | RWF_NOWAIT | no_append | newest_flags();
+        return (flags & ~known) != 0 || (flags & of_files) != 0 ? -EOPNOTSUPP : (flags & both) == both ? -EINVAL : 0;
+    }
+    const iovec vector{pointer_to<void>(8), 1};
+    constexpr std::int64_t behind_all = INT64_MAX - 4096;
+    const auto try_read = [&](std::uint32_t with) {
+        return sys(SYS_preadv2, transfer.file, &vector, 1, behind_all, 0, with);
+    };
+    const bool reads = transfer.operation == Operation::read;
+    // A file system may refuse RWF_NOWAIT for writes only, and that is in the event.
+    long result = (flags & RWF_NOWAIT) != 0 ? try_read(RWF_NOWAIT) : 0;
+    const std::uint32_t others = flags & ~static_cast<std::uint32_t>(RWF_NOWAIT);
+    if (result != -EOPNOTSUPP && (others & ~always) != 0) {
+        // At its own place, because to be behind a limit of the file's size may be a signal.
+        const std::int64_t place = transfer.offset < 0 ? 0 : transfer.offset;
+        result = reads ? try_read(others) : sys(SYS_pwritev2, transfer.file, &vector, 1, place, 0, others);
+    }
+    const bool refused = result == -EOPNOTSUPP || result == -EPERM;
+    return refused ? result : (flags & both) == both ? -EINVAL : 0;
 }
 
 long check_eventfd(int descriptor) {

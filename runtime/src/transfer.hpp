@@ -23,17 +23,31 @@ enum class FileKind : std::uint8_t {
     memory,  // a file system in memory: a transfer is a copy and never waits
     cached,  // through the page cache: what is cached is a copy
     device,  // O_DIRECT
+    directory,
     stream,  // a pipe, a socket, a terminal: it has no offset
 };
 
 struct FileFacts {
     FileKind kind;
-    bool nonblocking;  // O_NONBLOCK
+    std::uint8_t access;  // O_RDONLY, O_WRONLY or O_RDWR
+    bool synced;          // O_DSYNC: each write waits for the disk
+    bool nonblocking;     // O_NONBLOCK
     bool pipe;
 };
 
-// Looks at the descriptor. 0, or what io_submit says of it: -EBADF (also when it is not open for that), -EINVAL.
-[[nodiscard]] long look_at(int file, Operation operation, FileFacts& facts);
+// Looks at the descriptor. 0 or -EBADF.
+[[nodiscard]] long look_at(int file, FileFacts& facts);
+
+// Whether a descriptor still is the file that it was believed to be.
+[[nodiscard]] bool is_still(int file, const FileFacts& facts);
+// Whether it is a file that ends what it is asked to, unlike a pipe.
+[[nodiscard]] bool is_file(int descriptor);
+// Whether it is open for that, as the kernel asks when it has looked at the flags.
+[[nodiscard]] bool allows(const FileFacts& facts, Operation operation);
+// Whether the descriptor names an open file at all: the kernel's first question.
+[[nodiscard]] bool is_open_file(int file);
+// Whether a file that is not ready can be waited for at all.
+[[nodiscard]] bool can_be_polled(int file);
 
 // The same for fsync: -EBADF, or -EINVAL for what cannot be synced.
 [[nodiscard]] long look_at_synced(int file);
@@ -53,8 +67,8 @@ void advance(iovec* vectors, std::uint32_t count, std::size_t bytes);
 
 // The priority that an iocb asks for: 0, -EINVAL, -EPERM.
 [[nodiscard]] long check_priority(const iocb& block);
-// Whether this kernel has these RWF flags.
-[[nodiscard]] bool known_flags(std::uint32_t flags);
+// Whether this kernel and this file know the RWF flags: 0 or -errno.
+[[nodiscard]] long check_flags(const Transfer& transfer, FileKind kind);
 
 // Whether the descriptor is an eventfd: 0, -EBADF or -EINVAL.
 [[nodiscard]] long check_eventfd(int descriptor);

@@ -24,7 +24,7 @@ void* map_ring(std::size_t bytes, int fd, std::uint64_t offset) {
     }
     // A child of fork() that touched it would speak for its parent.
     (void)sys(SYS_madvise, memory, bytes, MADV_DONTFORK);
-    return reinterpret_cast<void*>(memory);
+    return pointer_to<void>(static_cast<std::uint64_t>(memory));
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ long Uring::map(const io_uring_params& params) {
     cq_flags_ = at<unsigned>(rings_, params.cq_off.flags);
     cq_mask_ = *at<unsigned>(rings_, params.cq_off.ring_mask);
     cqes_ = at<io_uring_cqe>(rings_, params.cq_off.cqes);
-    unsigned* array = at<unsigned>(rings_, params.sq_off.array);
+    auto* array = at<unsigned>(rings_, params.sq_off.array);
     for (unsigned i = 0; i < params.sq_entries; ++i) {
         array[i] = i;
     }

@@ -26,9 +26,18 @@ constexpr std::uint32_t most_pins = 32768;
 constexpr std::uint64_t wakeup_data = ~std::uint64_t{0};
 constexpr std::uint64_t direct_data = ~std::uint64_t{0} - 1;
 
+io_uring_sqe* some_sqe(Context& context) {
+    io_uring_sqe* sqe = context.ring.next_sqe();
+    if (sqe == nullptr) {
+        (void)context.ring.submit();
+        sqe = context.ring.next_sqe();
+    }
+    return sqe;
+}
+
 // Watches an eventfd that is only ever raised: each time it is, one completion.
 void watch(Context& context, int descriptor, std::uint64_t user_data) {
-    if (io_uring_sqe* sqe = context.ring.next_sqe()) {
+    if (io_uring_sqe* sqe = some_sqe(context)) {
         sqe->opcode = IORING_OP_POLL_ADD;
         sqe->fd = descriptor;
         sqe->poll32_events = POLLIN;
@@ -38,11 +47,7 @@ void watch(Context& context, int descriptor, std::uint64_t user_data) {
 }
 
 void signal_eventfd(Context& context, std::int32_t pin) {
-    io_uring_sqe* sqe = context.ring.next_sqe();
-    if (sqe == nullptr) {
-        (void)context.ring.submit();
-        sqe = context.ring.next_sqe();
-    }
+    io_uring_sqe* sqe = some_sqe(context);
     if (sqe != nullptr) {
         sqe->opcode = IORING_OP_WRITE;
         sqe->flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
@@ -129,7 +134,7 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
             watch(context, direct ? context.direct_signal : context.wakeup, cqe.user_data);
         }
     } else if (cqe.user_data != ignored_data) {
-        const std::uint32_t index = place_of(cqe.user_data);
+        const std::uint32_t index = context.slots.place_of(cqe.user_data);
         if (after_completion(context, index, cqe.res)) {
             ends.places[ends.count++] = index;
         }
@@ -144,7 +149,7 @@ void* work(void* argument) {
     watch(context, context.wakeup, wakeup_data);
     for (;;) {
         bool idle = false;
-        bool ticks = false;
+        Look look{};
         {
             Guard guard{context};
             if (context.stop) {
@@ -154,7 +159,7 @@ void* work(void* argument) {
                 watch(context, context.direct_signal, direct_data);
                 watches_direct = true;
             }
-            ticks = look_at_direct(context);
+            look = look_at_direct(context);
             was_busy = was_busy || context.queue_first != no_slot;
             start_queued(context, ends);
             idle = context.queue_first == no_slot && ends.count == 0;
@@ -164,10 +169,10 @@ void* work(void* argument) {
         }
         if (ends.count != 0) {
             tell(context, ends);
-        } else if (ticks) {
+        } else if (look.found) {
             wake_waiters(context);
         }
-        if ((ticks || was_busy) && idle) {
+        if ((look.again || was_busy) && idle) {
             const __kernel_timespec tick{0, look_every_ns};
             (void)context.ring.submit();
             (void)context.ring.wait(1, &tick);
@@ -296,6 +301,12 @@ void enqueue(Context& context, std::uint32_t index) {
 
 void wake_worker(Context& context) {
     if (context.has_work.load() && context.asleep.exchange(false)) {
+        nudge_worker(context);
+    }
+}
+
+void nudge_worker(Context& context) {
+    if (context.has_worker) {
         const std::uint64_t one = 1;
         (void)sys(SYS_write, context.wakeup, &one, sizeof one);
     }

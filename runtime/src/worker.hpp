@@ -17,6 +17,8 @@ void stop_worker(Context& context);
 void enqueue(Context& context, std::uint32_t index);
 // Tells it to look at its queue. Without the lock.
 void wake_worker(Context& context);
+// The same, whether it seems to be needed or not.
+void nudge_worker(Context& context);
 
 // Holds the open file behind a descriptor, which the program may close while its request waits. A duplicated descriptor
 // would do the same, but closing it drops the process's POSIX locks on the file. The index, or -errno.
@@ -25,15 +27,5 @@ void unpin_file(Context& context, std::int32_t index);
 
 // Completions that are no request's, and mean nothing.
 constexpr std::uint64_t ignored_data = ~std::uint64_t{0} - 2;
-
-// What the kernel is told of a place: its number above the address of the program's iocb, so that whoever traces the
-// ring sees which iocb a request came from.
-constexpr unsigned place_shift = 47;
-[[nodiscard]] inline std::uint64_t user_data_of(const Slot& slot, std::uint32_t index) {
-    return (std::uint64_t{index} << place_shift) | (slot.iocb & ((std::uint64_t{1} << place_shift) - 1));
-}
-[[nodiscard]] inline std::uint32_t place_of(std::uint64_t user_data) {
-    return static_cast<std::uint32_t>(user_data >> place_shift);
-}
 
 }  // namespace inflight::aio

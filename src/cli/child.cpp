@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
 
 namespace inflight::cli {
@@ -56,6 +57,9 @@ Result<Child> Child::prepare(std::vector<std::string> command) {
         arguments.push_back(argument.data());
     }
     arguments.push_back(nullptr);
+    // libinflight_aio then does nothing within io_submit, where it could not be seen. Set here, as setenv() is not to
+    // be called in the child.
+    ::setenv("INFLIGHT_AIO_OBSERVED", "1", 0);
     child.pid_ = ::fork();
     if (child.pid_ < 0) {
         return failure("start " + command.front(), describe_errno(errno));
