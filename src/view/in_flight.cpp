@@ -95,6 +95,7 @@ std::string owner_text(const model::Unlisted& group) {
 
 std::vector<std::string> notes_on(const InFlightReport& report) {
     std::vector<std::string> notes;
+    notes.reserve(report.unlisted.size() + report.notes.size());
     for (const model::Unlisted& group : report.unlisted) {
         notes.push_back(fmt::format(
             "{} has {} more {} requests in flight, by the kernel's count: submitted before this look began and with a "
