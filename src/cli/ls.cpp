@@ -197,10 +197,8 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
         const std::uint64_t unreaped = !aio && context.ring && context.ring->counted
                                            ? context.ring->cq_tail - context.ring->cq_head
                                            : looking.census().unreaped_of(id);
-        report.rows.push_back({.context = context,
-                               .listed = listed[id],
-                               .unlisted = beyond_listed(context),
-                               .unreaped = unreaped});
+        report.rows.push_back(
+            {.context = context, .listed = listed[id], .unlisted = beyond_listed(context), .unreaped = unreaped});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {
         return std::tuple(b.context.max_requests, b.listed, a.context.pid, a.context.context_id) <
