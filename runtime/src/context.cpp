@@ -60,6 +60,7 @@ void reset(Context& context) {
     context.direct_signal = -1;
     context.direct_in_flight = 0;
     context.direct_watched = false;
+    context.direct_vain = 0;
     context.direct_wanted = 0;
     context.direct_doubted = no_slot;
     context.direct_ticks = false;

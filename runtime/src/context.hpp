@@ -66,6 +66,7 @@ struct Context {
     bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
     std::uint32_t direct_ended;    // how many ended
     std::uint32_t direct_seen;     // how many had when the worker looked last
+    std::uint32_t direct_vain;     // looks in a row that found nothing, because their thread had taken all
     std::uint32_t direct_wanted;   // for so many of them
     std::uint32_t direct_doubted;  // a place whose file may be another by now, while it is submitted
     pthread_t last_waiter;         // who waited last in io_getevents

@@ -155,9 +155,15 @@ Look look_at_direct(Context& context) {
     if (!context.direct_ticks) {
         return {false, false};
     }
+    // Each look costs their thread a little, which may just then hold the lock. When it has long taken all of them in
+    // time, as it does when it waits for each, the eventfd is hardly ever raised.
+    constexpr std::uint32_t vain_looks = 16;
+    const std::uint32_t before = context.direct_ended;
     harvest_direct(context);
-    if (context.direct_ended == context.direct_seen) {
+    context.direct_vain = context.direct_ended == before ? context.direct_vain + 1 : 0;
+    if (context.direct_ended == context.direct_seen || context.direct_vain >= vain_looks) {
         context.direct_ticks = false;
+        context.direct_vain = 0;
         listen_to_direct(context);
     }
     const bool found = context.direct_ended != context.direct_seen;

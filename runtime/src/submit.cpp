@@ -9,6 +9,7 @@
 #include "transfer.hpp"
 #include "worker.hpp"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
 
@@ -355,6 +356,8 @@ long Submission::start_poll() {
 }
 
 long Submission::end_at_once(std::int64_t result) {
+    // The event comes before its signal; and who has the event may close the eventfd, so that its number means another.
+    const long held = wants_signal() ? sys(SYS_fcntl, block_.aio_resfd, F_DUPFD_CLOEXEC, 0) : -1;
     {
         Guard guard{context_};
         publish(context_, block_.aio_data, address_, result);
@@ -362,7 +365,10 @@ long Submission::end_at_once(std::int64_t result) {
     wake_waiters(context_);
     if (wants_signal()) {
         const std::uint64_t one = 1;
-        (void)sys(SYS_write, block_.aio_resfd, &one, sizeof one);
+        (void)sys(SYS_write, held < 0 ? static_cast<long>(block_.aio_resfd) : held, &one, sizeof one);
+    }
+    if (held >= 0) {
+        (void)sys(SYS_close, held);
     }
     return 0;
 }

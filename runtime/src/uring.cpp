@@ -126,6 +126,10 @@ long Uring::submit_and_wait(unsigned min_complete) {
 }
 
 long Uring::wait(unsigned min_complete, const __kernel_timespec* timeout) const {
+    if (timeout == nullptr) {
+        const long taken = sys(SYS_io_uring_enter, fd_, 0, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
+        return taken < 0 ? taken : 0;
+    }
     io_uring_getevents_arg argument{};
     argument.ts = address_of(timeout);
     const long result = sys(SYS_io_uring_enter, fd_, 0, min_complete, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
