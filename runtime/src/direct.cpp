@@ -19,7 +19,8 @@ constexpr std::uint64_t kick_data = ~std::uint64_t{0};
 // The file would have made the submission wait: the worker's ring takes it, with the file as it is now.
 void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
-    const long pin = slot.pin >= 0 ? slot.pin : pin_file(context, slot.file);
+    const bool held = slot.pin >= 0;
+    const long pin = held ? slot.pin : pin_file(context, slot.file);
     if (pin < 0) {
         slot.result = result;
         (void)end_request(context, index);
@@ -27,8 +28,9 @@ void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     }
     slot.pin = static_cast<std::int32_t>(pin);
     slot.at_device = false;
-    // It was taken for a file by its number alone.
-    slot.stream = !is_file(slot.file);
+    // It was taken for a file by its number alone. (When it was held from the start the number may mean another by
+    // now.)
+    slot.stream = !held && !is_file(slot.file);
     slot.nonblocking_works = slot.stream;
     slot.state = State::queued;
     enqueue(context, index);
@@ -102,6 +104,10 @@ long submit_direct(Context& context, std::uint32_t index, bool believed) {
             return believed && pin == -EBADF ? look_again : pin;
         }
         slot.pin = static_cast<std::int32_t>(pin);
+        if (believed && !is_file(slot.file)) {
+            free_request(context, index);
+            return look_again;
+        }
     }
     io_uring_sqe* sqe = nullptr;
     while ((sqe = context.direct.next_sqe()) == nullptr) {

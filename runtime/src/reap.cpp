@@ -70,7 +70,8 @@ private:
         if (count <= 0) {
             return 0;
         }
-        if (!writable_for_output(to_ + taken_, static_cast<std::size_t>(count) * sizeof(io_event))) {
+        if (taken_ + count > known_room_ &&
+            !writable_for_output(to_ + taken_, static_cast<std::size_t>(count) * sizeof(io_event))) {
             return -EFAULT;
         }
         taken_ += context_.events.reap(to_ + taken_, static_cast<unsigned>(count));
@@ -127,6 +128,10 @@ private:
             context_.direct_watched = true;
             context_.direct_wanted = wanted;
             pthread_mutex_unlock(&context_.lock);
+            // While the disk works this costs nothing, and afterwards it would.
+            if (least_ <= few && writable(to_ + taken_, missing * sizeof(io_event))) {
+                known_room_ = least_;
+            }
             const long result = context_.direct.wait(wanted, rest >= for_ever_ns / 2 ? nullptr : &limit);
             // The program may have closed the ring: not to be waited for in a circle.
             note(result < 0 && result != -ETIME ? -EINTR : result);
@@ -172,6 +177,8 @@ private:
     std::uint64_t wait_ns_ = 0;
     std::uint64_t deadline_ns_ = 0;
     long taken_ = 0;
+    static constexpr long few = 64;
+    long known_room_ = 0;  // for so many events there is memory at `to_`
     bool interrupted_ = false;
     bool expired_ = false;
 };

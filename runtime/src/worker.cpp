@@ -141,11 +141,20 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
     }
 }
 
+bool is_held(Context& context) {
+    if (pthread_mutex_trylock(&context.lock) != 0) {
+        return true;
+    }
+    pthread_mutex_unlock(&context.lock);
+    return false;
+}
+
 void* work(void* argument) {
     auto& context = *static_cast<Context*>(argument);
     Ends ends;
     bool watches_direct = false;
     bool was_busy = false;
+    const __kernel_timespec tick{0, look_every_ns};
     watch(context, context.wakeup, wakeup_data);
     for (;;) {
         bool idle = false;
@@ -173,9 +182,11 @@ void* work(void* argument) {
             wake_waiters(context);
         }
         if ((look.again || was_busy) && idle) {
-            const __kernel_timespec tick{0, look_every_ns};
             (void)context.ring.submit();
-            (void)context.ring.wait(1, &tick);
+            // Who holds the lock when it is only time to look again is a thread that is about to look itself, and would
+            // have to wake us from the wait for the lock.
+            while (context.ring.wait(1, &tick) == -ETIME && !context.has_work.load() && is_held(context)) {
+            }
         } else {
             (void)context.ring.submit_and_wait(idle ? 1 : 0);
         }
