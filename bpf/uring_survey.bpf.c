@@ -82,6 +82,7 @@ static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_r
 static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
 {
 	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
+	__u32 files, buffers;
 	__u64 now;
 
 	if (!ctx || ring->closed)
@@ -98,8 +99,15 @@ static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry
 	}
 	if (!ring->wanted)
 		return 0;
+	files = ring->ring.files;
+	buffers = ring->ring.buffers;
 	count_ring(&ring->ring, ctx);
 	count_workers(&ring->ring, ctx);
+	/* It was closed while we looked, and its tables may have gone before we came to them. */
+	if (is_dying(ctx)) {
+		ring->ring.files = files;
+		ring->ring.buffers = buffers;
+	}
 	if (ring->skipping || ring->unseen_ends)
 		look_for_ended(ctx, ring, now);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, now);
