@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 namespace inflight::faults {
@@ -63,13 +64,24 @@ private:
     Process process_;
 };
 
+// Its number depends on what the test itself was started with.
+int ring_fd_of(const std::string& pid) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + pid + "/fd")) {
+        std::error_code gone;
+        if (std::filesystem::read_symlink(entry, gone) == "anon_inode:[io_uring]") {
+            return std::stoi(entry.path().filename());
+        }
+    }
+    return -1;
+}
+
 act::Order order_for(const Waiting& waiting, act::Way way, std::function<bool()> last_look) {
     return {.pid = std::stoi(waiting.pid()),
             .aio = way == act::Way::inject,
             .way = way,
             .ctx_id = 0x1000,
             .iocb = 0x1000,
-            .ring_fd = 3,
+            .ring_fd = way == act::Way::ring ? ring_fd_of(waiting.pid()) : -1,
             .user_data = 0x1234,
             .still_in_flight = std::move(last_look)};
 }
