@@ -104,9 +104,17 @@ void check_fio(const std::string& parent, int seconds, const Words& options) {
     }
     const Folder data(parent);
     const Folder folder;
-    const Words command = Words{*fio,           "--name=job",           "--ioengine=libaio",
-                                "--bs=4k",      "--iodepth=32",         "--size=64m",
-                                "--time_based", "--output-format=json", "--directory=" + data.path()} +
+    // Not more than JSON can be written of, on a fast machine.
+    const Words command = Words{*fio,
+                                "--name=job",
+                                "--ioengine=libaio",
+                                "--bs=4k",
+                                "--iodepth=32",
+                                "--size=64m",
+                                "--time_based",
+                                "--output-format=json",
+                                "--rate_iops=150000,150000",
+                                "--directory=" + data.path()} +
                           options;
     const auto trial = run(command + Words{"--runtime=1"});
     if (trial.status != 0) {

@@ -209,11 +209,11 @@ TEST_F(Recorders, AFindingWritesAFlightFile) {
 
 // What cannot be written is told, and the recorder goes on: it is in the next file.
 TEST_F(Recorders, AFlightFileThatDoesNotFitIsTold) {
-    const SmallDisk disk(folder_ / "disk", "300k");
+    const SmallDisk disk(folder_ / "disk", "4m");
     if (!disk.refusal().empty()) {
         GTEST_SKIP() << disk.refusal();
     }
-    write_file(disk / "ballast", std::string(300 * 1024 - 4096, 'x'));
+    write_file(disk / "ballast", std::string(4 * 1024 * 1024 - 4096, 'x'));
     Process recorder(Words{inflight_path(), "record", "--buffer", "64mb", "-o", disk / "run", "--flight", "1h", "--",
                            "sh", "-c", spin(100, "one") + until("end")});
     ASSERT_TRUE(wait_until([&] { return has_said("one"); }));
