@@ -22,7 +22,7 @@ struct kioctx_cpu {
 struct kioctx___counted {
 	struct kioctx_cpu *cpu;
 	atomic_t reqs_available;
-	unsigned int tail, completed_events;
+	unsigned int completed_events;
 };
 struct bpf_map;
 struct bpf_array {
@@ -42,9 +42,6 @@ struct io_ring_ctx___overflow {
 	struct list_head cq_overflow_list;
 };
 #pragma clang attribute pop
-
-/* Set by the user side before each look. */
-__u32 census_look = 0;
 
 /*
  * How far each CPU's copy of a per-CPU variable lies from the variable's own address (mm/percpu.c). The kernel's table
@@ -95,7 +92,6 @@ static __always_inline struct ifl_tally *new_tally(struct task_struct *task, __u
 	__builtin_memset(&tally->object, 0, sizeof(*tally) - sizeof(tally->header));
 	tally->object = object;
 	tally->family = family;
-	tally->look = census_look;
 	tally->pid = READ(task, tgid);
 	tally->tid = READ(task, pid);
 	tally->uid = READ(task, cred, uid.val);
@@ -154,7 +150,6 @@ static long count_context(__u32 slot, struct tables *tables)
 		tally->context_id = context->context_id;
 	tally->ctx_id = READ(kioctx, user_id);
 	tally->capacity = READ(kioctx, nr_events);
-	tally->tail = READ(counted, tail);
 	tally->in_flight = (__s64)tally->capacity - 1 - available - READ(counted, completed_events);
 	submit(tally);
 	return 0;
@@ -179,7 +174,7 @@ int census_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-#define MAX_CQES 4096 /* of a ring; the ring's own counters tell of more */
+#define MAX_CQES 4096 /* of a ring; how many more there are is told */
 #define RING_SETUP_CQE_MIXED (1u << 18)
 #define CQE_F_SKIP (1u << 5)
 #define CQE_F_32 (1u << 15)
@@ -244,7 +239,8 @@ static long step_backlog(__u32 index, struct cqe_walk *walk)
 		return 1;
 	walk->at = READ(at, next);
 	bpf_probe_read_kernel(&cqe, CQE_BYTES, (void *)at + bpf_core_field_offset(struct io_overflow_cqe, cqe));
-	write_unreaped(walk->ring, &cqe, index, IFL_UNREAPED_OVERFLOWED);
+	/* Positions in the ring count up from 0. */
+	write_unreaped(walk->ring, &cqe, ~index, IFL_UNREAPED_OVERFLOWED);
 	return 0;
 }
 
@@ -263,9 +259,20 @@ static long census_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry
 	walk.head = READ(rings, cq.head);
 	walk.tail = READ(rings, cq.tail);
 	walk.mask = READ(ctx, cq_entries) - 1;
-	/* The program writes the head, and may write anything. */
-	if (walk.tail - walk.head <= walk.mask + 1)
+	/* The program writes the head, and may write anything: then there is nothing to go by. */
+	if (walk.tail - walk.head > walk.mask + 1) {
+		struct uring_cqe none = {};
+
+		write_unreaped(ring, &none, 0, IFL_UNREAPED_UNREAD);
+		walk.head = walk.tail;
+	} else {
 		bpf_loop(MAX_CQES, step_cqe, &walk, 0);
+	}
+	if (walk.head != walk.tail) {
+		struct uring_cqe left_out = {.res = walk.tail - walk.head};
+
+		write_unreaped(ring, &left_out, 0, IFL_UNREAPED_LEFT_OUT);
+	}
 	walk.backlog = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx___overflow, cq_overflow_list);
 	walk.at = READ(walk.backlog, next);
 	bpf_loop(MAX_CQES, step_backlog, &walk, 0);

@@ -22,11 +22,9 @@ struct ifl_tally {
 	ifl_s64 in_flight;  /* counters of several CPUs added up one after the other: a busy one may be off */
 	ifl_u64 cgroup_id;
 	ifl_u32 capacity; /* kioctx.nr_events */
-	ifl_u32 tail;	  /* kioctx.tail */
 	ifl_u32 pid;
 	ifl_u32 tid;
 	ifl_u32 uid;
-	ifl_u32 look;  /* the two looks of a snapshot have one number */
 	ifl_u8 family; /* IFL_FAMILY_* */
 	ifl_u8 reserved[7];
 	char comm[IFL_COMM_BYTES];
@@ -35,6 +33,8 @@ struct ifl_tally {
 /* ifl_unreaped.flags */
 enum {
 	IFL_UNREAPED_OVERFLOWED = 1u << 0, /* in the backlog, for the CQ ring was full */
+	IFL_UNREAPED_UNREAD = 1u << 1,	   /* no completion: the ring of this context could not be read */
+	IFL_UNREAPED_LEFT_OUT = 1u << 2,   /* no completion: `result` more of them stand in this ring */
 };
 
 /* A completion that stands in its ring. */
@@ -58,7 +58,7 @@ struct ifl_unreaped {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_tally) == 24 + 40 + 24 + 8 + 16, "no hidden padding");
+static_assert(sizeof(ifl_tally) == 24 + 40 + 16 + 8 + 16, "no hidden padding");
 static_assert(sizeof(ifl_unreaped) == 24 + 56 + 24 + 16, "no hidden padding");
 #endif
 

@@ -51,9 +51,7 @@ ifl_unreaped unreaped_of(const ifl_tally& tally, const io_event& event, std::uin
     return record;
 }
 
-}  // namespace
-
-bool for_each_unreaped(const ifl_tally& tally, const std::function<void(const ifl_unreaped&)>& visit) {
+bool visit_events(const ifl_tally& tally, const std::function<void(const ifl_unreaped&)>& visit) {
     RingHeader header;
     if (tally.family != IFL_FAMILY_AIO || !read_memory(tally.pid, tally.ctx_id, &header, sizeof(header)) ||
         header.magic != ring_magic || header.header_length != sizeof(header) || header.nr != tally.capacity ||
@@ -73,6 +71,16 @@ bool for_each_unreaped(const ifl_tally& tally, const std::function<void(const if
         visit(unreaped_of(tally, events[position], position));
     }
     return true;
+}
+
+}  // namespace
+
+void for_each_unreaped(const ifl_tally& tally, const std::function<void(const ifl_unreaped&)>& visit) {
+    if (!visit_events(tally, visit)) {
+        ifl_unreaped unread = unreaped_of(tally, {}, 0);
+        unread.flags = IFL_UNREAPED_UNREAD;
+        visit(unread);
+    }
 }
 
 }  // namespace inflight::capture

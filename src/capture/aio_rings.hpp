@@ -9,8 +9,9 @@
 
 namespace inflight::capture {
 
-// Reads the memory of tally.pid (process_vm_readv(2): as ptrace allows it). False: it cannot be read, or what stands
-// there is not the ring of that context; nothing was visited then. An event that is taken meanwhile may be visited.
-[[nodiscard]] bool for_each_unreaped(const ifl_tally& tally, const std::function<void(const ifl_unreaped&)>& visit);
+// Reads the memory of tally.pid (process_vm_readv(2): as ptrace allows it). Where it cannot be read, or what stands
+// there is not the ring of that context, one record says so (IFL_UNREAPED_UNREAD). An event that is taken meanwhile may
+// be visited.
+void for_each_unreaped(const ifl_tally& tally, const std::function<void(const ifl_unreaped&)>& visit);
 
 }  // namespace inflight::capture

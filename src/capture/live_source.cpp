@@ -236,7 +236,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
     }
     const bool counting = options_.places_wanted && !final;
     if (counting) {
-        if (auto counted = probes_.count_tasks(++census_look_); !counted) {
+        if (auto counted = probes_.count_tasks(); !counted) {
             return counted;
         }
     }
@@ -319,7 +319,7 @@ Result<void> LiveSource::take_snapshot(bool final) {
 // The second count, after the tables were copied: what both counts have and the tables have not is missing there.
 Result<void> LiveSource::take_census() {
     tallies_.clear();
-    if (auto counted = probes_.count_tasks(census_look_); !counted) {
+    if (auto counted = probes_.count_tasks(); !counted) {
         return counted;
     }
     if (auto read = probes_.read_completions(); !read) {
@@ -327,12 +327,11 @@ Result<void> LiveSource::take_census() {
     }
     drain();
     for (const ifl_tally& tally : tallies_) {
-        // Without the right to read it, or when it is just going, there is nothing to show.
-        static_cast<void>(for_each_unreaped(tally, [this](const ifl_unreaped& event) {
+        for_each_unreaped(tally, [this](const ifl_unreaped& event) {
             ifl_unreaped record = event;
             set_header(record, IFL_UNREAPED, monotonic_ns());
             sorter_.add(record.header);
-        }));
+        });
     }
     tallies_.clear();
     return {};

@@ -66,7 +66,6 @@ private:
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
     std::vector<ifl_tally> tallies_;                                     // of AIO contexts, in this look
-    std::uint32_t census_look_ = 0;
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;

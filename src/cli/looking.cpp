@@ -4,6 +4,8 @@
 #include "capture/live_source.hpp"
 #include "cli/command.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -100,6 +102,13 @@ std::vector<std::string> Looking::notes() const {
         notes.emplace_back(
             "what was submitted before this look began, and is with a file system or a device, stands on no list of "
             "the kernel: it is not shown, and could not be counted");
+    }
+    if (const auto unread = census_.rings_unread(); unread != 0) {
+        notes.push_back(
+            fmt::format("the rings of {} contexts could not be read: their completions are not shown", unread));
+    }
+    if (const auto left_out = census_.completions_left_out(); left_out != 0) {
+        notes.push_back(fmt::format("{} more completions stand in rings that have very many", left_out));
     }
     return notes;
 }

@@ -192,13 +192,11 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
     report.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
     report.notes = looking.notes();
     for (const model::Context& context : contexts) {
-        const bool aio = context.family == model::Family::aio;
         const auto id = context.context_id;
-        const std::uint64_t unreaped = !aio && context.ring && context.ring->counted
-                                           ? context.ring->cq_tail - context.ring->cq_head
-                                           : looking.census().unreaped_of(id);
-        report.rows.push_back(
-            {.context = context, .listed = listed[id], .unlisted = beyond_listed(context), .unreaped = unreaped});
+        report.rows.push_back({.context = context,
+                               .listed = listed[id],
+                               .unlisted = beyond_listed(context),
+                               .unreaped = looking.census().unreaped_of(id)});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {
         return std::tuple(b.context.max_requests, b.listed, a.context.pid, a.context.context_id) <

@@ -25,6 +25,10 @@ Outcome outcome_of(std::int64_t result) {
     return result == -ECANCELED ? Outcome::cancelled : result < 0 ? Outcome::failed : Outcome::completed;
 }
 
+bool is_completion(const ifl_unreaped& record) {
+    return (record.flags & (IFL_UNREAPED_UNREAD | IFL_UNREAPED_LEFT_OUT)) == 0;
+}
+
 Request request_of(const ifl_unreaped& record) {
     Request request;
     request.family = family_of(record.family);
@@ -101,6 +105,9 @@ std::vector<Unlisted> Census::unlisted(const std::vector<InFlight>& listed) cons
 std::vector<InFlight> Census::unreaped(const std::vector<Context>& contexts) const {
     std::vector<InFlight> list;
     for (const ifl_unreaped& record : last_.unreaped) {
+        if (!is_completion(record)) {
+            continue;
+        }
         InFlight each;
         each.request = request_of(record);
         // Its place in the ring is what tells it from others: its request is gone.
@@ -119,8 +126,31 @@ std::vector<InFlight> Census::unreaped(const std::vector<Context>& contexts) con
     return list;
 }
 
-std::uint64_t Census::unreaped_of(std::uint64_t context_id) const {
-    return static_cast<std::uint64_t>(std::ranges::count(last_.unreaped, context_id, &ifl_unreaped::context_id));
+std::optional<std::uint64_t> Census::unreaped_of(std::uint64_t context_id) const {
+    std::uint64_t count = 0;
+    for (const ifl_unreaped& record : last_.unreaped) {
+        if (record.context_id != context_id) {
+            continue;
+        }
+        if ((record.flags & IFL_UNREAPED_UNREAD) != 0) {
+            return std::nullopt;
+        }
+        count += is_completion(record) ? 1 : static_cast<std::uint64_t>(record.result);
+    }
+    return count;
+}
+
+std::uint64_t Census::rings_unread() const {
+    return static_cast<std::uint64_t>(std::ranges::count_if(
+        last_.unreaped, [](const ifl_unreaped& record) { return (record.flags & IFL_UNREAPED_UNREAD) != 0; }));
+}
+
+std::uint64_t Census::completions_left_out() const {
+    std::uint64_t count = 0;
+    for (const ifl_unreaped& record : last_.unreaped) {
+        count += (record.flags & IFL_UNREAPED_LEFT_OUT) != 0 ? static_cast<std::uint64_t>(record.result) : 0;
+    }
+    return count;
 }
 
 }  // namespace inflight::model

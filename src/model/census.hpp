@@ -38,8 +38,11 @@ public:
     // Completions that stand in their rings, as requests whose result is known and whose operation is not. `contexts`
     // gives their rings.
     [[nodiscard]] std::vector<InFlight> unreaped(const std::vector<Context>& contexts) const;
-    // How many of them a context has.
-    [[nodiscard]] std::uint64_t unreaped_of(std::uint64_t context_id) const;
+    // How many of them a context has; nothing: its ring could not be read.
+    [[nodiscard]] std::optional<std::uint64_t> unreaped_of(std::uint64_t context_id) const;
+    // Rings that could not be read, and completions that were left out because their ring has too many.
+    [[nodiscard]] std::uint64_t rings_unread() const;
+    [[nodiscard]] std::uint64_t completions_left_out() const;
     // Whether there was any count: where there is a context or ring and no count, nothing is known of what is missing.
     [[nodiscard]] bool counted() const { return !last_.tallies.empty(); }
 

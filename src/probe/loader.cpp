@@ -422,8 +422,7 @@ Result<std::uint32_t> Probes::walk_lists() {
     return walk;
 }
 
-Result<void> Probes::count_tasks(std::uint32_t look) {
-    state_->skeleton->bss->census_look = look;
+Result<void> Probes::count_tasks() {
     return state_->task_census ? run_iterator(state_->task_census) : Result<void>();
 }
 

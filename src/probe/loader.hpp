@@ -91,7 +91,7 @@ public:
 
     // Where a census was asked for (ifl_config.census_cpus): writes what the kernel counts of each task and AIO context
     // (IFL_TALLY), and what stands in the completion queues of rings (IFL_UNREAPED). Else nothing.
-    [[nodiscard]] Result<void> count_tasks(std::uint32_t look);
+    [[nodiscard]] Result<void> count_tasks();
     [[nodiscard]] Result<void> read_completions();
 
     // Times that the kernel skipped one of the programs because it would have interrupted itself. Programs that stand

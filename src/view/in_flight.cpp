@@ -185,17 +185,18 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                                                              : std::string("ring");
             const auto flags = short_names(
                 catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0), "IORING_SETUP_");
-            table.add(
-                {fmt::to_string(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
-                 fmt::to_string(context.uid), name, aio ? format_count(context.max_requests) : std::string(unknown),
-                 aio && report.aio_max_nr != 0 ? format_share(context.max_requests, report.aio_max_nr)
-                                               : std::string(unknown),
-                 aio    ? format_count(context.capacity)
-                 : ring ? fmt::format("{}/{}", ring->sq_entries, ring->cq_entries)
-                        : std::string(unknown),
-                 row.unlisted != 0 ? fmt::format("{} + {}", format_count(row.listed), format_count(row.unlisted))
-                                   : format_count(row.listed),
-                 format_count(row.unreaped), aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
+            table.add({fmt::to_string(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
+                       fmt::to_string(context.uid), name,
+                       aio ? format_count(context.max_requests) : std::string(unknown),
+                       aio && report.aio_max_nr != 0 ? format_share(context.max_requests, report.aio_max_nr)
+                                                     : std::string(unknown),
+                       aio    ? format_count(context.capacity)
+                       : ring ? fmt::format("{}/{}", ring->sq_entries, ring->cq_entries)
+                              : std::string(unknown),
+                       row.unlisted != 0 ? fmt::format("{} + {}", format_count(row.listed), format_count(row.unlisted))
+                                         : format_count(row.listed),
+                       row.unreaped ? format_count(*row.unreaped) : std::string(unknown),
+                       aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
         }
         out += lines_of(table, options);
         out += "\n";

@@ -9,6 +9,7 @@
 #include "view/view.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct ContextRow {
     model::Context context;
     std::uint64_t listed = 0;    // requests of it that were found in flight
     std::uint64_t unlisted = 0;  // and those that the kernel counts beyond them, where it tells them by context
-    std::uint64_t unreaped = 0;  // completions in its ring
+    std::optional<std::uint64_t> unreaped;  // completions in its ring; nothing: it could not be read
 };
 struct ContextsReport {
     std::vector<ContextRow> rows;  // in the order to be shown

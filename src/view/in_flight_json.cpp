@@ -70,7 +70,7 @@ void write_contexts(Output& output, const ContextsReport& report) {
         line.string("type", "context_now");
         line.number("listed_in_flight", row.listed);
         line.number("unlisted", row.unlisted);
-        line.number("unreaped", row.unreaped);
+        line.number_if("unreaped", row.unreaped);
         line.key("context");
         write_context_object(line, row.context);
         line.end();

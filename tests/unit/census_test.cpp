@@ -142,6 +142,22 @@ TEST_F(CensusTest, CompletionsAreRequestsThatAreOver) {
     EXPECT_THAT(census_.unreaped({}), IsEmpty()) << "of the last look only";
 }
 
+TEST_F(CensusTest, WhatCouldNotBeReadIsNotNone) {
+    ifl_unreaped unread = completion(1, 0, 0, 0);
+    unread.flags = IFL_UNREAPED_UNREAD;
+    write(unread);
+    ifl_unreaped left_out = completion(2, 0, 900, 0);
+    left_out.flags = IFL_UNREAPED_LEFT_OUT;
+    write(completion(2, 0xa, 1, 0));
+    write(left_out);
+    look();
+    EXPECT_THAT(census_.unreaped({}), SizeIs(1));
+    EXPECT_EQ(census_.unreaped_of(1), std::nullopt);
+    EXPECT_EQ(census_.unreaped_of(2), 901U);
+    EXPECT_EQ(census_.rings_unread(), 1U);
+    EXPECT_EQ(census_.completions_left_out(), 900U);
+}
+
 TEST_F(CensusTest, ARecordThatIsTooShortIsNone) {
     ifl_tally tally = task_with(7, 1, 3);
     tally.header.size_bytes = sizeof(ifl_header);
