@@ -29,11 +29,7 @@ Result<BlockFile> BlockFile::create(const std::string& path, const CaptureInfo& 
     file.write_bytes({reinterpret_cast<const char*>(&header), sizeof(header)});
     file.write(make_text_block(format::BlockKind::info, to_json(info)));
     if (file.error_) {
-        // An empty file would only be in the way of who reads the others.
-        struct stat status{};
-        if (::fstat(file.fd_.get(), &status) == 0 && S_ISREG(status.st_mode)) {
-            ::unlink(path.c_str());
-        }
+        file.remove();
         return std::unexpected(*file.error_);
     }
     return file;
@@ -82,6 +78,13 @@ void BlockFile::sync() {
 void BlockFile::start_sync() {
     // Where it is not possible the kernel does it in its own time.
     [[maybe_unused]] const int started = ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void BlockFile::remove() {
+    struct stat status{};
+    if (::fstat(fd_.get(), &status) == 0 && S_ISREG(status.st_mode)) {
+        ::unlink(path_.c_str());
+    }
 }
 
 std::string part_path(const std::string& path, std::uint64_t part) {

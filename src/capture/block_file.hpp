@@ -26,6 +26,8 @@ public:
     void sync();
     // The same, but nobody waits for it: the buffers of the kernel side would fill up meanwhile.
     void start_sync();
+    // Nobody needs it: it would only be in the way of who reads others. What is no regular file stays.
+    void remove();
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }

@@ -258,16 +258,16 @@ void FileSource::take_item(std::uint16_t kind, std::span<const std::byte> row, C
     if (kind == format::mark_advance || kind == format::mark_finish) {
         std::memcpy(&time_ns, row.data(), sizeof(time_ns));
         last_ns_ = std::max(last_ns_, time_ns);
-        if (kind == format::mark_finish && !ended_) {
-            ended_ = true;
+        if (kind == format::mark_finish && !finished_) {
+            finished_ = true;
             consumer.finish(time_ns);
-        } else if (kind == format::mark_advance && !ended_) {
+        } else if (kind == format::mark_advance && !finished_) {
             consumer.advance(time_ns);
         }
         return;
     }
     const auto& record = *reinterpret_cast<const ifl_header*>(row.data());
-    if (ended_ || row.size() < sizeof(ifl_header) || record.size_bytes > row.size() || record.kind != kind ||
+    if (finished_ || row.size() < sizeof(ifl_header) || record.size_bytes > row.size() || record.kind != kind ||
         least_bytes(kind) == 0 || record.size_bytes < least_bytes(kind) || !holds_together(record)) {
         malformed_++;
         return;
@@ -334,7 +334,7 @@ Result<void> FileSource::replay(Consumer& consumer, bool continues) {
         }
         take_block(block, consumer);
     }
-    if (!ended_) {
+    if (!finished_) {
         consumer.finish(last_ns_);
     }
     return {};

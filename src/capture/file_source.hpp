@@ -47,7 +47,8 @@ public:
 
     // After replay().
     [[nodiscard]] const Account& account() const { return account_; }
-    [[nodiscard]] bool ended() const { return ended_; }  // false: it was cut off, or is being written
+    // False: it was cut off, is being written, or there was no room for the account of its end.
+    [[nodiscard]] bool ended() const { return finished_ && !account_.ended_by.empty(); }
     [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
     // Up to so many names of files and cgroups stood in records that neither this file nor one before it has.
     [[nodiscard]] std::uint64_t names_missing() const { return continues_ ? 0 : info_.names_missing; }
@@ -87,7 +88,7 @@ private:
     std::uint64_t records_ = 0;
     std::uint64_t malformed_ = 0;
     std::uint64_t last_ns_ = 0;
-    bool ended_ = false;
+    bool finished_ = false;  // nothing comes after what was read
     bool continues_ = false;
 };
 

@@ -106,6 +106,28 @@ void FileWriter::write_records() {
     check_file();
 }
 
+// The file that a recording goes on in, with all that it needs of earlier ones.
+Result<BlockFile> FileWriter::make_next_file(const CaptureInfo& info) {
+    auto next = BlockFile::create(part_path(path_, info.part), info);
+    if (!next) {
+        return next;
+    }
+    carried_.for_each(info.trace.start_ns, [this](const ifl_header& record) { block_.add(record); });
+    if (!block_.empty()) {
+        const auto carried = block_.take(format::BlockKind::carried);
+        if (!carried) {
+            next->remove();
+            return std::unexpected(carried.error());
+        }
+        next->write(*carried);
+    }
+    if (next->error()) {
+        next->remove();
+        return std::unexpected(*next->error());
+    }
+    return next;
+}
+
 void FileWriter::begin_next_file(std::uint64_t now_ns) {
     block_.finish(now_ns);
     write_records();
@@ -116,38 +138,29 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     info.part++;
     info.trace.start_ns = now_ns;
     info.names_missing = carried_.names_dropped();
-    const std::string path = part_path(path_, info.part);
-    Account account = ask_account();
-    const model::Losses losses = account.losses;
-    account.end_ns = now_ns;
-    account.ended_by = "rotation: it goes on in " + path;
-    file_.write(account_since_begin(account));
-    file_.start_sync();
-    check_file();
-    if (failed()) {
-        return;
-    }
-    auto next = BlockFile::create(path, info);
+    // Before this file says that it goes on there: it may not be possible.
+    auto next = make_next_file(info);
     if (!next) {
         fail(next.error());
         return;
     }
-    carried_.for_each(now_ns, [this](const ifl_header& record) { block_.add(record); });
-    if (!block_.empty()) {
-        const auto carried = block_.take(format::BlockKind::carried);
-        if (!carried) {
-            fail(carried.error());
-            return;
-        }
-        next->write(*carried);
+    Account account = ask_account();
+    const model::Losses losses = account.losses;
+    account.end_ns = now_ns;
+    account.ended_by = "rotation: it goes on in " + next->path();
+    file_.write(account_since_begin(account));
+    file_.start_sync();
+    check_file();
+    if (failed()) {
+        next->remove();
+        return;
     }
     losses_before_ = losses;
     bytes_before_ += file_.bytes();
     file_begun_ns_ = now_ns;
     info_ = std::move(info);
     file_ = std::move(*next);
-    files_.add(path);
-    check_file();
+    files_.add(file_.path());
 }
 
 }  // namespace inflight::capture

@@ -37,6 +37,7 @@ public:
 private:
     FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file);
     void write_records();
+    [[nodiscard]] Result<BlockFile> make_next_file(const CaptureInfo& info);
     void begin_next_file(std::uint64_t now_ns);
     // Of this file.
     [[nodiscard]] Account account_since_begin(Account account) const;

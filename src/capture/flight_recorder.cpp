@@ -216,7 +216,7 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     if (written.error) {
         // What is in it is held still.
         if (file) {
-            ::unlink(written.path.c_str());
+            file->remove();
         }
     } else {
         files_++;
