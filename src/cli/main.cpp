@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
+#include "cli/misuse.hpp"
 
 #include "view/escape.hpp"
 
@@ -8,6 +9,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace inflight::cli {
 
@@ -86,8 +89,10 @@ int main(int argc, char** argv) {
             root.exit(error);
             return exit_ok;
         }
-        print_error(
-            fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is", error.what()));
+        const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+        const std::string misuse = describe_misuse(root, words, error);
+        print_error(fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is",
+                                misuse.empty() ? error.what() : misuse));
         return exit_usage;
     }
     try {

@@ -105,6 +105,31 @@ TEST(CommandLine, Misuse) {
     }
 }
 
+// Whatever stands around it, the word that is wrong is named, and no other.
+TEST(CommandLine, MisuseNamesTheWrongWord) {
+    const auto first_line = [](const Words& words) {
+        const auto ended = run_inflight(words);
+        EXPECT_EQ(ended.status, 2);
+        return lines_of(ended.err).at(0);
+    };
+    for (const std::string command : {"trace", "check", "record", "report", "stat", "hist", "export", "ls", "contexts",
+                                      "cancel", "run", "doctor", "events", "completion", "manual"}) {
+        for (const Words& wrong : {Words{"--nonsense", "3", "--", "true"},
+                                   {"--nonsense=3", "--", "true"},
+                                   {"--nonsense"},
+                                   {"--nonsense", "--", "true", "--worse"}}) {
+            EXPECT_EQ(first_line(Words{command} + wrong),
+                      fmt::format("inflight: --nonsense: `inflight {}` has no such option", command));
+        }
+        EXPECT_EQ(first_line({"--nonsense", command}), "inflight: --nonsense: there is no such option");
+    }
+    EXPECT_EQ(first_line({"trace", "-p1", "-Z", "3", "--", "true"}),
+              "inflight: -Z: `inflight trace` has no such option");
+    EXPECT_EQ(first_line({"trace", "--duration", "1s", "3", "--", "true"}),
+              "inflight: 3: not expected before the -- that the command comes after");
+    EXPECT_EQ(first_line({"nonsense", "--", "true"}), "inflight: nonsense: there is no such command");
+}
+
 // Nothing it takes after the command's name is inflight's.
 TEST(CommandLine, OptionsOfTheCommand) {
     if (::geteuid() != 0) {
