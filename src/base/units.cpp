@@ -78,6 +78,14 @@ std::string format_count(std::uint64_t count) {
     return digits;
 }
 
+std::string noun(std::uint64_t count, std::string_view one, std::string_view many) {
+    return count == 1 ? std::string(one) : many.empty() ? std::string(one) + "s" : std::string(many);
+}
+
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+    return fmt::format("{} {}", format_count(count), noun(count, one, many));
+}
+
 std::string format_share(std::uint64_t part, std::uint64_t whole) {
     return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
 }

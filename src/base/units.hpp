@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace inflight {
 
@@ -19,6 +20,12 @@ namespace inflight {
 
 // Digits in groups of three: "1,234,567".
 [[nodiscard]] std::string format_count(std::uint64_t count);
+
+// What stands after a number: "request" after 1, "requests" after any other; `many` where an s does not make it.
+[[nodiscard]] std::string noun(std::uint64_t count, std::string_view one, std::string_view many = {});
+
+// With the number: "1 request", "1,200 requests".
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view one, std::string_view many = {});
 
 // One digit after the point: "12.5 %". `whole` is not 0.
 [[nodiscard]] std::string format_share(std::uint64_t part, std::uint64_t whole);

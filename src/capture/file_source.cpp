@@ -2,6 +2,7 @@
 #include "capture/file_source.hpp"
 
 #include "base/checksum.hpp"
+#include "base/units.hpp"
 #include "capture/columns.hpp"
 #include "contract/uring.h"
 
@@ -70,6 +71,16 @@ bool holds_together(const ifl_header& record) {
         default:
             return true;
     }
+}
+
+std::string blocks_missing(std::uint64_t count, std::uint64_t before) {
+    return fmt::format("{} {} before block {} {} missing", count, noun(count, "block"), before,
+                       count == 1 ? "is" : "are");
+}
+
+std::string records_malformed(std::uint64_t count, std::uint64_t block) {
+    return fmt::format("{} {} of block {} {}", count, noun(count, "record"), block,
+                       count == 1 ? "is not what it should be" : "are not what they should be");
 }
 
 }  // namespace
@@ -225,14 +236,14 @@ Result<bool> FileSource::next_block(Block& block) {
             if (!filled) {
                 return std::unexpected(filled.error());
             }
-            why = fmt::format("block {} is damaged: {} records", block.header.sequence, block.header.items);
+            why = fmt::format("block {} is damaged: {} {}", block.header.sequence, block.header.items,
+                              noun(block.header.items, "record"));
             if (*filled) {
                 block.payload = buffer_.substr(sizeof(block.header), block.header.payload_bytes);
                 if (block.header.payload_crc == crc32_of(block.payload.data(), block.payload.size())) {
                     if (block.header.sequence > next_sequence_) {
                         note_damage(from, from,
-                                    fmt::format("{} blocks before block {} are missing",
-                                                block.header.sequence - next_sequence_, block.header.sequence));
+                                    blocks_missing(block.header.sequence - next_sequence_, block.header.sequence));
                     }
                     next_sequence_ = block.header.sequence + 1;
                     block_at_ = from;
@@ -241,7 +252,8 @@ Result<bool> FileSource::next_block(Block& block) {
                     return true;
                 }
             } else {
-                why = fmt::format("it ends in block {} of {} records", block.header.sequence, block.header.items);
+                why = fmt::format("it ends in block {} of {} {}", block.header.sequence, block.header.items,
+                                  noun(block.header.items, "record"));
             }
             // The gap in the sequence is told here already.
             next_sequence_ = std::max(next_sequence_, block.header.sequence + 1);
@@ -292,9 +304,7 @@ void FileSource::take_records(const Block& block, Consumer& consumer) {
     if (!read) {
         note_damage(block_at_, end, fmt::format("block {}: {}", block.header.sequence, read.error().why));
     } else if (malformed_ != malformed) {
-        note_damage(block_at_, end,
-                    fmt::format("{} records of block {} are not what they should be", malformed_ - malformed,
-                                block.header.sequence));
+        note_damage(block_at_, end, records_malformed(malformed_ - malformed, block.header.sequence));
     }
 }
 

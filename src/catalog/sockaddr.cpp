@@ -84,10 +84,18 @@ constexpr AddressFamily address_families[] = {
 
 }  // namespace
 
+namespace {
+
+std::string counted_bytes(std::size_t bytes) {
+    return fmt::format("{} byte{}", bytes, bytes == 1 ? "" : "s");
+}
+
+}  // namespace
+
 std::string sockaddr_name(std::string_view bytes) {
     const auto family = load<sa_family_t>(bytes, sizeof(sa_family_t));
     if (!family) {
-        return fmt::format("{} bytes", bytes.size());
+        return counted_bytes(bytes.size());
     }
     const auto* found = std::ranges::find(address_families, *family, &AddressFamily::family);
     if (found != std::end(address_families)) {
@@ -95,7 +103,7 @@ std::string sockaddr_name(std::string_view bytes) {
             return *name;
         }
     }
-    return fmt::format("family {}, {} bytes", *family, bytes.size());
+    return fmt::format("family {}, {}", *family, counted_bytes(bytes.size()));
 }
 
 }  // namespace inflight::catalog

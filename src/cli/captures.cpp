@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/captures.hpp"
 
+#include "base/units.hpp"
 #include "cli/captures_merge.hpp"
 #include "cli/command.hpp"
 #include "model/conflicts.hpp"
@@ -51,7 +52,8 @@ view::CaptureFile state_of(const capture::FileSource& source) {
                            .names_missing = source.names_missing(),
                            .damage = {}};
     for (const auto& damage : source.damage()) {
-        file.damage.push_back(fmt::format("{} bytes at {}: {}", damage.length_bytes, damage.offset_bytes, damage.why));
+        file.damage.push_back(fmt::format("{} {} at {}: {}", damage.length_bytes, noun(damage.length_bytes, "byte"),
+                                          damage.offset_bytes, damage.why));
     }
     return file;
 }

@@ -91,19 +91,23 @@ CLI::App* Check::declare(CLI::App& root) {
     return app;
 }
 
-void append_note(std::string& notes, std::uint64_t count, std::string_view what) {
+void append_note(std::string& notes, std::uint64_t count, std::string_view one, std::string_view many) {
     if (count != 0) {
-        notes += fmt::format("not checked: {} {}\n", format_count(count), what);
+        notes += fmt::format("not checked: {}\n", counted(count, one, many));
     }
 }
 
 // What a reader must know to believe that nothing else was there.
 std::string notes_about(const model::ConflictLimits& limits, std::uint64_t repeats) {
     std::string notes;
-    append_note(notes, limits.memory_unknown, "requests whose memory is not known (vectors that could not be read)");
-    append_note(notes, limits.time_unknown, "requests whose begin or end is not known well enough");
-    append_note(notes, limits.forgotten, "requests against all that were in flight with them: too many were");
-    append_note(notes, limits.buffer_calls, "calls that take away registered buffers which are not known");
+    append_note(notes, limits.memory_unknown, "request whose memory is not known (vectors that could not be read)",
+                "requests whose memory is not known (vectors that could not be read)");
+    append_note(notes, limits.time_unknown, "request whose begin or end is not known well enough",
+                "requests whose begin or end is not known well enough");
+    append_note(notes, limits.forgotten, "request against all that were in flight with it: too many were",
+                "requests against all that were in flight with them: too many were");
+    append_note(notes, limits.buffer_calls, "call that takes away registered buffers which are not known",
+                "calls that take away registered buffers which are not known");
     if (repeats != 0) {
         notes += fmt::format("like those above: {} more\n", format_count(repeats));
     }
@@ -111,10 +115,10 @@ std::string notes_about(const model::ConflictLimits& limits, std::uint64_t repea
 }
 
 std::string last_line(const FindingsOnly& gate, const model::Summary& summary) {
-    return fmt::format("{} findings ({} critical, {} warn, {} info), {} requests, lost {}{}\n",
-                       format_count(gate.at_least("info")), format_count(gate.count(model::Severity::critical)),
+    return fmt::format("{} ({} critical, {} warn, {} info), {}, lost {}{}\n", counted(gate.at_least("info"), "finding"),
+                       format_count(gate.count(model::Severity::critical)),
                        format_count(gate.count(model::Severity::warn)), format_count(gate.count(model::Severity::info)),
-                       format_count(summary.requests), format_count(summary.losses.total()),
+                       counted(summary.requests, "request"), format_count(summary.losses.total()),
                        summary.losses.total() == 0 ? "" : ": there may be more that was not seen");
 }
 

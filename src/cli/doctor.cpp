@@ -87,7 +87,8 @@ void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* re
         fmt::print("\nThis machine cannot be traced: {}\n", error->message());
         return;
     }
-    fmt::print("buffers        {} for each of {} CPUs\n", format_bytes(report->buffer_bytes_per_cpu), report->cpus);
+    fmt::print("buffers        {} for each of {}\n", format_bytes(report->buffer_bytes_per_cpu),
+               counted(report->cpus, "CPU"));
     fmt::print("in flight      at most {} requests tracked at a time\n", report->table_entries);
     fmt::print("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
     for (const auto& hook : report->plan.hooks) {

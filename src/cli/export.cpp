@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A capture file for other programs to read.
+#include "base/units.hpp"
 #include "cli/captures.hpp"
 #include "cli/command.hpp"
 #include "cli/printing.hpp"
@@ -176,8 +177,9 @@ int Export::run() {
 
 // CSV has no place for what was lost, and no format one for what is damaged.
 void Export::tell(const CaptureEnd& end) {
-    std::string text = fmt::format("inflight: {} requests, {} cancels, lost {}", end.summary.requests,
-                                   end.summary.cancels, end.summary.losses.total());
+    std::string text =
+        fmt::format("inflight: {} {}, {} {}, lost {}", end.summary.requests, noun(end.summary.requests, "request"),
+                    end.summary.cancels, noun(end.summary.cancels, "cancel"), end.summary.losses.total());
     for (const auto& file : end.files) {
         for (const auto& damage : file.damage) {
             text += fmt::format("\ninflight: {}: left out, damaged: {}", file.path, damage);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/looking.hpp"
 
+#include "base/units.hpp"
 #include "capture/live_source.hpp"
 #include "cli/command.hpp"
 
@@ -104,11 +105,14 @@ std::vector<std::string> Looking::notes() const {
             "the kernel: it is not shown, and could not be counted");
     }
     if (const auto unread = census_.rings_unread(); unread != 0) {
-        notes.push_back(
-            fmt::format("the rings of {} contexts could not be read: their completions are not shown", unread));
+        notes.push_back(unread == 1
+                            ? std::string("the ring of 1 context could not be read: its completions are not shown")
+                            : fmt::format("the rings of {} contexts could not be read: their completions are not shown",
+                                          format_count(unread)));
     }
     if (const auto left_out = census_.completions_left_out(); left_out != 0) {
-        notes.push_back(fmt::format("{} more completions stand in rings that have very many", left_out));
+        notes.push_back(fmt::format("{} in rings that have very many",
+                                    counted(left_out, "more completion stands", "more completions stand")));
     }
     return notes;
 }

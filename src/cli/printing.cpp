@@ -38,7 +38,8 @@ std::optional<Terminal> terminal_at(const std::string& path) {
 
 view::TextOptions text_options(const std::string& path) {
     const auto terminal = terminal_at(path);
-    return terminal ? view::TextOptions{.color = terminal->color, .columns = terminal->columns} : view::TextOptions{};
+    return terminal ? view::TextOptions{.color = terminal->color, .columns = terminal->columns, .terminal = true}
+                    : view::TextOptions{};
 }
 
 std::unique_ptr<view::View> make_view(const std::string& format, const std::string& path, Output& output) {

@@ -168,7 +168,8 @@ std::expected<TracingEnd, int> Record::watch_for_findings(Tracing& tracing) cons
 void Record::tell(Tracing& tracing, const TracingEnd& end) const {
     const capture::Recorder& saved = *tracing.saved();
     const auto kept = saved.kept();
-    std::string text = fmt::format("inflight: {} requests, {} records", saved.requests(), saved.records());
+    std::string text = fmt::format("inflight: {} {}, {} {}", saved.requests(), noun(saved.requests(), "request"),
+                                   saved.records(), noun(saved.records(), "record"));
     if (kept.everything) {
         const double per_request =
             saved.requests() == 0 ? 0 : static_cast<double>(kept.bytes) / static_cast<double>(saved.requests());
@@ -177,13 +178,15 @@ void Record::tell(Tracing& tracing, const TracingEnd& end) const {
             text += fmt::format(", {} files", kept.files);
         }
     } else {
-        text += fmt::format(" went by, {} files written", kept.files);
+        text += fmt::format(" went by, {} {} written", kept.files, noun(kept.files, "file"));
     }
     if (kept.files_removed != 0) {
-        text += fmt::format(", of which the first {} were removed", kept.files_removed);
+        text += fmt::format(", of which the first {} {} removed", kept.files_removed,
+                            kept.files_removed == 1 ? "was" : "were");
     }
     if (kept.names_missing != 0) {
-        text += fmt::format(", up to {} names not carried over to the last file", kept.names_missing);
+        text += fmt::format(", up to {} {} not carried over to the last file", kept.names_missing,
+                            noun(kept.names_missing, "name"));
     }
     fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, tracing.losses().total(), end.session.reason);
 }

@@ -29,8 +29,9 @@ void tell_of_file(const capture::Written& written) {
         print_error(written.error->message());
         return;
     }
-    fmt::print(stderr, "inflight: {}: {} requests of the last {}, {} bytes; because of: {}\n", written.path,
-               written.requests, format_duration(written.span_ns), written.bytes, written.why);
+    fmt::print(stderr, "inflight: {}: {} {} of the last {}, {} {}; because of: {}\n", written.path, written.requests,
+               noun(written.requests, "request"), format_duration(written.span_ns), written.bytes,
+               noun(written.bytes, "byte"), written.why);
 }
 
 }  // namespace

@@ -58,8 +58,13 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> time_in_flight(const Requ
     return std::pair(from_ns, until_ns);
 }
 
+std::string bytes_of(const ByteRange& range) {
+    const std::uint64_t bytes = range.end - range.start;
+    return fmt::format("{} {}", bytes, noun(bytes, "byte"));
+}
+
 std::string bytes_at(const ByteRange& range) {
-    return fmt::format("{} bytes at {:#x}", range.end - range.start, range.start);
+    return fmt::format("{} at {:#x}", bytes_of(range), range.start);
 }
 
 std::string together_for(const Use& one, const Use& other) {
@@ -120,14 +125,12 @@ void describe_file(Finding& finding, const Use& one, const Use& other) {
     const bool may_append = one.range.start == 0 && other.range.start == 0;
     const bool written = both_used_it(one, other);
     finding.severity = may_append || !written ? Severity::info : Severity::warn;
-    const auto place = [](const Use& use) {
-        return fmt::format("{} bytes at {}", use.range.end - use.range.start, use.range.start);
-    };
+    const auto place = [](const Use& use) { return fmt::format("{} at {}", bytes_of(use.range), use.range.start); };
     const ByteRange shared = shared_bytes(one, other);
     finding.message =
-        fmt::format("{} ({}) and {} ({}) were {}: both write {} bytes at {} of the file{}", words_for(*one.request),
-                    place(one), words_for(*other.request), place(other), together_for(one, other),
-                    shared.end - shared.start, shared.start, may_append ? ", unless it was opened with O_APPEND" : "");
+        fmt::format("{} ({}) and {} ({}) were {}: both write {} at {} of the file{}", words_for(*one.request),
+                    place(one), words_for(*other.request), place(other), together_for(one, other), bytes_of(shared),
+                    shared.start, may_append ? ", unless it was opened with O_APPEND" : "");
     finding.advice =
         "which of the two stays in the file is not defined: submit the second when the first has completed, or link "
         "them (IOSQE_IO_LINK)";

@@ -60,8 +60,8 @@ Finding memory_unmapped(const Unmap& unmap, const ByteRange& range, const Reques
     finding.tid = unmap.tid;
     finding.comm = unmap.comm;
     finding.message = fmt::format(
-        "{} took {} bytes at {:#x} away, {} after {} began to work on them and {} before it ended", unmap.call,
-        range.end - range.start, range.start,
+        "{} took {} {} at {:#x} away, {} after {} began to work on them and {} before it ended", unmap.call,
+        range.end - range.start, noun(range.end - range.start, "byte"), range.start,
         format_duration(unmap.time_ns - request.submit_ns.value_or(unmap.time_ns)), words_for(request),
         request.complete_ns ? format_duration(*request.complete_ns - unmap.time_ns) : std::string("an unknown time"));
     finding.advice =

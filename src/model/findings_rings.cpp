@@ -31,6 +31,10 @@ std::string ring_name(const Context& context) {
     return context.ring && context.ring->fd >= 0 ? fmt::format("the ring of fd {}", context.ring->fd) : "a ring";
 }
 
+std::string_view was(std::uint64_t count) {
+    return count == 1 ? "was" : "were";
+}
+
 bool at_least(std::uint64_t part, std::uint64_t percent, std::uint64_t whole) {
     return part * 100 >= percent * whole;
 }
@@ -63,9 +67,9 @@ void Findings::look_at_ring(State& known, const Context& context) {
         once_.first("unreaped-completions", context.context_id)) {
         Finding finding = about(context, context.time_ns);
         finding.code = "unreaped-completions";
-        finding.message = fmt::format("{} completions wait in {} (room for {}), and none has been taken for {}",
-                                      format_count(waiting), ring_name(context), format_count(ring.cq_entries),
-                                      format_duration(*unreaped_ns));
+        finding.message = fmt::format("{} in {} (room for {}), and none has been taken for {}",
+                                      counted(waiting, "completion waits", "completions wait"), ring_name(context),
+                                      format_count(ring.cq_entries), format_duration(*unreaped_ns));
         finding.advice =
             "reap them: when the completion queue is full the kernel keeps the next ones in a backlog, and what is "
             "submitted then may fail with EBUSY";
@@ -78,8 +82,9 @@ void Findings::look_at_ring(State& known, const Context& context) {
     if (asleep_ns && *asleep_ns >= options_.asleep_ns && once_.first("sqpoll-asleep", context.context_id)) {
         Finding finding = about(context, context.time_ns);
         finding.code = "sqpoll-asleep";
-        finding.message = fmt::format("{} SQEs wait in {} while its SQ thread has been asleep for {}",
-                                      format_count(unread), ring_name(context), format_duration(*asleep_ns));
+        finding.message =
+            fmt::format("{} in {} while its SQ thread has been asleep for {}",
+                        counted(unread, "SQE waits", "SQEs wait"), ring_name(context), format_duration(*asleep_ns));
         finding.advice =
             "when IORING_SQ_NEED_WAKEUP is set, call io_uring_enter with IORING_ENTER_SQ_WAKEUP after the tail was "
             "moved, with a full barrier between the two (io_uring_submit does both)";
@@ -101,12 +106,11 @@ void Findings::check_overflow(const Context& context, std::uint64_t overflowed, 
     finding.severity = dropped != 0 ? Severity::critical : Severity::warn;
     const std::string room =
         context.ring ? fmt::format(" (room for {})", format_count(context.ring->cq_entries)) : std::string();
-    finding.message =
-        dropped != 0
-            ? fmt::format("the completion queue of {}{} was full, and the kernel has lost {} completions",
-                          ring_name(context), room, format_count(dropped))
-            : fmt::format("the completion queue of {}{} was full: {} completions so far went to the kernel's backlog",
-                          ring_name(context), room, format_count(overflowed));
+    finding.message = dropped != 0
+                          ? fmt::format("the completion queue of {}{} was full, and the kernel has lost {}",
+                                        ring_name(context), room, counted(dropped, "completion"))
+                          : fmt::format("the completion queue of {}{} was full: {} so far went to the kernel's backlog",
+                                        ring_name(context), room, counted(overflowed, "completion"));
     finding.advice =
         dropped != 0
             ? "whoever waits for them waits forever: reap sooner, or make the completion queue larger "
@@ -125,10 +129,10 @@ void Findings::look_at_workers(State& known, const Context& context) {
         Finding finding = about(context, context.time_ns);
         finding.code = "worker-explosion";
         finding.message = fmt::format(
-            "{} io-wq workers at once for {}: now {} for files and devices (at most {}), {} "
+            "{} at once for {}: now {} for files and devices (at most {}), {} "
             "for what may wait without end (at most {})",
-            most, ring_name(context), ring.workers_bound, ring.workers_bound_limit, ring.workers_unbound,
-            ring.workers_unbound_limit);
+            counted(most, "io-wq worker"), ring_name(context), ring.workers_bound, ring.workers_bound_limit,
+            ring.workers_unbound, ring.workers_unbound_limit);
         finding.advice =
             "each blocked request holds a thread: set a limit with IORING_REGISTER_IOWQ_MAX_WORKERS, leave out "
             "IOSQE_ASYNC, use files that can be polled without O_NONBLOCK tricks, or fewer requests at a time";
@@ -197,8 +201,8 @@ void Findings::conclude(State& known, std::uint64_t end_ns) {
     finding.code = "unreaped-completions";
     finding.severity = Severity::info;
     finding.message =
-        fmt::format("{} of {} completed requests were not taken by an io_getevents, the first for {}: {}",
-                    format_count(known.never_reaped), format_count(known.reaped_by_call + known.never_reaped),
+        fmt::format("{} of {} {} not taken by an io_getevents, the first for {}: {}", format_count(known.never_reaped),
+                    counted(known.reaped_by_call + known.never_reaped, "completed request"), was(known.never_reaped),
                     format_duration(waited_ns), words_for(first));
     finding.advice = "reap every event: the context takes no more requests than it has room for events";
     finding.stories = {first};
@@ -217,9 +221,10 @@ void Findings::conclude_shares(const State& known, std::uint64_t end_ns) {
         Finding finding = about(context, end_ns);
         finding.code = "punt-storm";
         finding.severity = Severity::info;
-        finding.message = fmt::format("{} of {} {} requests ({}) of {} were handed to an io-wq worker",
-                                      format_count(operation.punted), format_count(operation.requests), name,
-                                      format_share(operation.punted, operation.requests), ring_name(context));
+        finding.message =
+            fmt::format("{} of {} ({}) of {} {} handed to an io-wq worker", format_count(operation.punted),
+                        counted(operation.requests, name + " request"),
+                        format_share(operation.punted, operation.requests), ring_name(context), was(operation.punted));
         finding.advice =
             "a worker costs a thread and two switches for each: open the file with O_DIRECT, preallocate what is "
             "written, or use a file system that can do it without waiting (FMODE_NOWAIT)";
@@ -231,10 +236,10 @@ void Findings::conclude_shares(const State& known, std::uint64_t end_ns) {
         Finding finding = about(context, end_ns);
         finding.code = "one-enter-per-request";
         finding.severity = Severity::info;
-        finding.message = fmt::format("{} of {} requests ({}) of {} were submitted one by one, with up to {} in flight",
-                                      format_count(known.single), format_count(known.batch_known),
+        finding.message = fmt::format("{} of {} ({}) of {} {} submitted one by one, with up to {} in flight",
+                                      format_count(known.single), counted(known.batch_known, "request"),
                                       format_share(known.single, known.batch_known), ring_name(context),
-                                      format_count(context.in_flight_max));
+                                      was(known.single), format_count(context.in_flight_max));
         finding.advice = "prepare what there is to do, then submit it with one io_uring_enter, which can wait as well";
         next_.on_finding(finding);
     }

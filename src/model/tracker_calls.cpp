@@ -175,19 +175,20 @@ void Tracker::check_submit(const ifl_call& record) {
     Finding finding = finding_of(record);
     finding.code = "slow-submit";
     if (is_uring(record)) {
-        finding.message =
-            fmt::format("io_uring_enter {} for {} while it submitted {} requests and waited for none",
-                        in_progress ? "has been blocking" : "blocked", format_duration(took_ns), record.args[1]);
+        finding.message = fmt::format("io_uring_enter {} for {} while it submitted {} and waited for none",
+                                      in_progress ? "has been blocking" : "blocked", format_duration(took_ns),
+                                      counted(record.args[1], "request"));
         finding.advice =
             "submission is meant not to wait: look for buffered I/O that no page cache has, operations that cannot be "
             "tried without blocking, a full request queue of the device; IOSQE_ASYNC hands such requests to a worker";
         sink_.on_finding(finding);
         return;
     }
-    finding.message = in_progress
-                          ? fmt::format("io_submit of {} requests has been blocking for {} ({} accepted so far)",
-                                        record.args[1], format_duration(took_ns), record.accepted)
-                          : fmt::format("io_submit of {} requests took {}", record.args[1], format_duration(took_ns));
+    finding.message =
+        in_progress
+            ? fmt::format("io_submit of {} has been blocking for {} ({} accepted so far)",
+                          counted(record.args[1], "request"), format_duration(took_ns), record.accepted)
+            : fmt::format("io_submit of {} took {}", counted(record.args[1], "request"), format_duration(took_ns));
     finding.advice =
         "io_submit is meant not to wait: look for buffered I/O, a file opened without O_DIRECT, a write that extends "
         "the "

@@ -13,9 +13,9 @@ namespace inflight::view {
 std::string missing_names_text(std::uint64_t names) {
     return names == 0 ? ""
                       : fmt::format(
-                            "up to {} names of files and cgroups are missing: there were too many to carry over "
+                            "up to {} of files and cgroups {} missing: there were too many to carry over "
                             "from earlier parts of the recording",
-                            format_count(names));
+                            counted(names, "name"), names == 1 ? "is" : "are");
 }
 
 std::string captures_text(const std::vector<CaptureFile>& files, const TextOptions& options) {

@@ -76,11 +76,11 @@ std::string subject_of(const model::Difference& difference) {
 }
 
 std::string run_text(std::string_view letter, const DiffRun& run) {
-    std::string text = fmt::format("{}  {}{}: {} requests, {} cancels in {}; ", letter, printable(run.file),
-                                   run.host.empty() ? "" : " of " + printable(run.host), format_count(run.requests),
-                                   format_count(run.cancels), format_duration(run.span_ns));
+    std::string text = fmt::format(
+        "{}  {}{}: {}, {} in {}; ", letter, printable(run.file), run.host.empty() ? "" : " of " + printable(run.host),
+        counted(run.requests, "request"), counted(run.cancels, "cancel"), format_duration(run.span_ns));
     text += run.slices == 0 ? std::string("no slices")
-                            : fmt::format("{} slices of {}", run.slices, format_duration(run.slice_ns));
+                            : fmt::format("{} of {}", counted(run.slices, "slice"), format_duration(run.slice_ns));
     text += fmt::format("; lost {}", format_count(run.lost));
     text += run.damaged ? "; the file is damaged: something is missing" : "";
     text += run.ended ? "" : "; the recording did not end properly";
@@ -133,9 +133,10 @@ std::string diff_text(const DiffReport& report, const TextOptions& options) {
         text += paint(lines[row], tone, frame) + "\n";
     }
     const auto different = count_different(report);
-    text += different == 0 ? std::string("\nno difference beyond the noise of the runs\n")
-                           : fmt::format("\n{} of {} figures differ by more than the noise of the runs\n", different,
-                                         report.differences.size());
+    text += different == 0
+                ? std::string("\nno difference beyond the noise of the runs\n")
+                : fmt::format("\n{} of {} {} by more than the noise of the runs\n", different,
+                              counted(report.differences.size(), "figure"), different == 1 ? "differs" : "differ");
     const std::string method = fmt::format(
         "A and B are figures of the whole runs. To tell noise, each run is cut into slices of equal time, and the "
         "figures of the slices are compared: it counts as a difference when p < {} (Mann and Whitney, two-sided) and "

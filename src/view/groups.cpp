@@ -120,7 +120,7 @@ std::string groups_text(const GroupReport& report, const TextOptions& options) {
         title = false;
     }
     if (report.groups_in_all > report.groups.size()) {
-        text += fmt::format("and {} more groups\n", format_count(report.groups_in_all - report.groups.size()));
+        text += fmt::format("and {}\n", counted(report.groups_in_all - report.groups.size(), "more group"));
     }
     return text +
            fmt::format("rates are per second of {}; IN FLIGHT is the most at once\n", format_duration(report.span_ns));

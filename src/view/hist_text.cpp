@@ -208,7 +208,7 @@ std::vector<std::string> HistText::bars(const StatFrame& frame) const {
         const auto& latency = line.counters.latency;
         const auto ranges =
             hist_.linear_step_ns == 0 ? log2_ranges(latency) : linear_ranges(latency, hist_.linear_step_ns);
-        text.push_back(fmt::format("{}: {} requests, max {}", title(line.key), format_count(line.counters.ended()),
+        text.push_back(fmt::format("{}: {}, max {}", title(line.key), counted(line.counters.ended(), "request"),
                                    latency.count() == 0 ? "-" : format_duration(line.counters.max_ns)));
         Table table({{"FROM", Align::right}, {"TO", Align::right}, {"REQUESTS", Align::right}, {"", Align::left}});
         const auto most = ranges.empty() ? 1 : std::ranges::max(ranges, {}, &Range::count).count;
@@ -224,7 +224,7 @@ std::vector<std::string> HistText::bars(const StatFrame& frame) const {
         text.emplace_back();
     }
     if (shown < frame.lines.size()) {
-        text.push_back(fmt::format("{} more keys (--top)", frame.lines.size() - shown));
+        text.push_back(counted(frame.lines.size() - shown, "more key") + " (--top)");
     }
     if (frame.lines.empty()) {
         text.emplace_back("no request ended");
@@ -273,8 +273,9 @@ std::vector<std::string> HistText::maps(const StatFrame& frame) const {
                 highest = std::max(highest, power);
             }
         }
-        text.push_back(fmt::format("{} over time, to {}: {} requests, at most {} in a cell", title(heat->key),
-                                   stat_time(info_, frame.end_ns), format_count(heat->requests), format_count(most)));
+        text.push_back(fmt::format("{} over time, to {}: {}, at most {} in a cell", title(heat->key),
+                                   stat_time(info_, frame.end_ns), counted(heat->requests, "request"),
+                                   format_count(most)));
         for (std::size_t power = highest + 1; power-- > lowest;) {
             std::string row = pad(format_duration(std::uint64_t{1} << power), label_columns - 2, Align::right) + "  ";
             for (const auto& column : columns) {

@@ -18,7 +18,7 @@ namespace inflight::view {
 namespace {
 
 constexpr std::size_t comm_columns = 15;
-constexpr std::size_t least_subject_columns = 24;
+constexpr std::size_t least_subject_columns = 16;
 
 std::string dashed(const std::string& text) {
     return text.empty() ? std::string(unknown) : text;
@@ -39,14 +39,25 @@ std::string length_text(const model::Request& request, const Asked& asked) {
                                                                             : format_count(*asked.length);
 }
 
+// A line of prose, broken where a terminal is not wide enough.
+std::string sentence(const std::string& text, const TextOptions& options) {
+    return (options.terminal ? wrap(text, options.columns, 0, 0) : text) + "\n";
+}
+
 // Lines of a table, its titles in bold, none wider than the terminal.
-std::string lines_of(const Table& table, const TextOptions& options) {
+std::string lines_of(Table table, const TextOptions& options) {
     const TextFrame frame{.options = options, .start_ns = 0};
+    const auto left_out = options.terminal ? table.fit(options.columns) : std::vector<std::string>();
     std::string out;
     bool titles = table.has_titles();
     for (const std::string& line : table.lines()) {
         out += paint(line, titles ? Tone::bold : Tone::plain, frame) + "\n";
         titles = false;
+    }
+    if (!left_out.empty()) {
+        out += sentence(fmt::format("(no room here for {}; a wider terminal, a pipe and -o json have {})",
+                                    fmt::join(left_out, ", "), left_out.size() == 1 ? "it" : "them"),
+                        options);
     }
     return out;
 }
@@ -63,7 +74,7 @@ std::string notes_of(const std::vector<std::string>& notes, const TextOptions& o
 // The completions of one context may be thousands.
 constexpr std::size_t most_unreaped_shown = 8;
 
-std::vector<std::string> row_of(const model::InFlight& each, std::size_t subject_columns) {
+std::vector<std::string> row_of(const model::InFlight& each) {
     const model::Request& request = each.request;
     const Asked asked = asked_for(request);
     const bool can = each.cancellable.means != model::CancelMeans::none;
@@ -85,7 +96,7 @@ std::vector<std::string> row_of(const model::InFlight& each, std::size_t subject
                  : std::string(model::describe(each.stage)),
             can ? std::string(model::name(each.cancellable.means)) : std::string("no"),
             request.user_data_known ? fmt::format("{:#x}", request.user_data) : std::string(unknown),
-            keep_tail(subject_text(request), subject_columns)};
+            subject_text(request)};
 }
 
 std::string owner_text(const model::Unlisted& group) {
@@ -98,10 +109,11 @@ std::vector<std::string> notes_on(const InFlightReport& report) {
     notes.reserve(report.unlisted.size() + report.notes.size());
     for (const model::Unlisted& group : report.unlisted) {
         notes.push_back(fmt::format(
-            "{} has {} more {} requests in flight, by the kernel's count: submitted before this look began and with a "
-            "file system or a device, or just on their way; nothing else shows them",
+            "{} has {} more {} {} in flight, by the kernel's count: submitted before this look began and with a "
+            "file system or a device, or just on {} way; nothing else shows {}",
             owner_text(group), format_count(group.requests),
-            group.family == model::Family::aio ? "kernel AIO" : "io_uring"));
+            group.family == model::Family::aio ? "kernel AIO" : "io_uring", noun(group.requests, "request"),
+            group.requests == 1 ? "its" : "their", group.requests == 1 ? "it" : "them"));
     }
     notes.insert(notes.end(), report.notes.begin(), report.notes.end());
     return notes;
@@ -114,24 +126,23 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
     if (!report.requests.empty() || !report.unreaped.empty()) {
         Table table({{"ID", Align::left},
                      {"AGE", Align::right},
-                     {"COMM", Align::left},
-                     {"CONTEXT", Align::left},
+                     {"COMM", Align::left, 0, 7},
+                     {"CONTEXT", Align::left, 0, 4},
                      {"OPERATION", Align::left},
-                     {"FD", Align::right},
-                     {"OFFSET", Align::right},
-                     {"LENGTH", Align::right},
+                     {"FD", Align::right, 0, 5},
+                     {"OFFSET", Align::right, 0, 1},
+                     {"LENGTH", Align::right, 0, 2},
                      {"WHERE", Align::left},
-                     {"CANCEL", Align::left},
-                     {"USER_DATA", Align::left},
-                     {"FILE", Align::left}});
-        const std::size_t subject_columns = std::max(least_subject_columns, options.columns / 3);
+                     {"CANCEL", Align::left, 0, 6},
+                     {"USER_DATA", Align::left, 0, 3},
+                     {"FILE", Align::left, least_subject_columns}});
         for (const model::InFlight& each : report.requests) {
-            table.add(row_of(each, subject_columns));
+            table.add(row_of(each));
         }
         std::map<std::uint64_t, std::size_t> shown;
         for (const model::InFlight& each : report.unreaped) {
             if (shown[each.request.context_id]++ < most_unreaped_shown) {
-                table.add(row_of(each, subject_columns));
+                table.add(row_of(each));
             }
         }
         out += lines_of(table, options);
@@ -139,10 +150,10 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
             if (count > most_unreaped_shown) {
                 const auto one = std::ranges::find(report.unreaped, context,
                                                    [](const model::InFlight& each) { return each.request.context_id; });
-                out += fmt::format("… and {} more completions in {} of {} ({})\n",
-                                   format_count(count - most_unreaped_shown),
-                                   context_name(one->request, one->ring ? &*one->ring : nullptr),
-                                   printable(one->request.comm), one->request.pid);
+                out +=
+                    fmt::format("… and {} in {} of {} ({})\n", counted(count - most_unreaped_shown, "more completion"),
+                                context_name(one->request, one->ring ? &*one->ring : nullptr),
+                                printable(one->request.comm), one->request.pid);
             }
         }
         out += "\n";
@@ -150,15 +161,19 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
     const auto can = std::ranges::count_if(report.requests, [](const model::InFlight& each) {
         return each.cancellable.means != model::CancelMeans::none;
     });
-    out += fmt::format("{} requests in flight, {} of them can be cancelled", format_count(report.requests.size()),
-                       format_count(static_cast<std::uint64_t>(can)));
+    std::string total =
+        report.requests.size() == 1 && can == 1
+            ? std::string("1 request in flight, which can be cancelled")
+            : fmt::format("{} in flight, {} of them can be cancelled", counted(report.requests.size(), "request"),
+                          format_count(static_cast<std::uint64_t>(can)));
     if (!report.unreaped.empty()) {
-        out += fmt::format("; {} completions not reaped", format_count(report.unreaped.size()));
+        total += fmt::format("; {} not reaped", counted(report.unreaped.size(), "completion"));
     }
-    out += "\n" + notes_of(notes_on(report), options);
+    out += sentence(total, options) + notes_of(notes_on(report), options);
     if (report.lost != 0) {
-        out += fmt::format("lost {}: some of these may have ended, and some that are in flight may be missing\n",
-                           format_count(report.lost));
+        out += sentence(fmt::format("lost {}: some of these may have ended, and some that are in flight may be missing",
+                                    format_count(report.lost)),
+                        options);
     }
     return out;
 }
@@ -168,14 +183,14 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
     if (!report.rows.empty()) {
         Table table({{"PID", Align::right},
                      {"COMM", Align::left},
-                     {"UID", Align::right},
+                     {"UID", Align::right, 0, 1},
                      {"CONTEXT", Align::left},
-                     {"OF AIO-MAX-NR", Align::right},
-                     {"SHARE", Align::right},
-                     {"DEPTH", Align::right},
+                     {"OF AIO-MAX-NR", Align::right, 0, 5},
+                     {"SHARE", Align::right, 0, 2},
+                     {"DEPTH", Align::right, 0, 4},
                      {"IN FLIGHT", Align::right},
                      {"UNREAPED", Align::right},
-                     {"SETUP", Align::left}});
+                     {"SETUP", Align::left, 0, 3}});
         for (const ContextRow& row : report.rows) {
             const model::Context& context = row.context;
             const bool aio = context.family == model::Family::aio;
@@ -202,7 +217,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
         out += "\n";
     }
     out += fmt::format(
-        "{} contexts; aio-nr {} of aio-max-nr {}{}\n", format_count(report.rows.size()), format_count(report.aio_nr),
+        "{}; aio-nr {} of aio-max-nr {}{}\n", counted(report.rows.size(), "context"), format_count(report.aio_nr),
         format_count(report.aio_max_nr),
         report.aio_max_nr == 0 ? std::string() : fmt::format(" ({})", format_share(report.aio_nr, report.aio_max_nr)));
     out += notes_of(report.notes, options);

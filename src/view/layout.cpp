@@ -4,12 +4,16 @@
 #include "view/escape.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 
 namespace inflight::view {
 namespace {
 
 constexpr std::string_view ellipsis = "…";
 constexpr std::string_view column_gap = "  ";
+// What is left of a column whose cells should stay whole, where nothing else can be left out.
+constexpr std::size_t last_resort_columns = 8;
 
 }  // namespace
 
@@ -87,14 +91,74 @@ bool Table::has_titles() const {
     return std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); });
 }
 
+std::size_t Table::width_of(std::size_t column) const {
+    std::size_t width = display_width(columns_[column].title);
+    for (const auto& row : rows_) {
+        width = std::max(width, display_width(row[column]));
+    }
+    return width;
+}
+
+void Table::leave_out(std::size_t column) {
+    const auto at = static_cast<std::ptrdiff_t>(column);
+    columns_.erase(columns_.begin() + at);
+    for (auto& row : rows_) {
+        row.erase(row.begin() + at);
+    }
+}
+
+std::size_t Table::shorten(std::size_t column, std::size_t least, std::size_t excess) {
+    const std::size_t whole = width_of(column);
+    const std::size_t kept =
+        std::max({whole - std::min(whole, excess), std::min(whole, least), display_width(columns_[column].title)});
+    auto* const cut = columns_[column].least != 0 ? &keep_tail : &keep_head;
+    for (auto& row : rows_) {
+        row[column] = cut(row[column], kept);
+    }
+    return whole - kept;
+}
+
+std::vector<std::string> Table::fit(std::size_t width) {
+    const auto least_of = [this](std::size_t column) {
+        const std::size_t whole = width_of(column);
+        const std::size_t least = std::max(columns_[column].least, display_width(columns_[column].title));
+        return columns_[column].least == 0 ? whole : std::min(whole, least);
+    };
+    const auto sum = [this](const auto& width_in) {
+        std::size_t total = column_gap.size() * (columns_.size() - 1);
+        for (std::size_t column = 0; column < columns_.size(); ++column) {
+            total += width_in(column);
+        }
+        return total;
+    };
+    std::vector<std::string> left_out;
+    while (sum(least_of) > width) {
+        const auto rank = [](const Column& column) {
+            return column.leaves == 0 ? std::numeric_limits<unsigned>::max() : column.leaves;
+        };
+        const auto next = std::ranges::min_element(columns_, {}, rank);
+        if (next->leaves == 0) {
+            break;
+        }
+        left_out.push_back(next->title);
+        leave_out(static_cast<std::size_t>(next - columns_.begin()));
+    }
+    const std::size_t total = sum([this](std::size_t column) { return width_of(column); });
+    std::size_t excess = total > width ? total - width : 0;
+    for (std::size_t column = columns_.size(); column-- > 0 && excess != 0;) {
+        excess -= shorten(column, least_of(column), excess);
+    }
+    // The first column is what a row is called.
+    for (std::size_t column = columns_.size(); column-- > 1 && excess != 0;) {
+        excess -= shorten(column, last_resort_columns, excess);
+    }
+    return left_out;
+}
+
 std::vector<std::string> Table::lines() const {
     std::vector<std::size_t> widths;
     for (std::size_t index = 0; index < columns_.size(); ++index) {
-        std::size_t width = display_width(columns_[index].title);
-        for (const auto& row : rows_) {
-            width = std::max(width, display_width(row[index]));
-        }
-        widths.push_back(width);
+        widths.push_back(width_of(index));
     }
     std::vector<std::string> out;
     const auto add_line = [&](auto cell_of) {

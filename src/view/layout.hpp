@@ -29,16 +29,26 @@ public:
     struct Column {
         std::string title;
         Align align = Align::left;
+        std::size_t least = 0;  // fit() may shorten its cells, at the front, to so many columns; 0: they stay whole
+        unsigned leaves = 0;    // fit() may leave it out, the lowest of these numbers first; 0: it stays
     };
 
     explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
     // One cell per column.
     void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
     [[nodiscard]] bool has_titles() const;
+    // Shortens cells, the last column's first, and where that is not enough leaves columns out, until no line is wider
+    // than `width`, if it can be done; then it shortens what should stay whole. The titles of those that were left out.
+    std::vector<std::string> fit(std::size_t width);
     // Lines without trailing spaces, the titles first if it has them.
     [[nodiscard]] std::vector<std::string> lines() const;
 
 private:
+    [[nodiscard]] std::size_t width_of(std::size_t column) const;
+    void leave_out(std::size_t column);
+    // By how much it got narrower: up to `excess`, but not below `least`.
+    std::size_t shorten(std::size_t column, std::size_t least, std::size_t excess);
+
     std::vector<Column> columns_;
     std::vector<std::vector<std::string>> rows_;
 };

@@ -30,10 +30,14 @@ void add_wrapped(std::vector<std::string>& lines, const std::string& text, std::
     }
 }
 
-void add_note(std::vector<std::string>& notes, std::uint64_t count, std::string_view what) {
+void add_note(std::vector<std::string>& notes, std::uint64_t count, std::string_view one, std::string_view many) {
     if (count != 0) {
-        notes.push_back(fmt::format("{} {}", format_count(count), what));
+        notes.push_back(counted(count, one, many));
     }
+}
+
+void add_note(std::vector<std::string>& notes, std::uint64_t count, std::string_view what) {
+    add_note(notes, count, what, what);
 }
 
 }  // namespace
@@ -62,22 +66,29 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame, std::size_t c
         }
     }
     std::vector<std::string> others;
-    add_note(others, notes.more_unknown, "CQEs of multishot requests that name no request (in no row)");
-    add_note(others, notes.notifications, "zero-copy notifications (not counted as requests)");
-    add_note(others, notes.refused, "iocbs that io_submit refused (not counted as requests)");
+    add_note(others, notes.more_unknown, "CQE of a multishot request that names no request (in no row)",
+             "CQEs of multishot requests that name no request (in no row)");
+    add_note(others, notes.notifications, "zero-copy notification (not counted as a request)",
+             "zero-copy notifications (not counted as requests)");
+    add_note(others, notes.refused, "iocb that io_submit refused (not counted as a request)",
+             "iocbs that io_submit refused (not counted as requests)");
     if (!others.empty()) {
         add_wrapped(lines, fmt::format("beside: {}", fmt::join(others, ", ")), columns);
     }
     std::vector<std::string> losses;
-    add_note(losses, notes.untracked, "requests not counted: the table was full");
+    add_note(losses, notes.untracked, "request not counted: the table was full",
+             "requests not counted: the table was full");
     add_note(losses, frame.all.counters.untimed,
              "without latency: begun before inflight or unseen, or of an iocb that was in flight twice");
     add_note(losses, notes.unseen, "ended unseen: result and latency not known");
     add_note(losses, notes.overflowed,
+             "ended by a CQE that overflowed: counted as ended unseen when its memory is used again",
              "ended by a CQE that overflowed: counted as ended unseen when their memory is used again");
     add_note(losses, notes.keys_full, "under \"(not known)\": more keys than rows (--keys)");
-    add_note(losses, notes.programs_skipped, "times that the kernel skipped a hook");
-    add_note(losses, frame.may_have_ended, "in flight that may have ended: their success leaves no event");
+    add_note(losses, notes.programs_skipped, "time that the kernel skipped a hook",
+             "times that the kernel skipped a hook");
+    add_note(losses, frame.may_have_ended, "in flight that may have ended: its success leaves no event",
+             "in flight that may have ended: their success leaves no event");
     std::string text =
         losses.empty() ? "lost or unknown: nothing" : fmt::format("lost or unknown: {}", fmt::join(losses, "; "));
     if (!notes.unmatched_known) {

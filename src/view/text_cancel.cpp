@@ -108,8 +108,8 @@ std::string found_text(const model::CancelKey& key) {
     if (key.count <= 1 && key.matches <= 1) {
         return {};
     }
-    return key.matches == 0 ? fmt::format(", {} requests", format_count(key.count))
-                            : fmt::format(", {} of {} requests", format_count(key.count), format_count(key.matches));
+    return key.matches == 0 ? fmt::format(", {}", counted(key.count, "request"))
+                            : fmt::format(", {} of {}", format_count(key.count), counted(key.matches, "request"));
 }
 
 }  // namespace
@@ -135,8 +135,7 @@ std::string cancel_text(const model::Cancel& cancel, const TextFrame& frame) {
         text += "\n" + detail("target: " + target_text(target, frame), lead_columns, frame);
     }
     if (cancel.more_targets.size() > shown) {
-        text += "\n" + detail(fmt::format("and {} more targets", format_count(cancel.more_targets.size() - shown)),
-                              lead_columns, frame);
+        text += "\n" + detail("and " + counted(cancel.more_targets.size() - shown, "more target"), lead_columns, frame);
     }
     return text;
 }

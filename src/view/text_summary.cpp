@@ -24,26 +24,28 @@ constexpr std::size_t ring_notes_indent = 8;
 
 struct UnseenCount {
     std::uint64_t model::Losses::* count;
-    std::string_view what;
+    std::string_view one;
+    std::string_view many;
     std::string_view meaning;
 };
 
 constexpr UnseenCount unseen_counts[] = {
-    {&model::Losses::requests_untracked, "requests untracked",
+    {&model::Losses::requests_untracked, "request untracked", "requests untracked",
      "the table of requests in flight was full: they are nowhere above"},
-    {&model::Losses::calls_untracked, "calls untracked",
+    {&model::Losses::calls_untracked, "call untracked", "calls untracked",
      "the table of calls in progress was full: their events and verdicts are missing"},
-    {&model::Losses::contexts_untracked, "contexts untracked",
+    {&model::Losses::contexts_untracked, "context untracked", "contexts untracked",
      "the table of contexts was full: their requests cannot be told apart by context"},
-    {&model::Losses::exits_missed, "returns unseen",
+    {&model::Losses::exits_missed, "return unseen", "returns unseen",
      "calls whose return the kernel did not report: their results are missing"},
-    {&model::Losses::programs_skipped, "programs skipped",
+    {&model::Losses::programs_skipped, "program skipped", "programs skipped",
      "the kernel left out a hook that interrupted another one: something may be missing"},
-    {&model::Losses::completions_unseen, "completions unseen",
+    {&model::Losses::completions_unseen, "completion unseen", "completions unseen",
      "requests whose end is known from io_getevents alone: latencies are upper bounds"},
-    {&model::Losses::submissions_unseen, "submissions unseen",
+    {&model::Losses::submissions_unseen, "submission unseen", "submissions unseen",
      "requests whose submission should have been seen: their latencies are missing"},
-    {&model::Losses::out_of_order, "out of order", "records that came too late to be sorted in: times may jump back"},
+    {&model::Losses::out_of_order, "out of order", "out of order",
+     "records that came too late to be sorted in: times may jump back"},
 };
 
 // "completed 1,230, failed 4": those that are not zero.
@@ -75,9 +77,10 @@ void append_table(std::string& out, const Table& table, const TextFrame& frame) 
     }
 }
 
-void append_omitted(std::string& out, std::size_t rows, std::string_view what) {
+void append_omitted(std::string& out, std::size_t rows, std::string_view one, std::string_view many) {
     if (rows > max_rows) {
-        out += fmt::format("\n{:{}}and {} more {}", "", table_indent, format_count(rows - max_rows), what);
+        out += fmt::format("\n{:{}}and {} more {}", "", table_indent, format_count(rows - max_rows),
+                           noun(rows - max_rows, one, many));
     }
 }
 
@@ -114,7 +117,7 @@ void append_operations(std::string& out, const model::Summary& summary, model::F
     }
     out += "\n";
     append_table(out, table, frame);
-    append_omitted(out, operations.size(), "processes and operations");
+    append_omitted(out, operations.size(), "process and operation", "processes and operations");
 }
 
 std::string context_state(const model::Context& context) {
@@ -161,7 +164,7 @@ void append_contexts(std::string& out, const model::Summary& summary, const Text
     }
     out += "\n";
     append_table(out, table, frame);
-    append_omitted(out, contexts.size(), "contexts");
+    append_omitted(out, contexts.size(), "context", "contexts");
 }
 
 // What a ring has besides numbers: "SQPOLL|CQSIZE, SQ thread 4250, 3 CQEs dropped".
@@ -175,10 +178,10 @@ std::string ring_notes(const model::RingPart& ring) {
         add(fmt::format("SQ thread {}", ring.sq_thread_tid));
     }
     if (ring.cq_overflow != 0) {
-        add(fmt::format("{} CQEs dropped", format_count(ring.cq_overflow)));
+        add(counted(ring.cq_overflow, "CQE") + " dropped");
     }
     if (ring.sq_dropped != 0) {
-        add(fmt::format("{} SQEs dropped", format_count(ring.sq_dropped)));
+        add(counted(ring.sq_dropped, "SQE") + " dropped");
     }
     if (ring.owner_guessed) {
         add("owner guessed from its first use");
@@ -207,15 +210,15 @@ void append_rings(std::string& out, const model::Summary& summary, const TextFra
     std::vector<std::string> notes;
     for (const model::Context* context : std::span(contexts).first(rows)) {
         const model::RingPart ring = context->ring.value_or(model::RingPart{});
-        const auto counted = [&ring](const std::string& text) { return ring.counted ? text : std::string(unknown); };
+        const auto if_counted = [&ring](const std::string& text) { return ring.counted ? text : std::string(unknown); };
         table.add({pid_text(context->pid), comm_text(context->comm),
                    ring.fd >= 0 ? fmt::format("fd {}", ring.fd) : std::string(unknown), context_state(*context),
                    ring.sq_entries != 0 ? fmt::format("{}/{}", ring.sq_entries, ring.cq_entries) : std::string(unknown),
                    format_count(context->submitted),
                    context->in_flight_known() ? format_count(context->in_flight) : std::string(unknown),
                    context->in_flight_known() ? format_count(context->in_flight_max) : std::string(unknown),
-                   counted(format_count(ring.files)), counted(format_count(ring.buffers)),
-                   counted(fmt::format("{}+{}", ring.workers_bound_max, ring.workers_unbound_max)),
+                   if_counted(format_count(ring.files)), if_counted(format_count(ring.buffers)),
+                   if_counted(fmt::format("{}+{}", ring.workers_bound_max, ring.workers_unbound_max)),
                    context->ring ? format_count(ring.overflowed) : std::string(unknown)});
         notes.push_back(ring_notes(ring));
     }
@@ -228,7 +231,7 @@ void append_rings(std::string& out, const model::Summary& summary, const TextFra
             out += "\n" + detail(notes[row], ring_notes_indent, frame);
         }
     }
-    append_omitted(out, contexts.size(), "rings");
+    append_omitted(out, contexts.size(), "ring", "rings");
 }
 
 void append_total(std::string& out, std::string_view what, std::uint64_t count, std::string_view parts,
@@ -247,14 +250,16 @@ std::string loss_text(const model::Losses& losses, const TextFrame& frame) {
     for (const model::CpuLoss& cpu : losses.cpus) {
         for (const model::KindLoss& kind : cpu.kinds) {
             if (kind.lost != 0) {
-                table.add({format_count(kind.lost), fmt::format("{} records on cpu {}", printable(kind.kind), cpu.cpu),
+                table.add({format_count(kind.lost),
+                           fmt::format("{} {} on cpu {}", printable(kind.kind), noun(kind.lost, "record"), cpu.cpu),
                            fmt::format("of {}: the buffer of that cpu was full", format_count(kind.generated))});
             }
         }
     }
     for (const UnseenCount& unseen : unseen_counts) {
         if (losses.*unseen.count != 0) {
-            table.add({format_count(losses.*unseen.count), std::string(unseen.what), std::string(unseen.meaning)});
+            table.add({format_count(losses.*unseen.count), noun(losses.*unseen.count, unseen.one, unseen.many),
+                       std::string(unseen.meaning)});
         }
     }
     std::string text =

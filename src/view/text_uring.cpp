@@ -153,8 +153,7 @@ private:
 
     void add_completions() {
         if (part_.multishot) {
-            std::string note =
-                fmt::format("multishot: {} {}", format_count(part_.cqe_count), part_.cqe_count == 1 ? "CQE" : "CQEs");
+            std::string note = "multishot: " + counted(part_.cqe_count, "CQE");
             if (transfers_bytes(request_.family, request_.opcode)) {
                 note += " " + format_bytes(part_.cqe_bytes);
             }

@@ -20,6 +20,8 @@ using model::TraceInfo;
 struct TextOptions {
     bool color = false;
     std::size_t columns = 120;
+    // Somebody looks at it there: tables are cut to fit. A file or a pipe gets every name whole.
+    bool terminal = false;
 };
 
 class View : public model::Sink {

@@ -2,6 +2,7 @@
 // What ls, contexts and cancel print, against in_flight.*.expected. INFLIGHT_UPDATE_GOLDEN=1 writes the files instead.
 #include "view/in_flight.hpp"
 #include "view/cancelled.hpp"
+#include "view/escape.hpp"
 #include "views.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,9 @@ using model::Family;
 using model::InFlight;
 using model::Stage;
 
-constexpr view::TextOptions terminal{.color = false, .columns = columns};
+constexpr view::TextOptions pipe{.color = false, .columns = columns};
+constexpr view::TextOptions terminal{.color = false, .columns = columns, .terminal = true};
+constexpr view::TextOptions narrow{.color = false, .columns = 80, .terminal = true};
 
 model::Request waiting(Family family, std::uint16_t opcode, std::uint64_t user_data) {
     model::Request request;
@@ -84,6 +87,31 @@ view::InFlightReport everything() {
     return report;
 }
 
+// Requests on files whose names are longer than any terminal is wide.
+view::InFlightReport long_names() {
+    auto report = everything();
+    for (auto* const each : {&report.requests[1].request, &report.requests[2].request}) {
+        auto file = std::make_shared<model::File>();
+        file->name = "/data";
+        for (int depth = 0; depth < 30; depth++) {
+            file->name += "/a-folder-" + std::to_string(depth);
+        }
+        each->file = file;
+    }
+    report.requests[1].request.user_data = 0x7ffd'1234'5678'9abc;
+    return report;
+}
+
+// One of everything that is counted.
+view::InFlightReport one_of_each() {
+    auto report = everything();
+    report.requests.resize(1);
+    report.unreaped.resize(9);
+    report.unlisted.resize(1);
+    report.unlisted.front().requests = 1;
+    return report;
+}
+
 view::ContextsReport contexts() {
     view::ContextsReport report;
     model::Context aio;
@@ -143,15 +171,26 @@ struct Kind {
 };
 
 constexpr Kind kinds[] = {
-    {"in_flight.ls", [] { return view::in_flight_text(everything(), terminal); }},
-    {"in_flight.none", [] { return view::in_flight_text({}, terminal); }},
+    {"in_flight.ls", [] { return view::in_flight_text(everything(), pipe); }},
+    {"in_flight.ls_pipe", [] { return view::in_flight_text(long_names(), pipe); }},
+    {"in_flight.ls_terminal", [] { return view::in_flight_text(long_names(), terminal); }},
+    {"in_flight.ls_narrow", [] { return view::in_flight_text(long_names(), narrow); }},
+    {"in_flight.ls_one", [] { return view::in_flight_text(one_of_each(), pipe); }},
+    {"in_flight.none", [] { return view::in_flight_text({}, pipe); }},
     {"in_flight.ls_json",
      [] {
          StringOutput output;
          view::write_in_flight(output, everything());
          return output.text;
      }},
-    {"in_flight.contexts", [] { return view::contexts_text(contexts(), terminal); }},
+    {"in_flight.contexts", [] { return view::contexts_text(contexts(), pipe); }},
+    {"in_flight.contexts_narrow", [] { return view::contexts_text(contexts(), narrow); }},
+    {"in_flight.contexts_one",
+     [] {
+         auto report = contexts();
+         report.rows.pop_back();
+         return view::contexts_text(report, pipe);
+     }},
     {"in_flight.contexts_json",
      [] {
          StringOutput output;
@@ -159,7 +198,7 @@ constexpr Kind kinds[] = {
          return output.text;
      }},
     {"in_flight.cancel",
-     [] { return cancels([](const view::CancelReport& report) { return view::cancelled_text(report, terminal); }); }},
+     [] { return cancels([](const view::CancelReport& report) { return view::cancelled_text(report, pipe); }); }},
     {"in_flight.cancel_json",
      [] {
          return cancels([](const view::CancelReport& report) {
@@ -190,6 +229,16 @@ INSTANTIATE_TEST_SUITE_P(Kinds, InFlightViews, testing::ValuesIn(kinds), [](cons
     name.replace(name.find('.'), 1, "_");
     return name;
 });
+
+TEST(InFlightLines, NoLineIsWiderThanTheTerminal) {
+    for (std::size_t width = 80; width <= 240; width++) {
+        const view::TextOptions options{.color = false, .columns = width, .terminal = true};
+        const std::string text = view::in_flight_text(long_names(), options) + view::contexts_text(contexts(), options);
+        for (const auto& line : lines_of(text)) {
+            EXPECT_LE(view::display_width(line), width) << line;
+        }
+    }
+}
 
 }  // namespace
 }  // namespace inflight::golden

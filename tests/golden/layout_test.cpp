@@ -97,5 +97,32 @@ TEST(Layout, AlignsTables) {
     EXPECT_EQ(bare.lines(), (std::vector<std::string>{" 1  one", "10  ten"}));
 }
 
+TEST(Layout, FitsTablesToATerminal) {
+    const auto fitted = [](std::size_t width, std::vector<std::string>& left_out) {
+        Table table({{"ID", Align::left},
+                     {"A", Align::left, 0, 2},
+                     {"B", Align::right, 0, 1},
+                     {"STATE", Align::left},
+                     {"FILE", Align::left, 8}});
+        table.add({"4242-ab", "aaaa", "bb", "running along", "/a/very/long/path/to/a/file"});
+        left_out = table.fit(width);
+        return table.lines().back();
+    };
+    using Titles = std::vector<std::string>;
+    std::vector<std::string> left_out;
+    EXPECT_EQ(fitted(80, left_out), "4242-ab  aaaa  bb  running along  /a/very/long/path/to/a/file");
+    EXPECT_EQ(left_out, Titles{});
+    EXPECT_EQ(fitted(50, left_out), "4242-ab  aaaa  bb  running along  …/path/to/a/file");
+    EXPECT_EQ(left_out, Titles{});
+    EXPECT_EQ(fitted(40, left_out), "4242-ab  aaaa  running along  …to/a/file");
+    EXPECT_EQ(left_out, Titles{"B"});
+    EXPECT_EQ(fitted(34, left_out), "4242-ab  running along  …to/a/file");
+    EXPECT_EQ(left_out, (Titles{"B", "A"}));
+    EXPECT_EQ(fitted(30, left_out), "4242-ab  running al…  …/a/file");
+    for (std::size_t width = 27; width < 80; width++) {
+        EXPECT_LE(display_width(fitted(width, left_out)), width);
+    }
+}
+
 }  // namespace
 }  // namespace inflight::view

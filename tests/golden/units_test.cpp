@@ -58,5 +58,15 @@ TEST(Units, CountsAndShares) {
     EXPECT_EQ(format_share(0, 8), "0.0 %");
 }
 
+TEST(Units, OneIsNotMany) {
+    EXPECT_EQ(counted(0, "request"), "0 requests");
+    EXPECT_EQ(counted(1, "request"), "1 request");
+    EXPECT_EQ(counted(1'200, "request"), "1,200 requests");
+    EXPECT_EQ(counted(1, "wait", "waits"), "1 wait");
+    EXPECT_EQ(counted(2, "wait", "wait on"), "2 wait on");
+    EXPECT_EQ(noun(1, "CQE"), "CQE");
+    EXPECT_EQ(noun(0, "CQE"), "CQEs");
+}
+
 }  // namespace
 }  // namespace inflight

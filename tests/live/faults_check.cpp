@@ -143,7 +143,7 @@ TEST_F(Checks, BothRequestsAreTold) {
         const auto words = check_workload(patient, name);
         EXPECT_EQ(count_of(words.found, " " + code + ": "), 1U) << words.found;
         EXPECT_EQ(count_of(words.found, "request: " + op), 2U) << words.found;
-        EXPECT_EQ(count_of(words.found, "1 findings ("), 1U) << words.found;
+        EXPECT_EQ(count_of(words.found, "1 finding ("), 1U) << words.found;
     }
 }
 

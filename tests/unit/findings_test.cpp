@@ -173,7 +173,7 @@ TEST(Overflow, OfARingThatIsOlderThanTheTrace) {
     part.cq_overflow = 3;
     watched.look(2 * ms, part);
     ASSERT_THAT(watched.codes(), ElementsAre("cq-overflow"));
-    EXPECT_THAT(watched.findings[0].message, HasSubstr("lost 1 completions"));
+    EXPECT_THAT(watched.findings[0].message, HasSubstr("lost 1 completion"));
 }
 
 TEST(Overflow, OfOneCompletion) {

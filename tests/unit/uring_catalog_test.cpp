@@ -228,7 +228,7 @@ TEST(UringAddress, UnknownOrCutOff) {
     four.sin_family = AF_INET;
     EXPECT_EQ(sockaddr_name(bytes_of(four).substr(0, 7)), "family 2, 7 bytes");
     EXPECT_EQ(sockaddr_name(std::string{'\x11', '\0'} + std::string(10, 'x')), "family 17, 12 bytes");
-    EXPECT_EQ(sockaddr_name("x"), "1 bytes");
+    EXPECT_EQ(sockaddr_name("x"), "1 byte");
     EXPECT_EQ(sockaddr_name(""), "0 bytes");
 }
 
