@@ -7,7 +7,7 @@ import subprocess
 import figures
 import processes
 
-ROUNDS = 5
+ROUNDS = 9
 FILE_BYTES = 256 << 20
 
 

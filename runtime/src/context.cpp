@@ -250,7 +250,8 @@ void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int6
 }
 
 void publish_nothing(Context& context) {
-    context.sequence.fetch_add(1);
+    // The lock orders it for who waits, and a waiter has taken the lock to look.
+    context.sequence.store(context.sequence.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 void call_off(Context& context) {

@@ -3,6 +3,7 @@
 
 #include "event_ring.hpp"
 #include "hints.hpp"
+#include "memory.hpp"
 #include "slots.hpp"
 #include "uring.hpp"
 
@@ -34,6 +35,7 @@ struct Context {
     SlotTable slots;
     std::uint32_t in_flight;  // accepted, and no event yet
     FileHint hints[hints_per_context];
+    PageHint block_page;  // of the iocb that came last
 
     // Those who wait for events: for this word to change.
     std::atomic<std::uint32_t> sequence;

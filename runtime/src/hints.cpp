@@ -14,11 +14,12 @@ constexpr unsigned synced_shift = 1, access_shift = 2, kind_shift = 8, file_shif
 FileFacts FileHint::recall(int file) {
     FileFacts facts{};
     const std::uint64_t known = known_.load(std::memory_order_relaxed);
-    if ((known & valid) == 0 || (known >> file_shift) != static_cast<std::uint32_t>(file) ||
-        uses_.load(std::memory_order_relaxed) >= most_uses) {
+    const std::uint8_t uses = uses_.load(std::memory_order_relaxed);
+    if ((known & valid) == 0 || (known >> file_shift) != static_cast<std::uint32_t>(file) || uses >= most_uses) {
         return facts;
     }
-    uses_.fetch_add(1, std::memory_order_relaxed);
+    // Not counted exactly when threads meet here: they look again a little later.
+    uses_.store(static_cast<std::uint8_t>(uses + 1), std::memory_order_relaxed);
     facts.kind = static_cast<FileKind>((known >> kind_shift) & 0xff);
     facts.access = static_cast<std::uint8_t>((known >> access_shift) & 3);
     facts.synced = ((known >> synced_shift) & 1) != 0;

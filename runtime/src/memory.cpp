@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <initializer_list>
@@ -38,6 +39,35 @@ bool can_write(std::uint64_t address) {
     }
     std::memcpy(memory, kept, sizeof kept);
     return true;
+}
+
+enum class Answer : std::uint8_t { unasked, works, fails };
+std::atomic<Answer> pairs{Answer::unasked};
+
+// semtimedop() copies its time limit, 16 bytes, and its operations, 6, before it looks which semaphores are meant, and
+// none is. -EINVAL then says that both can be read; anything else (-EFAULT, or a kernel or a filter that does not want
+// the call) says nothing of either.
+bool copies_both(std::uint64_t limit, std::uint64_t operation) {
+    constexpr int no_semaphores = -1;
+    return sys(SYS_semtimedop, no_semaphores, operation, 1, limit) == -EINVAL;
+}
+
+// Kernels before the ones that have what the rings need looked at the semaphores first.
+bool pairs_work() {
+    const Answer known = pairs.load(std::memory_order_relaxed);
+    if (known != Answer::unasked) {
+        return known == Answer::works;
+    }
+    constexpr std::uint64_t nowhere = 8;
+    const std::uint64_t here[2] = {};
+    const bool works = copies_both(address_of(here), address_of(here)) && !copies_both(address_of(here), nowhere) &&
+                       !copies_both(nowhere, address_of(here));
+    pairs.store(works ? Answer::works : Answer::fails, std::memory_order_relaxed);
+    return works;
+}
+
+bool can_read_both_pages(std::uint64_t one, std::uint64_t other) {
+    return one != 0 && other != 0 && pairs_work() && copies_both(one * page_bytes, other * page_bytes);
 }
 
 template <typename Probe>
@@ -88,17 +118,51 @@ bool copy_in(void* to, const void* from, std::size_t bytes) {
     return true;
 }
 
-ProgramMemory::ProgramMemory(const void* frame) : stack_page_(address_of(frame) / page_bytes) {}
+void PageHint::keep(std::uint64_t page) {
+    const bool again = (page_.load(std::memory_order_relaxed) >> 1) == page;
+    page_.store(page << 1 | (again ? 1U : 0U), std::memory_order_relaxed);
+}
+
+std::uint64_t PageHint::page() const {
+    const std::uint64_t page = page_.load(std::memory_order_relaxed);
+    return (page & 1) != 0 ? page >> 1 : 0;
+}
+
+ProgramMemory::ProgramMemory(const void* frame, std::uint64_t next_page)
+    : stack_page_(address_of(frame) / page_bytes), next_page_(next_page) {}
+
+bool ProgramMemory::knows(std::uint64_t page) {
+    for (unsigned i = 0; i < 2; ++i) {
+        if (page == known_pages_[i]) {
+            oldest_ = i ^ 1;
+            return true;
+        }
+    }
+    return page == stack_page_;
+}
+
+bool ProgramMemory::ask(std::uint64_t page) {
+    const std::uint64_t next = next_page_;
+    next_page_ = 0;
+    if (next != page && !knows(next) && can_read_both_pages(page, next)) {
+        known_pages_[0] = page;
+        known_pages_[1] = next;
+        return true;
+    }
+    if (!can_read(page * page_bytes)) {
+        return false;
+    }
+    known_pages_[oldest_] = page;
+    oldest_ ^= 1;
+    return true;
+}
 
 bool ProgramMemory::copy(void* to, std::uint64_t from, std::size_t bytes) {
     const std::uint64_t first = from / page_bytes;
     const std::uint64_t last = (from + bytes - 1) / page_bytes;
     for (const std::uint64_t page : {first, last}) {
-        if (page != stack_page_ && page != known_page_) {
-            if (!can_read(page == first ? from & ~std::uint64_t{7} : page * page_bytes)) {
-                return false;
-            }
-            known_page_ = page;
+        if (!knows(page) && !ask(page)) {
+            return false;
         }
     }
     std::memcpy(to, pointer_to<const void>(from), bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,17 +19,35 @@ namespace inflight::aio {
 // Copies it, or says false.
 [[nodiscard]] bool copy_in(void* to, const void* from, std::size_t bytes);
 
-// For the many small reads of one call: the page that was asked about last need not be asked about again, nor the one
+// Where one call found something, for the next to begin with. Any thread may use it at any time.
+class PageHint {
+public:
+    void keep(std::uint64_t page);
+    // 0 unless the last two were the same.
+    [[nodiscard]] std::uint64_t page() const;
+
+private:
+    std::atomic<std::uint64_t> page_;
+};
+
+// For the many small reads of one call: the pages that were asked about last need not be asked about again, nor the one
 // of the stack that the call stands on.
 class ProgramMemory {
 public:
-    explicit ProgramMemory(const void* frame);
+    // `next_page` is the number of one that will perhaps be read too, or 0: two are asked about at the price of one.
+    ProgramMemory(const void* frame, std::uint64_t next_page);
     // Copies it, or says false. At most a page.
     [[nodiscard]] bool copy(void* to, std::uint64_t from, std::size_t bytes);
 
 private:
+    [[nodiscard]] bool knows(std::uint64_t page);
+    [[nodiscard]] bool ask(std::uint64_t page);
+
+    static constexpr std::uint64_t no_page = UINT64_MAX;
     std::uint64_t stack_page_;
-    std::uint64_t known_page_ = UINT64_MAX;
+    std::uint64_t next_page_;
+    std::uint64_t known_pages_[2] = {no_page, no_page};
+    unsigned oldest_ = 0;
 };
 
 constexpr std::uint64_t page_bytes = 4096;

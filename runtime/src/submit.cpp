@@ -460,13 +460,16 @@ long Submission::hand_over(const Slot& like) {
 namespace {
 
 long submit_each(Context& context, long count, std::uint64_t list) {
-    ProgramMemory memory{__builtin_frame_address(0)};
+    ProgramMemory memory{__builtin_frame_address(0), context.block_page.page()};
     for (long i = 0; i < count; ++i) {
         std::uint64_t address = 0;
         iocb block;
         const std::uint64_t entry = list + static_cast<std::uint64_t>(i) * sizeof address;
         long result = -EFAULT;
         if (memory.copy(&address, entry, sizeof address) && memory.copy(&block, address, sizeof block)) {
+            if (i == 0) {
+                context.block_page.keep(address / page_bytes);
+            }
             result = Submission{context, block, address}.run();
         }
         if (result < 0) {

@@ -138,9 +138,15 @@ long look_at_synced(int file) {
 }
 
 long do_transfer(const Transfer& transfer, std::int64_t offset, bool may_wait) {
-    const long number = transfer.operation == Operation::read ? SYS_preadv2 : SYS_pwritev2;
+    const bool reads = transfer.operation == Operation::read;
     const std::uint32_t flags = transfer.rw_flags | (may_wait ? 0U : RWF_NOWAIT);
-    return sys(number, transfer.file, transfer.vectors, transfer.vector_count, offset, 0, flags);
+    if (flags == 0 && transfer.vector_count == 1 && offset >= 0) {
+        // Nothing for the kernel to fetch first.
+        const iovec& vector = transfer.vectors[0];
+        return sys(reads ? SYS_pread64 : SYS_pwrite64, transfer.file, vector.iov_base, vector.iov_len, offset);
+    }
+    return sys(reads ? SYS_preadv2 : SYS_pwritev2, transfer.file, transfer.vectors, transfer.vector_count, offset, 0,
+               flags);
 }
 
 long open_nonblocking(int file, Operation operation) {

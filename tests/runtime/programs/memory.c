@@ -38,6 +38,57 @@ static void lists(void) {
     printf("iocb that ends: io_submit %s\n", word(io_submit(ctx, 1, &crossing)));
 }
 
+static void* fresh_page(void) {
+    void* page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    must(page != MAP_FAILED, "memory");
+    return page;
+}
+
+static void forbid(void* page, int allowed) {
+    must(mprotect(page, 4096, allowed) == 0, "mprotect");
+}
+
+/* What was there for the calls before is not for this one: list and iocbs have pages of their own. */
+static void lists_again(void) {
+    enum { blocks = 4 };
+    io_context_t ctx = context(32);
+    int fd = data_file("memory", O_RDONLY);
+    struct iocb** list = fresh_page();
+    struct iocb* block[blocks];
+
+    for (int i = 0; i < blocks; i++) {
+        block[i] = fresh_page();
+        io_prep_pread(block[i], fd, buffer, 512, 512 * i);
+        block[i]->data = (void*)(long)i;
+    }
+    for (int i = 0; i < 4; i++) {
+        list[0] = block[0];
+        printf("same again: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    }
+    forbid(block[0], PROT_NONE);
+    printf("its page is gone: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    list[0] = block[1];
+    printf("another while it is gone: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    forbid(block[0], PROT_READ | PROT_WRITE);
+    for (int i = 0; i < 3; i++) {
+        printf("another: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    }
+    list[0] = NULL;
+    printf("NULL: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    list[0] = (struct iocb*)8;
+    printf("wild: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    for (int i = 0; i < blocks; i++) {
+        list[i] = block[i];
+    }
+    printf("four: io_submit %s\n", word(io_submit(ctx, blocks, list)));
+    forbid(block[2], PROT_NONE);
+    printf("the third is gone: io_submit %s\n", word(io_submit(ctx, blocks, list)));
+    forbid(list, PROT_NONE);
+    printf("the list is gone: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    say_events(ctx, 14, 2000);
+}
+
 static void buffers(void) {
     io_context_t ctx = context(8);
     int fd = data_file("disk", O_RDWR);
@@ -113,9 +164,7 @@ static void reaping(void) {
 }
 
 const struct behaviour memory_behaviours[] = {
-    {"memory_lists", lists},
-    {"memory_buffers", buffers},
-    {"memory_file_buffers", memory_file_buffers},
-    {"memory_reaping", reaping},
-    {NULL, NULL},
+    {"memory_lists", lists},     {"memory_lists_again", lists_again},
+    {"memory_buffers", buffers}, {"memory_file_buffers", memory_file_buffers},
+    {"memory_reaping", reaping}, {NULL, NULL},
 };
