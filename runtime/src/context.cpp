@@ -34,6 +34,7 @@ void pause_us(long microseconds) {
 
 void reset(Context& context) {
     context.in_flight = 0;
+    context.block_page = 0;
     for (auto& hint : context.hints) {
         hint.forget();
         hint.count(Operation::read, true);

@@ -3,7 +3,6 @@
 
 #include "event_ring.hpp"
 #include "hints.hpp"
-#include "memory.hpp"
 #include "slots.hpp"
 #include "uring.hpp"
 
@@ -35,7 +34,8 @@ struct Context {
     SlotTable slots;
     std::uint32_t in_flight;  // accepted, and no event yet
     FileHint hints[hints_per_context];
-    PageHint block_page;  // of the iocb that came last
+    // The page of the iocb that was submitted or reaped last. Programs that keep a pool use that one next.
+    std::atomic<std::uint64_t> block_page;
 
     // Those who wait for events: for this word to change.
     std::atomic<std::uint32_t> sequence;

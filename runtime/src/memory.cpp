@@ -118,16 +118,6 @@ bool copy_in(void* to, const void* from, std::size_t bytes) {
     return true;
 }
 
-void PageHint::keep(std::uint64_t page) {
-    const bool again = (page_.load(std::memory_order_relaxed) >> 1) == page;
-    page_.store(page << 1 | (again ? 1U : 0U), std::memory_order_relaxed);
-}
-
-std::uint64_t PageHint::page() const {
-    const std::uint64_t page = page_.load(std::memory_order_relaxed);
-    return (page & 1) != 0 ? page >> 1 : 0;
-}
-
 ProgramMemory::ProgramMemory(const void* frame, std::uint64_t next_page)
     : stack_page_(address_of(frame) / page_bytes), next_page_(next_page) {}
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,22 +18,12 @@ namespace inflight::aio {
 // Copies it, or says false.
 [[nodiscard]] bool copy_in(void* to, const void* from, std::size_t bytes);
 
-// Where one call found something, for the next to begin with. Any thread may use it at any time.
-class PageHint {
-public:
-    void keep(std::uint64_t page);
-    // 0 unless the last two were the same.
-    [[nodiscard]] std::uint64_t page() const;
-
-private:
-    std::atomic<std::uint64_t> page_;
-};
-
 // For the many small reads of one call: the pages that were asked about last need not be asked about again, nor the one
 // of the stack that the call stands on.
 class ProgramMemory {
 public:
-    // `next_page` is the number of one that will perhaps be read too, or 0: two are asked about at the price of one.
+    // `next_page` is the number of one that will perhaps be read too, or 0: two are asked about at the price of one,
+    // and one that was guessed wrong costs little.
     ProgramMemory(const void* frame, std::uint64_t next_page);
     // Copies it, or says false. At most a page.
     [[nodiscard]] bool copy(void* to, std::uint64_t from, std::size_t bytes);

@@ -75,6 +75,10 @@ private:
             return -EFAULT;
         }
         taken_ += context_.events.reap(to_ + taken_, static_cast<unsigned>(count));
+        // The program may have taken them itself meanwhile.
+        if (taken_ != 0) {
+            context_.block_page.store(to_[taken_ - 1].obj / page_bytes, std::memory_order_relaxed);
+        }
         return 0;
     }
 

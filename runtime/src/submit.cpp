@@ -460,7 +460,7 @@ long Submission::hand_over(const Slot& like) {
 namespace {
 
 long submit_each(Context& context, long count, std::uint64_t list) {
-    ProgramMemory memory{__builtin_frame_address(0), context.block_page.page()};
+    ProgramMemory memory{__builtin_frame_address(0), context.block_page.load(std::memory_order_relaxed)};
     for (long i = 0; i < count; ++i) {
         std::uint64_t address = 0;
         iocb block;
@@ -468,7 +468,7 @@ long submit_each(Context& context, long count, std::uint64_t list) {
         long result = -EFAULT;
         if (memory.copy(&address, entry, sizeof address) && memory.copy(&block, address, sizeof block)) {
             if (i == 0) {
-                context.block_page.keep(address / page_bytes);
+                context.block_page.store(address / page_bytes, std::memory_order_relaxed);
             }
             result = Submission{context, block, address}.run();
         }
