@@ -29,7 +29,7 @@ bool takes_value(const CLI::Option& option) {
 // Of "-abc": the first that is not known, and whether the last takes the next word as its value.
 std::optional<std::string> unknown_letter(const CLI::App& app, const std::string& word, bool& value_follows) {
     for (std::size_t at = 1; at < word.size(); at++) {
-        const std::string letter = {'-', word[at]};
+        std::string letter = {'-', word[at]};
         const auto* const option = app.get_option_no_throw(letter);
         if (option == nullptr) {
             return letter;

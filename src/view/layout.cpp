@@ -157,6 +157,7 @@ std::vector<std::string> Table::fit(std::size_t width) {
 
 std::vector<std::string> Table::lines() const {
     std::vector<std::size_t> widths;
+    widths.reserve(columns_.size());
     for (std::size_t index = 0; index < columns_.size(); ++index) {
         widths.push_back(width_of(index));
     }
