@@ -23,7 +23,7 @@ bool kernel_serves() {
     return backend() == Backend::kernel;
 }
 
-long setup(int max_events, std::uint64_t* handle) {
+[[gnu::noinline, gnu::cold]] long setup(int max_events, std::uint64_t* handle) {
     if (kernel_serves()) {
         return sys(SYS_io_setup, max_events, handle);
     }
@@ -68,8 +68,8 @@ bool is_empty_without_waiting(std::uint64_t handle, const timespec& limit) {
            __atomic_load_n(&ring->head, __ATOMIC_RELAXED) == __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 }
 
-long getevents(std::uint64_t handle, long least, long most, io_event* to, const timespec* limit,
-               const std::uint64_t* mask) {
+[[gnu::hot]] long getevents(std::uint64_t handle, long least, long most, io_event* to, const timespec* limit,
+                            const std::uint64_t* mask) {
     timespec time{};
     if (limit != nullptr) {
         if (!copy_in(&time, limit, sizeof time)) {
@@ -115,7 +115,7 @@ int call_cancel(std::uint64_t handle, const iocb* block, io_event* result) {
     return static_cast<int>(answer);
 }
 
-int call_getevents(std::uint64_t handle, long least, long most, io_event* to, const timespec* limit) {
+[[gnu::hot]] int call_getevents(std::uint64_t handle, long least, long most, io_event* to, const timespec* limit) {
     return static_cast<int>(kernel_serves() ? sys(SYS_io_getevents, handle, least, most, to, limit)
                                             : getevents(handle, least, most, to, limit, nullptr));
 }
@@ -125,7 +125,7 @@ int call_getevents(std::uint64_t handle, long least, long most, io_event* to, co
 // A function under a versioned name; ours becomes local.
 #define EXPORT(name, versioned)                   \
     asm(".symver " #name "," versioned ",local"); \
-    [[gnu::visibility("default"), gnu::used]] int name
+    [[gnu::visibility("default"), gnu::used, gnu::hot]] int name
 
 extern "C" {
 

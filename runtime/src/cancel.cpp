@@ -66,12 +66,12 @@ long cancel_running(Context& context, std::uint32_t index, io_event& event) {
     slot.canceller = cancel_waits;
     const std::uint64_t user_data = context.slots.user_data_of(index);
     const bool may_wait = slot.stream;
-    pthread_mutex_unlock(&context.lock);
+    context.lock.unlock();
     const long result = ask_kernel(context, user_data);
     if (result >= 0 || may_wait) {
         wait_for_end(slot.canceller, result >= 0);
     }
-    pthread_mutex_lock(&context.lock);
+    context.lock.lock();
     const std::uint32_t outcome = slot.canceller;
     slot.canceller = 0;
     if (outcome == cancel_waits) {

@@ -67,7 +67,8 @@ void reset(Context& context) {
     context.direct_ticks = false;
     context.direct_seen = 0;
     context.direct_ended = 0;
-    context.has_last_waiter = false;
+    context.direct_listens = true;
+    context.last_waiter = 0;
 }
 
 void close_descriptor(int& descriptor) {
@@ -100,18 +101,19 @@ void drain(Context& context) {
         timespec deadline{};
         clock_gettime(CLOCK_MONOTONIC, &deadline);
         deadline.tv_sec += 1;
-        if (pthread_mutex_clocklock(&context.lock, CLOCK_MONOTONIC, &deadline) != 0) {
+        if (!context.lock.lock_until(deadline)) {
             return;
         }
         // Also when a thread waits for these: it may be ours, and never go on.
         if (context.direct.is_open()) {
-            harvest_direct_watched(context);
+            Taker nobody;
+            harvest_direct_watched(context, nobody);
         }
         bool busy = false;
         for (std::uint32_t i = 0; i < context.slots.size() && !busy; ++i) {
             busy = ends_by_itself(context.slots[i]);
         }
-        pthread_mutex_unlock(&context.lock);
+        context.lock.unlock();
         if (!busy) {
             return;
         }
@@ -130,7 +132,7 @@ void futex_wake(const std::atomic<std::uint32_t>& word) {
     (void)futex(&word, FUTEX_WAKE_BITSET, INT_MAX, nullptr);
 }
 
-ContextRef::ContextRef(std::uint64_t handle) {
+[[gnu::hot]] ContextRef::ContextRef(std::uint64_t handle) {
     if (handle == 0 || !is_this_process()) {
         return;
     }
@@ -147,13 +149,13 @@ ContextRef::ContextRef(std::uint64_t handle) {
     context_ = context;
 }
 
-ContextRef::~ContextRef() {
+[[gnu::hot]] ContextRef::~ContextRef() {
     if (context_ != nullptr) {
         context_->users.fetch_sub(1);
     }
 }
 
-long create_context(unsigned max_events, std::uint64_t* handle) {
+[[gnu::noinline, gnu::cold]] long create_context(unsigned max_events, std::uint64_t* handle) {
     RegistryLock lock;
     Context* context = unused_context();
     if (context == nullptr) {
@@ -183,7 +185,7 @@ long create_context(unsigned max_events, std::uint64_t* handle) {
     return 0;
 }
 
-long destroy_context(std::uint64_t handle) {
+[[gnu::noinline, gnu::cold]] long destroy_context(std::uint64_t handle) {
     Context* context = nullptr;
     {
         ContextRef found{handle};

@@ -3,6 +3,7 @@
 
 #include "event_ring.hpp"
 #include "hints.hpp"
+#include "lock.hpp"
 #include "slots.hpp"
 #include "uring.hpp"
 
@@ -23,25 +24,49 @@ constexpr unsigned hints_per_context = 64;
 // there what has to wait, because io_uring ties a request to the task that submitted it. The direct one: for a thread
 // that waits in io_getevents itself, reads and writes that go to a block device are submitted by it and completed in
 // it, so that there is no hop to another thread.
-struct Context {
+//
+// What a read of a disk touches between its completion and the next one's submission stands together: after the wait
+// each cache line is a cold one.
+struct alignas(64) Context {
     // Who uses it, and which io_context_t it is at present (0: none). Read without the lock.
-    std::atomic<std::uint32_t> users;
     std::atomic<std::uint64_t> handle;
+    std::atomic<std::uint32_t> users;
     std::atomic<bool> closing;
 
-    pthread_mutex_t lock;
-    EventRing events;
-    SlotTable slots;
-    std::uint32_t in_flight;  // accepted, and no event yet
-    FileHint hints[hints_per_context];
-    // The page of the iocb that was submitted or reaped last. Programs that keep a pool use that one next.
-    std::atomic<std::uint64_t> block_page;
+    // The worker is asleep, has something to look at, and sleeps only for a moment, because it was busy just now.
+    std::atomic<bool> asleep;
+    std::atomic<bool> has_work;
+    bool looks_soon;
+
+    Lock lock;
 
     // Those who wait for events: for this word to change.
     std::atomic<std::uint32_t> sequence;
     std::atomic<std::uint32_t> waiters;
-    int masked_wakeup;  // an eventfd for those who wait with a signal mask; -1 until needed
     std::atomic<std::uint32_t> masked_waiters;
+    std::uint32_t in_flight;  // accepted, and no event yet
+    // The page of the iocb that was submitted or reaped last. Programs that keep a pool use that one next.
+    std::atomic<std::uint64_t> block_page;
+    std::atomic<std::uint64_t> last_waiter;  // the thread that waited last in io_getevents; 0: none
+
+    // The direct ring.
+    std::atomic<std::uint32_t> direct_in_flight;
+    std::uint32_t direct_ended;    // how many ended
+    std::uint32_t direct_doubted;  // a place whose file may be another by now, while it is submitted
+    std::uint32_t direct_wanted;   // a thread waits for so many of them
+    bool direct_watched;           // a thread waits for its completions: nobody else takes them
+    bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
+    bool direct_listens;           // its eventfd is switched on
+    EventRing events;
+    SlotTable slots;
+    Uring direct;
+    FileHint hints[hints_per_context];
+
+    std::uint32_t direct_seen;  // how many had ended when the worker looked last
+    std::uint32_t direct_vain;  // looks in a row that found nothing, because their thread had taken all
+    int direct_signal;
+
+    int masked_wakeup;  // an eventfd for those who wait with a signal mask; -1 until needed
 
     // The worker.
     Uring ring;
@@ -49,9 +74,6 @@ struct Context {
     bool has_worker;
     bool stop;
     int wakeup;  // an eventfd; -1 until there is a worker
-    std::atomic<bool> asleep;
-    std::atomic<bool> has_work;  // something for it to look at
-    bool looks_soon;             // it sleeps only for a moment, because it was busy just now
     std::uint32_t queue_first;
     std::uint32_t queue_last;
     std::uint64_t signals_owed;  // the value that an eventfd is raised by: memory that outlives the write
@@ -59,26 +81,12 @@ struct Context {
     std::uint32_t pin_never_used;
     std::uint32_t pins_free_count;
     std::int32_t* pins_free;
-
-    // The direct ring.
-    Uring direct;
-    int direct_signal;
-    std::atomic<std::uint32_t> direct_in_flight;
-    bool direct_watched;           // a thread waits for its completions: nobody else takes them
-    bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
-    std::uint32_t direct_ended;    // how many ended
-    std::uint32_t direct_seen;     // how many had when the worker looked last
-    std::uint32_t direct_vain;     // looks in a row that found nothing, because their thread had taken all
-    std::uint32_t direct_wanted;   // for so many of them
-    std::uint32_t direct_doubted;  // a place whose file may be another by now, while it is submitted
-    pthread_t last_waiter;         // who waited last in io_getevents
-    bool has_last_waiter;
 };
 
 class Guard {
 public:
-    explicit Guard(Context& context) : context_(context) { pthread_mutex_lock(&context_.lock); }
-    ~Guard() { pthread_mutex_unlock(&context_.lock); }
+    explicit Guard(Context& context) : context_(context) { context_.lock.lock(); }
+    ~Guard() { context_.lock.unlock(); }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 

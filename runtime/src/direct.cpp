@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "direct.hpp"
 
+#include "memory.hpp"
 #include "requests.hpp"
 #include "sys.hpp"
 #include "transfer.hpp"
@@ -36,7 +37,12 @@ void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     enqueue(context, index);
 }
 
-void end(Context& context, const io_uring_cqe& cqe) {
+// What a file that is another one than it was believed to be may say.
+bool is_odd(std::int32_t result) {
+    return result == -EBADF || result == -EINVAL || result == -ESPIPE || result == -EISDIR;
+}
+
+[[gnu::hot]] void end(Context& context, const io_uring_cqe& cqe, Taker& taker) {
     if (cqe.user_data == kick_data) {
         return;
     }
@@ -44,25 +50,87 @@ void end(Context& context, const io_uring_cqe& cqe) {
     Slot& slot = context.slots[index];
     --context.direct_in_flight;
     ++context.direct_ended;
-    const bool refused = cqe.res == -EAGAIN || cqe.res == -EOPNOTSUPP;
-    if (refused && (slot.rw_flags & RWF_NOWAIT) == 0) {
-        hand_over(context, index, cqe.res);
-        return;
-    }
-    const bool odd = cqe.res == -EBADF || cqe.res == -EINVAL || cqe.res == -ESPIPE || cqe.res == -EISDIR;
-    if (odd && index == context.direct_doubted) {
+    const bool refused = (cqe.res == -EAGAIN || cqe.res == -EOPNOTSUPP) && (slot.rw_flags & RWF_NOWAIT) == 0;
+    if (index == context.direct_doubted && (is_odd(cqe.res) || (refused && !is_file(slot.file)))) {
         context.direct_doubted = no_slot;
         free_request(context, index);
+        return;
+    }
+    if (refused) {
+        hand_over(context, index, cqe.res);
         return;
     }
     slot.result = is_interruption(cqe.res) ? -EINTR : cqe.res;
     // Before the event is seen, so that nothing holds the file then.
     unpin_file(context, slot.pin);
     slot.pin = -1;
+    if (taker.taken < taker.room && context.events.is_empty()) {
+        taker.to[taker.taken++] = io_event{slot.data, slot.iocb, slot.result, 0};
+        --context.in_flight;
+        free_request(context, index);
+        return;
+    }
     (void)end_request(context, index);
 }
 
+[[gnu::hot]] void harvest(Context& context, Taker& taker) {
+    io_uring_cqe cqes[32];
+    while (const unsigned count = context.direct.take(cqes, 32)) {
+        for (unsigned i = 0; i < count; ++i) {
+            end(context, cqes[i], taker);
+        }
+    }
+}
+
+// Without the lock.
+bool waited_last(const Context& context) {
+    return context.last_waiter.load(std::memory_order_relaxed) == this_thread();
+}
+
+[[gnu::hot]] void fill(io_uring_sqe& sqe, const Slot& slot) {
+    const bool reads = slot.operation == Operation::read;
+    sqe.fd = slot.file;
+    sqe.ioprio = slot.priority;
+    sqe.off = static_cast<std::uint64_t>(slot.offset);
+    sqe.rw_flags = static_cast<int>(slot.rw_flags | RWF_NOWAIT);
+    if (slot.vector_count == 1) {
+        constexpr std::size_t most = 0x7ffff000;
+        sqe.opcode = reads ? IORING_OP_READ : IORING_OP_WRITE;
+        sqe.addr = address_of(slot.vector.iov_base);
+        sqe.len = static_cast<std::uint32_t>(slot.vector.iov_len < most ? slot.vector.iov_len : most);
+    } else {
+        sqe.opcode = reads ? IORING_OP_READV : IORING_OP_WRITEV;
+        sqe.addr = address_of(slot.vectors);
+        sqe.len = slot.vector_count;
+    }
+}
+
+// Hands the kernel what stands in the queue, as the request at `place`. What does not have to be known before is done
+// after, while the disk works. 0 or look_again.
+[[gnu::hot]] long kick(Context& context, const SlotTable::Place& place, const Slot& like, bool believed) {
+    long taken = context.direct.submit();
+    while (taken == -EINTR || taken == -EAGAIN || taken == -EBUSY) {
+        taken = context.direct.submit();
+    }
+    context.slots.take(place, like);
+    context.slots[place.index].state = State::direct;
+    ++context.direct_in_flight;
+    context.direct_doubted = believed ? place.index : no_slot;
+    if (!context.direct_ticks && !context.direct_listens) {
+        context.direct.signal_eventfd(true);
+        context.direct_listens = true;
+    }
+    harvest_direct(context);
+    const bool refused = believed && context.direct_doubted == no_slot;
+    context.direct_doubted = no_slot;
+    return refused ? look_again : 0;
+}
+
 }  // namespace
+
+bool waits_itself(const Context& context) {
+    return !context.direct_watched && waited_last(context);
+}
 
 long ensure_direct(Context& context) {
     if (context.direct.is_open()) {
@@ -88,72 +156,92 @@ long ensure_direct(Context& context) {
         context.direct_signal = -1;
         return result;
     }
+    context.direct_listens = true;
     // The worker is to watch the eventfd.
     context.has_work = true;
     wake_worker(context);
     return 0;
 }
 
-long submit_direct(Context& context, std::uint32_t index, bool believed) {
-    Slot& slot = context.slots[index];
-    if (slot.operation == Operation::write) {
+long submit_direct(Context& context, Slot& like, bool believed) {
+    const SlotTable::Place place = context.slots.next(like.iocb);
+    if (place.index == no_slot) {
+        let_go(context, like);
+        return -EAGAIN;
+    }
+    if (like.operation == Operation::write) {
         // A file system may refuse it later, out of a queue of its own, when the program has closed the file.
-        const long pin = pin_file(context, slot.file);
-        if (pin < 0) {
-            free_request(context, index);
-            return believed && pin == -EBADF ? look_again : pin;
-        }
-        slot.pin = static_cast<std::int32_t>(pin);
-        if (believed && !is_file(slot.file)) {
-            free_request(context, index);
-            return look_again;
+        const long pin = pin_file(context, like.file);
+        like.pin = static_cast<std::int32_t>(pin < 0 ? -1 : pin);
+        const bool other = pin < 0 ? pin == -EBADF : believed && !is_file(like.file);
+        if (pin < 0 || other) {
+            let_go(context, like);
+            return believed && other ? look_again : pin;
         }
     }
     io_uring_sqe* sqe = nullptr;
     while ((sqe = context.direct.next_sqe()) == nullptr) {
         (void)context.direct.submit();
     }
-    const bool reads = slot.operation == Operation::read;
-    sqe->fd = slot.file;
-    sqe->ioprio = slot.priority;
-    sqe->off = static_cast<std::uint64_t>(slot.offset);
-    sqe->rw_flags = static_cast<int>(slot.rw_flags | RWF_NOWAIT);
-    if (slot.vector_count == 1) {
-        constexpr std::size_t most = 0x7ffff000;
-        sqe->opcode = reads ? IORING_OP_READ : IORING_OP_WRITE;
-        sqe->addr = address_of(slot.vector.iov_base);
-        sqe->len = static_cast<std::uint32_t>(slot.vector.iov_len < most ? slot.vector.iov_len : most);
-    } else {
-        sqe->opcode = reads ? IORING_OP_READV : IORING_OP_WRITEV;
-        sqe->addr = address_of(slot.vectors);
-        sqe->len = slot.vector_count;
-    }
-    sqe->user_data = context.slots.user_data_of(index);
-    slot.state = State::direct;
-    ++context.direct_in_flight;
-    long taken = context.direct.submit();
-    while (taken == -EINTR || taken == -EAGAIN || taken == -EBUSY) {
-        taken = context.direct.submit();
-    }
-    context.direct_doubted = believed ? index : no_slot;
-    harvest_direct(context);
-    const bool refused = believed && context.direct_doubted == no_slot;
-    context.direct_doubted = no_slot;
-    return refused ? look_again : 0;
+    fill(*sqe, like);
+    sqe->user_data = place.user_data;
+    return kick(context, place, like, believed);
 }
 
-void harvest_direct_watched(Context& context) {
-    io_uring_cqe cqes[32];
-    while (const unsigned count = context.direct.take(cqes, 32)) {
-        for (unsigned i = 0; i < count; ++i) {
-            end(context, cqes[i]);
-        }
+[[gnu::hot]] long read_direct(Context& context, const iocb& block, std::uint64_t address) {
+    const bool plain = block.aio_lio_opcode == IOCB_CMD_PREAD && block.aio_flags == 0 && block.aio_rw_flags == 0 &&
+                       block.aio_key == 0 && block.aio_reserved2 == 0 && block.aio_offset >= 0 &&
+                       is_program_memory(block.aio_buf, block.aio_nbytes);
+    const int file = static_cast<int>(block.aio_fildes);
+    FileHint& hint = context.hints[static_cast<unsigned>(file) % hints_per_context];
+    if (!plain || !hint.says(file, FileKind::device) || !waited_last(context)) {
+        return not_plain;
     }
+    const FileFacts facts = hint.recall(file);
+    if (facts.kind != FileKind::device || !allows(facts, Operation::read)) {
+        return not_plain;
+    }
+    Guard guard{context};
+    const SlotTable::Place place = context.slots.next(address);
+    if (context.closing.load() || !waits_itself(context) || !context.direct.is_open() || place.index == no_slot ||
+        !context.events.has_room(context.in_flight)) {
+        return not_plain;
+    }
+    io_uring_sqe* sqe = context.direct.next_sqe();
+    if (sqe == nullptr) {
+        return not_plain;
+    }
+    Slot slot{};
+    slot.operation = Operation::read;
+    slot.iocb = address;
+    slot.data = block.aio_data;
+    slot.file = file;
+    slot.pin = -1;
+    slot.signal = -1;
+    slot.offset = block.aio_offset;
+    slot.vector = {pointer_to<void>(block.aio_buf), block.aio_nbytes};
+    slot.vector_count = 1;
+    slot.total_bytes = block.aio_nbytes;
+    slot.at_device = true;
+    fill(*sqe, slot);
+    sqe->user_data = place.user_data;
+    ++context.in_flight;
+    if (kick(context, place, slot, true) != look_again) {
+        return 0;
+    }
+    --context.in_flight;
+    hint.forget();
+    return not_plain;
 }
 
-void harvest_direct(Context& context) {
+[[gnu::hot]] void harvest_direct_watched(Context& context, Taker& taker) {
+    harvest(context, taker);
+}
+
+[[gnu::hot]] void harvest_direct(Context& context) {
     if (context.direct.is_open() && !context.direct_watched) {
-        harvest_direct_watched(context);
+        Taker nobody;
+        harvest(context, nobody);
     }
 }
 
@@ -178,12 +266,20 @@ Look look_at_direct(Context& context) {
 }
 
 void listen_to_direct(Context& context) {
-    if (context.direct_ticks || context.direct_watched) {
+    if (context.direct_ticks || context.direct_watched || context.direct_listens) {
         return;
     }
     context.direct.signal_eventfd(true);
+    context.direct_listens = true;
     // What completed before has told nobody.
     harvest_direct(context);
+}
+
+[[gnu::hot]] void silence_direct(Context& context) {
+    if (context.direct_listens) {
+        context.direct.signal_eventfd(false);
+        context.direct_listens = false;
+    }
 }
 
 void kick_direct_watcher(Context& context, unsigned count) {

@@ -26,6 +26,7 @@ bool EventRing::create(unsigned max_events, unsigned id) {
     }
     size_ = static_cast<unsigned>((bytes_ - sizeof(RingHeader)) / sizeof(io_event));
     tail_ = 0;
+    head_ = 0;
     header_->id = id;
     header_->nr = size_;
     header_->magic = magic;
@@ -39,9 +40,9 @@ void EventRing::destroy() {
     header_ = nullptr;
 }
 
-unsigned EventRing::unreaped() const {
-    const unsigned head = __atomic_load_n(&header_->head, __ATOMIC_ACQUIRE) % size_;
-    return tail_ >= head ? tail_ - head : tail_ + size_ - head;
+unsigned EventRing::unreaped() {
+    head_ = __atomic_load_n(&header_->head, __ATOMIC_ACQUIRE) % size_;
+    return behind(head_);
 }
 
 void EventRing::push(const io_event& event) {
@@ -58,6 +59,7 @@ unsigned EventRing::reap(io_event* to, unsigned count) {
         head = head + 1 == size_ ? 0 : head + 1;
     }
     if (taken != 0) {
+        head_ = head;
         __atomic_store_n(&header_->head, head, __ATOMIC_RELEASE);
     }
     return taken;

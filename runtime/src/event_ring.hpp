@@ -35,17 +35,27 @@ public:
     [[nodiscard]] RingHeader* header() const { return header_; }
     // Events that fit.
     [[nodiscard]] unsigned capacity() const { return size_ - 1; }
-    [[nodiscard]] unsigned unreaped() const;
+    [[nodiscard]] unsigned unreaped();
+    // Without a look at the ring's own memory, which is a cold page after a wait for a disk, where that is possible:
+    // what the program had not taken when somebody looked last can only have become less, and with what is in flight it
+    // is never more than fits, because has_room() was asked for each.
+    [[nodiscard]] bool is_empty() { return head_ == tail_ || unreaped() == 0; }
+    [[nodiscard]] bool has_room(unsigned others) {
+        return others + behind(head_) < capacity() || others + unreaped() < capacity();
+    }
     // The caller has seen to it that there is room.
     void push(const io_event& event);
     // Takes the oldest, at most `count`.
     unsigned reap(io_event* to, unsigned count);
 
 private:
+    [[nodiscard]] unsigned behind(unsigned head) const { return tail_ >= head ? tail_ - head : tail_ + size_ - head; }
+
     RingHeader* header_ = nullptr;
     std::size_t bytes_ = 0;
     unsigned size_ = 0;
     unsigned tail_ = 0;
+    unsigned head_ = 0;  // as it was when somebody looked last
 };
 
 }  // namespace inflight::aio

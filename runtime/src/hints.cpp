@@ -11,7 +11,13 @@ constexpr unsigned synced_shift = 1, access_shift = 2, kind_shift = 8, file_shif
 
 }  // namespace
 
-FileFacts FileHint::recall(int file) {
+[[gnu::hot]] bool FileHint::says(int file, FileKind kind) const {
+    const std::uint64_t known = known_.load(std::memory_order_relaxed);
+    return (known & valid) != 0 && (known >> file_shift) == static_cast<std::uint32_t>(file) &&
+           static_cast<FileKind>((known >> kind_shift) & 0xff) == kind;
+}
+
+[[gnu::hot]] FileFacts FileHint::recall(int file) {
     FileFacts facts{};
     const std::uint64_t known = known_.load(std::memory_order_relaxed);
     const std::uint8_t uses = uses_.load(std::memory_order_relaxed);

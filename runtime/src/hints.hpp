@@ -14,6 +14,8 @@ class FileHint {
 public:
     // What is known of `file`; FileKind::unknown when nothing is, or it has been believed often enough.
     [[nodiscard]] FileFacts recall(int file);
+    // Whether it would be that, as long as it is believed.
+    [[nodiscard]] bool says(int file, FileKind kind) const;
     void keep(int file, const FileFacts& facts);
     void forget();
 

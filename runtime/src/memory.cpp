@@ -18,7 +18,7 @@ constexpr std::size_t mask_bytes = 8;  // what the kernel reads or writes of a s
 
 // rt_sigprocmask() copies the new mask before it looks at `how`, so a wrong `how` reads and changes nothing. NULL means
 // no mask to it; there is never anything in the first page.
-bool can_read(std::uint64_t address) {
+[[gnu::hot]] bool can_read(std::uint64_t address) {
     constexpr int no_such_way = -1;
     return address >= page_bytes && sys(SYS_rt_sigprocmask, no_such_way, address, nullptr, mask_bytes) != -EFAULT;
 }
@@ -66,7 +66,7 @@ bool pairs_work() {
     return works;
 }
 
-bool can_read_both_pages(std::uint64_t one, std::uint64_t other) {
+[[gnu::hot]] bool can_read_both_pages(std::uint64_t one, std::uint64_t other) {
     return one != 0 && other != 0 && pairs_work() && copies_both(one * page_bytes, other * page_bytes);
 }
 
@@ -121,7 +121,7 @@ bool copy_in(void* to, const void* from, std::size_t bytes) {
 ProgramMemory::ProgramMemory(const void* frame, std::uint64_t next_page)
     : stack_page_(address_of(frame) / page_bytes), next_page_(next_page) {}
 
-bool ProgramMemory::knows(std::uint64_t page) {
+[[gnu::hot]] bool ProgramMemory::knows(std::uint64_t page) {
     for (unsigned i = 0; i < 2; ++i) {
         if (page == known_pages_[i]) {
             oldest_ = i ^ 1;
@@ -131,7 +131,7 @@ bool ProgramMemory::knows(std::uint64_t page) {
     return page == stack_page_;
 }
 
-bool ProgramMemory::ask(std::uint64_t page) {
+[[gnu::hot]] bool ProgramMemory::ask(std::uint64_t page) {
     const std::uint64_t next = next_page_;
     next_page_ = 0;
     if (next != page && !knows(next) && can_read_both_pages(page, next)) {
@@ -147,7 +147,7 @@ bool ProgramMemory::ask(std::uint64_t page) {
     return true;
 }
 
-bool ProgramMemory::copy(void* to, std::uint64_t from, std::size_t bytes) {
+[[gnu::hot]] bool ProgramMemory::copy(void* to, std::uint64_t from, std::size_t bytes) {
     const std::uint64_t first = from / page_bytes;
     const std::uint64_t last = (from + bytes - 1) / page_bytes;
     for (const std::uint64_t page : {first, last}) {

@@ -15,6 +15,11 @@ namespace inflight::aio {
 [[nodiscard]] bool writable(void* memory, std::size_t bytes);
 // The same for memory that is about to be written: its first bytes may be anything afterwards.
 [[nodiscard]] bool writable_for_output(void* memory, std::size_t bytes);
+// Whether a program can have memory there at all: the kernel looks at that before the transfer, at what is there in it.
+[[nodiscard]] inline bool is_program_memory(std::uint64_t begin, std::uint64_t bytes) {
+    constexpr std::uint64_t end = 0x7ffffffff000;
+    return begin <= end && bytes <= end - begin;
+}
 // Copies it, or says false.
 [[nodiscard]] bool copy_in(void* to, const void* from, std::size_t bytes);
 

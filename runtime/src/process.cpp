@@ -52,7 +52,7 @@ bool make_mark() {
 
 }  // namespace
 
-bool is_this_process() {
+[[gnu::hot]] bool is_this_process() {
     auto* page = mark.load(std::memory_order_acquire);
     if (page == nullptr) {
         return make_mark();

@@ -22,10 +22,9 @@ public:
     }
 
     long run() {
-        pthread_mutex_lock(&context_.lock);
+        context_.lock.lock();
         if (least_ > 0 && wait_ns_ != 0) {
-            context_.last_waiter = pthread_self();
-            context_.has_last_waiter = true;
+            context_.last_waiter.store(this_thread(), std::memory_order_relaxed);
         }
         long result = 0;
         for (;;) {
@@ -50,8 +49,8 @@ public:
             wait();
         }
         // Others may wait for what is left: of several with a mask one takes the sign that was for all.
-        const bool more = context_.events.unreaped() != 0;
-        pthread_mutex_unlock(&context_.lock);
+        const bool more = !context_.events.is_empty();
+        context_.lock.unlock();
         if (more) {
             wake_waiters(context_);
         }
@@ -65,7 +64,7 @@ private:
     // -EFAULT when there are events and nowhere to put them.
     long take() {
         harvest_direct(context_);
-        const long there = context_.events.unreaped();
+        const long there = context_.events.is_empty() ? 0 : context_.events.unreaped();
         const long count = there < most_ - taken_ ? there : most_ - taken_;
         if (count <= 0) {
             return 0;
@@ -74,11 +73,7 @@ private:
             !writable_for_output(to_ + taken_, static_cast<std::size_t>(count) * sizeof(io_event))) {
             return -EFAULT;
         }
-        taken_ += context_.events.reap(to_ + taken_, static_cast<unsigned>(count));
-        // The program may have taken them itself meanwhile.
-        if (taken_ != 0) {
-            context_.block_page.store(to_[taken_ - 1].obj / page_bytes, std::memory_order_relaxed);
-        }
+        note_taken(context_.events.reap(to_ + taken_, static_cast<unsigned>(count)));
         return 0;
     }
 
@@ -104,24 +99,28 @@ private:
         }
     }
 
-    void wait_told() {
+    // What a device refused waits for the worker.
+    void unlock_to_wait() {
+        context_.lock.unlock();
+        wake_worker(context_);
+    }
+
+    [[gnu::noinline]] void wait_told() {
         context_.waiters.fetch_add(1);
         const std::uint32_t sequence = context_.sequence.load();
-        pthread_mutex_unlock(&context_.lock);
+        unlock_to_wait();
         const timespec deadline = time_of(deadline_ns_);
         note(futex_wait(context_.sequence, sequence, &deadline));
-        pthread_mutex_lock(&context_.lock);
+        context_.lock.lock();
         context_.waiters.fetch_sub(1);
     }
 
     // The thread that submitted to the device takes its completions straight from the ring. While it waits the worker
     // need not be woken by them.
     void wait_direct() {
-        if (!context_.direct_ticks) {
-            context_.direct.signal_eventfd(false);
-        }
+        silence_direct(context_);
         harvest_direct(context_);
-        if (context_.events.unreaped() == 0 && context_.direct_in_flight != 0) {
+        if (context_.events.is_empty() && context_.direct_in_flight != 0) {
             const std::uint64_t now = now_ns();
             const std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
             const __kernel_timespec limit{static_cast<long long>(rest / second_ns),
@@ -131,19 +130,20 @@ private:
             const unsigned wanted = missing < in_flight ? missing : in_flight;
             context_.direct_watched = true;
             context_.direct_wanted = wanted;
-            pthread_mutex_unlock(&context_.lock);
+            unlock_to_wait();
             // While the disk works this costs nothing, and afterwards it would.
-            if (least_ <= few && writable(to_ + taken_, missing * sizeof(io_event))) {
-                known_room_ = least_;
-            }
+            look_at_room(in_flight);
             const long result = context_.direct.wait(wanted, rest >= for_ever_ns / 2 ? nullptr : &limit);
             // The program may have closed the ring: not to be waited for in a circle.
             note(result < 0 && result != -ETIME ? -EINTR : result);
-            pthread_mutex_lock(&context_.lock);
+            context_.lock.lock();
             context_.direct_watched = false;
+            take_straight();
         }
-        harvest_direct(context_);
-        listen_to_direct(context_);
+        // What is submitted next turns it on again.
+        if (context_.direct_in_flight != 0) {
+            listen_to_direct(context_);
+        }
         if (context_.waiters.load() != 0 || context_.masked_waiters.load() != 0) {
             // One of them watches from now on, or has its event.
             publish_nothing(context_);
@@ -151,7 +151,30 @@ private:
         }
     }
 
-    void wait_masked() {
+    // For so many more events, if that many come.
+    void look_at_room(unsigned in_flight) {
+        long room = most_ - taken_ < few ? most_ - taken_ : few;
+        room = room < static_cast<long>(in_flight) ? room : static_cast<long>(in_flight);
+        if (writable(to_ + taken_, static_cast<std::size_t>(room) * sizeof(io_event))) {
+            known_room_ = taken_ + room;
+        }
+    }
+
+    void take_straight() {
+        Taker taker{to_ + taken_, known_room_ - taken_};
+        harvest_direct_watched(context_, taker);
+        note_taken(taker.taken);
+    }
+
+    void note_taken(long count) {
+        taken_ += count;
+        // The program may have taken them from the ring itself meanwhile.
+        if (taken_ != 0) {
+            context_.block_page.store(to_[taken_ - 1].obj / page_bytes, std::memory_order_relaxed);
+        }
+    }
+
+    [[gnu::noinline]] void wait_masked() {
         if (context_.masked_wakeup < 0) {
             const long made = sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
             if (made < 0) {
@@ -161,7 +184,7 @@ private:
             context_.masked_wakeup = static_cast<int>(made);
         }
         context_.masked_waiters.fetch_add(1);
-        pthread_mutex_unlock(&context_.lock);
+        unlock_to_wait();
         const std::uint64_t now = now_ns();
         timespec limit = time_of(deadline_ns_ > now ? deadline_ns_ - now : 0);
         pollfd about{context_.masked_wakeup, POLLIN, 0};
@@ -169,7 +192,7 @@ private:
         std::uint64_t value = 0;
         (void)sys(SYS_read, context_.masked_wakeup, &value, sizeof value);
         note(result == 0 ? -ETIMEDOUT : result);
-        pthread_mutex_lock(&context_.lock);
+        context_.lock.lock();
         context_.masked_waiters.fetch_sub(1);
     }
 
@@ -189,8 +212,8 @@ private:
 
 }  // namespace
 
-long reap_events(Context& context, long least, long most, io_event* to, const timespec* limit,
-                 const std::uint64_t* mask) {
+[[gnu::hot]] long reap_events(Context& context, long least, long most, io_event* to, const timespec* limit,
+                              const std::uint64_t* mask) {
     if (least < 0 || most < least) {
         return -EINVAL;
     }

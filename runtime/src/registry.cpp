@@ -39,7 +39,7 @@ Entry* find_entry(std::uint64_t handle) {
 
 }  // namespace
 
-Context* find_registered(std::uint64_t handle) {
+[[gnu::hot]] Context* find_registered(std::uint64_t handle) {
     const Entry* entry = find_entry(handle);
     return entry == nullptr ? nullptr : entry->context.load(std::memory_order_acquire);
 }
@@ -80,16 +80,7 @@ Context* unused_context() {
     if (free_count != 0) {
         return free_contexts[--free_count];
     }
-    auto* context = static_cast<Context*>(take_pages(sizeof(Context)));
-    if (context != nullptr) {
-        // Checked, because a signal handler may end the process while its thread is in here: see drain().
-        pthread_mutexattr_t kind;
-        pthread_mutexattr_init(&kind);
-        pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
-        pthread_mutex_init(&context->lock, &kind);
-        pthread_mutexattr_destroy(&kind);
-    }
-    return context;
+    return static_cast<Context*>(take_pages(sizeof(Context)));
 }
 
 void give_context(Context* context) {

@@ -20,7 +20,7 @@ public:
 [[nodiscard]] bool register_context(std::uint64_t handle, Context* context);
 void unregister_context(std::uint64_t handle);
 [[nodiscard]] unsigned registered_count();
-// Memory of a context, with its lock; nullptr when there is none.
+// Memory of a context; nullptr when there is none.
 [[nodiscard]] Context* unused_context();
 void give_context(Context* context);
 

@@ -202,13 +202,16 @@ bool end_request(Context& context, std::uint32_t index) {
     return true;
 }
 
-void free_request(Context& context, std::uint32_t index) {
-    Slot& slot = context.slots[index];
+[[gnu::hot]] void let_go(Context& context, const Slot& slot) {
     unpin_file(context, slot.pin);
     unpin_file(context, slot.signal);
     if (slot.vectors != nullptr) {
         give_pages(slot.vectors, vectors_bytes(slot));
     }
+}
+
+[[gnu::hot]] void free_request(Context& context, std::uint32_t index) {
+    let_go(context, context.slots[index]);
     context.slots.give(index);
 }
 

@@ -15,7 +15,9 @@ void prepare(Context& context, std::uint32_t index, io_uring_sqe& sqe);
 [[nodiscard]] bool after_cancel(Context& context, std::uint32_t index);
 // Queues its event, unless a cancel takes it. Whether an event was queued.
 [[nodiscard]] bool end_request(Context& context, std::uint32_t index);
-// Gives back its place and its files.
+// Gives back what it holds, which is not in a place yet: its files and its vectors.
+void let_go(Context& context, const Slot& slot);
+// The same, and its place.
 void free_request(Context& context, std::uint32_t index);
 // The kernel's way to say that something interrupted it.
 [[nodiscard]] bool is_interruption(std::int32_t result);

@@ -20,7 +20,6 @@ namespace inflight::aio {
 
 namespace {
 
-constexpr std::uint64_t end_of_user_memory = 0x7ffffffff000;
 constexpr std::uint32_t most_vectors = 1024;  // UIO_MAXIOV
 constexpr std::uint16_t command_pread = 0, command_pwrite = 1, command_fsync = 2, command_fdsync = 3, command_poll = 5,
                         command_preadv = 7, command_pwritev = 8;
@@ -49,7 +48,6 @@ private:
     [[nodiscard]] long end_at_once(std::int64_t result);
     // The rest is the worker's.
     [[nodiscard]] long hand_over(const Slot& like);
-    [[nodiscard]] long fill_slot(const Slot& like, std::uint32_t& index);
     [[nodiscard]] Slot slot_for(Operation operation) const;
     [[nodiscard]] Slot slot_for(const Transfer& transfer, std::uint64_t done) const;
     [[nodiscard]] bool wants_signal() const { return (block_.aio_flags & IOCB_FLAG_RESFD) != 0; }
@@ -63,18 +61,25 @@ private:
     std::size_t many_bytes_ = 0;
 };
 
+// The vectors that the program gave are its own, and may change when io_submit has returned.
+long own_vectors(Slot& slot) {
+    const iovec* given = slot.vectors;
+    slot.vectors = nullptr;
+    if (slot.vector_count > 1) {
+        slot.vectors = static_cast<iovec*>(take_pages(vectors_bytes(slot)));
+        if (slot.vectors == nullptr) {
+            return -ENOMEM;
+        }
+        std::memcpy(slot.vectors, given, vectors_bytes(slot));
+    }
+    return 0;
+}
+
 bool wants_no_wait(const Transfer& transfer) {
     return (transfer.rw_flags & RWF_NOWAIT) != 0;
 }
 
-// Not while another waits: what the kernel refuses at once must be seen before io_submit returns, when the file may be
-// closed; and who waits alone takes completions.
-bool waits_itself(const Context& context) {
-    return context.has_last_waiter && !context.direct_watched &&
-           pthread_equal(context.last_waiter, pthread_self()) != 0;
-}
-
-long Submission::run() {
+[[gnu::noinline]] long Submission::run() {
     constexpr std::uint64_t most_bytes = INT64_MAX;
     if (block_.aio_reserved2 != 0 || block_.aio_nbytes > most_bytes) {
         return -EINVAL;
@@ -98,7 +103,7 @@ long Submission::reserve() {
     if (context_.closing.load()) {
         return -EINVAL;
     }
-    if (context_.in_flight + context_.events.unreaped() >= context_.events.capacity()) {
+    if (!context_.events.has_room(context_.in_flight)) {
         return -EAGAIN;
     }
     ++context_.in_flight;
@@ -173,7 +178,7 @@ long Submission::take_vectors(Transfer& transfer, bool vectored) {
         if (length > INT64_MAX) {
             return -EINVAL;
         }
-        if (begin > end_of_user_memory || length > end_of_user_memory - begin) {
+        if (!is_program_memory(begin, length)) {
             return -EFAULT;
         }
         transfer.total_bytes += length;
@@ -278,23 +283,21 @@ bool Submission::start_cached(Transfer& transfer, const FileFacts& facts, bool s
 long Submission::start_device(const Transfer& transfer, const FileFacts& facts, bool believed) {
     Slot slot = slot_for(transfer, 0);
     slot.at_device = true;
+    bool is_direct = false;
     {
         Guard guard{context_};
-        // Only for a thread that waits in io_getevents: another, asleep elsewhere, would be disturbed by completions.
         if (!wants_signal() && waits_itself(context_) && ensure_direct(context_) == 0) {
-            std::uint32_t index = no_slot;
-            long result = fill_slot(slot, index);
+            long result = own_vectors(slot);
             if (result == 0) {
-                result = submit_direct(context_, index, believed);
+                result = submit_direct(context_, slot, believed);
             }
             if (result != 0) {
                 return result;
             }
-            slot.state = State::direct;
+            is_direct = true;
         }
     }
-    if (slot.state == State::direct) {
-        wake_waiters(context_);
+    if (is_direct) {
         return 0;
     }
     return believed && !is_still(transfer.file, facts) ? look_again : hand_over(slot);
@@ -397,24 +400,6 @@ Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
     return slot;
 }
 
-long Submission::fill_slot(const Slot& like, std::uint32_t& index) {
-    index = context_.slots.take(like);
-    if (index == no_slot) {
-        return -EAGAIN;
-    }
-    Slot& slot = context_.slots[index];
-    slot.vectors = nullptr;
-    if (slot.vector_count > 1) {
-        slot.vectors = static_cast<iovec*>(take_pages(vectors_bytes(slot)));
-        if (slot.vectors == nullptr) {
-            free_request(context_, index);
-            return -ENOMEM;
-        }
-        std::memcpy(slot.vectors, like.vectors, vectors_bytes(slot));
-    }
-    return 0;
-}
-
 long pin_what_is_meant(Context& context, Slot& slot) {
     const long second = slot.reopened ? open_nonblocking(slot.file, slot.operation) : -1;
     if (second < 0) {
@@ -428,30 +413,32 @@ long pin_what_is_meant(Context& context, Slot& slot) {
 }
 
 long Submission::hand_over(const Slot& like) {
-    {
-        Guard guard{context_};
-        std::uint32_t index = no_slot;
-        long result = ensure_worker(context_);
-        if (result == 0) {
-            result = fill_slot(like, index);
-        }
-        if (result < 0) {
-            return result;
-        }
-        Slot& slot = context_.slots[index];
+    Slot slot = like;
+    long result = own_vectors(slot);
+    if (result < 0) {
+        return result;
+    }
+    Guard guard{context_};
+    result = ensure_worker(context_);
+    if (result == 0) {
         result = pin_what_is_meant(context_, slot);
         slot.pin = static_cast<std::int32_t>(result < 0 ? -1 : result);
-        if (result >= 0 && wants_signal()) {
-            result = pin_file(context_, static_cast<int>(block_.aio_resfd));
-            slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
-        }
-        if (result < 0) {
-            free_request(context_, index);
-            return result;
-        }
-        slot.state = State::queued;
-        enqueue(context_, index);
     }
+    if (result >= 0 && wants_signal()) {
+        result = pin_file(context_, static_cast<int>(block_.aio_resfd));
+        slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
+    }
+    std::uint32_t index = no_slot;
+    if (result >= 0) {
+        slot.state = State::queued;
+        index = context_.slots.take(slot);
+        result = index == no_slot ? -EAGAIN : 0;
+    }
+    if (result < 0) {
+        let_go(context_, slot);
+        return result;
+    }
+    enqueue(context_, index);
     return 0;
 }
 
@@ -459,7 +446,7 @@ long Submission::hand_over(const Slot& like) {
 
 namespace {
 
-long submit_each(Context& context, long count, std::uint64_t list) {
+[[gnu::hot]] long submit_each(Context& context, long count, std::uint64_t list) {
     ProgramMemory memory{__builtin_frame_address(0), context.block_page.load(std::memory_order_relaxed)};
     for (long i = 0; i < count; ++i) {
         std::uint64_t address = 0;
@@ -470,7 +457,10 @@ long submit_each(Context& context, long count, std::uint64_t list) {
             if (i == 0) {
                 context.block_page.store(address / page_bytes, std::memory_order_relaxed);
             }
-            result = Submission{context, block, address}.run();
+            result = read_direct(context, block, address);
+            if (result == not_plain) {
+                result = Submission{context, block, address}.run();
+            }
         }
         if (result < 0) {
             return i != 0 ? i : result;
@@ -481,7 +471,7 @@ long submit_each(Context& context, long count, std::uint64_t list) {
 
 }  // namespace
 
-long submit_requests(Context& context, long count, std::uint64_t list) {
+[[gnu::hot]] long submit_requests(Context& context, long count, std::uint64_t list) {
     if (count < 0) {
         return -EINVAL;
     }
@@ -489,6 +479,7 @@ long submit_requests(Context& context, long count, std::uint64_t list) {
     const long result = submit_each(context, count < most ? count : most, list);
     // Once for all of them: the worker would stand in our way to the ring.
     wake_worker(context);
+    wake_waiters(context);
     return result;
 }
 

@@ -93,7 +93,7 @@ void Uring::forget() {
     *this = Uring{};
 }
 
-io_uring_sqe* Uring::next_sqe() {
+[[gnu::hot]] io_uring_sqe* Uring::next_sqe() {
     if (sq_local_tail_ - __atomic_load_n(sq_head_, __ATOMIC_ACQUIRE) >= sq_entries_) {
         return nullptr;
     }
@@ -102,7 +102,7 @@ io_uring_sqe* Uring::next_sqe() {
     return sqe;
 }
 
-long Uring::submit() {
+[[gnu::hot]] long Uring::submit() {
     const unsigned count = unsubmitted();
     if (count == 0) {
         return 0;
@@ -125,7 +125,7 @@ long Uring::submit_and_wait(unsigned min_complete) {
     return taken;
 }
 
-long Uring::wait(unsigned min_complete, const __kernel_timespec* timeout) const {
+[[gnu::hot]] long Uring::wait(unsigned min_complete, const __kernel_timespec* timeout) const {
     if (timeout == nullptr) {
         const long taken = sys(SYS_io_uring_enter, fd_, 0, min_complete, IORING_ENTER_GETEVENTS, nullptr, _NSIG / 8);
         return taken < 0 ? taken : 0;
@@ -145,7 +145,7 @@ void Uring::signal_eventfd(bool wanted) {
     __atomic_store_n(cq_flags_, wanted ? 0U : IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
 }
 
-unsigned Uring::take(io_uring_cqe* to, unsigned room) {
+[[gnu::hot]] unsigned Uring::take(io_uring_cqe* to, unsigned room) {
     const unsigned head = *cq_head_;
     const unsigned tail = __atomic_load_n(cq_tail_, __ATOMIC_ACQUIRE);
     unsigned count = 0;

@@ -128,7 +128,7 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
         if (direct) {
             harvest_direct(context);
             context.direct_ticks = true;
-            context.direct.signal_eventfd(false);
+            silence_direct(context);
         }
         if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
             watch(context, direct ? context.direct_signal : context.wakeup, cqe.user_data);
@@ -139,14 +139,6 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
             ends.places[ends.count++] = index;
         }
     }
-}
-
-bool is_held(Context& context) {
-    if (pthread_mutex_trylock(&context.lock) != 0) {
-        return true;
-    }
-    pthread_mutex_unlock(&context.lock);
-    return false;
 }
 
 void* work(void* argument) {
@@ -185,7 +177,7 @@ void* work(void* argument) {
             (void)context.ring.submit();
             // Who holds the lock when it is only time to look again is a thread that is about to look itself, and would
             // have to wake us from the wait for the lock.
-            while (context.ring.wait(1, &tick) == -ETIME && !context.has_work.load() && is_held(context)) {
+            while (context.ring.wait(1, &tick) == -ETIME && !context.has_work.load() && context.lock.is_locked()) {
             }
         } else {
             (void)context.ring.submit_and_wait(idle ? 1 : 0);

@@ -22,6 +22,7 @@ extern const struct behaviour ring_behaviours[];
 extern const struct behaviour data_behaviours[];
 extern const struct behaviour process_behaviours[];
 extern const struct behaviour corner_behaviours[];
+extern const struct behaviour direct_behaviours[];
 
 /* "EINVAL" for -EINVAL, the number otherwise. */
 const char* word(long result);
