@@ -18,6 +18,12 @@ def fio_result(text):
     return job["read"]["total_ios"], job["read"]["iops"]
 
 
+def turns(text):
+    """For each way of bench/turns: its name, nanoseconds a request, rate to the first way's, standard error of that."""
+    return [(way, float(ns), float(ratio), float(error)) for way, ns, ratio, error in
+            (line.split("\t") for line in text.splitlines())]
+
+
 def _number(text):
     return int(text.replace(",", ""))
 

@@ -5,10 +5,21 @@ import statistics
 import subprocess
 
 import figures
+import parse
 import processes
 
 ROUNDS = 9
 FILE_BYTES = 256 << 20
+
+
+ROUNDS_OF_TURNS = 1500
+
+
+def _library(place):
+    library = os.path.join(os.path.dirname(os.path.abspath(place.programs)), "libinflight_aio.so.1")
+    if not os.path.exists(library):
+        raise processes.Failed(f"{library} is not built")
+    return library
 
 
 def _environment(place, ours):
@@ -16,10 +27,7 @@ def _environment(place, ours):
     environment.pop("LD_PRELOAD", None)
     environment.pop("LD_LIBRARY_PATH", None)
     if ours:
-        directory = os.path.join(os.path.dirname(os.path.abspath(place.programs)), "aio")
-        if not os.path.exists(os.path.join(directory, "libaio.so.1")):
-            raise processes.Failed(f"{directory}/libaio.so.1 is not built")
-        environment["LD_LIBRARY_PATH"] = directory
+        environment["LD_LIBRARY_PATH"] = os.path.join(os.path.dirname(_library(place)), "aio")
         environment["INFLIGHT_BENCH_READS"] = "1"
     return environment
 
@@ -76,6 +84,22 @@ def reads(where, depth):
     return measure
 
 
+def turns(depth):
+    """4 KiB O_DIRECT reads on disk: ours and io_uring alone to Debian's, slices of 8 ms turn about"""
+    def measure(place, seconds, _memory_s):
+        path = _file(place.disk)
+        try:
+            text = _output(place, False, [os.path.join(place.programs, "turns"), path, str(depth),
+                                          str(max(10, round(ROUNDS_OF_TURNS * seconds))), "libaio.so.1", "ring", _library(place)])
+        finally:
+            os.remove(path)
+        (_, ns, _, _), (_, _, ring, ring_error), (_, _, ours, error) = parse.turns(text)
+        return {"ratio": ours, "error": error, "ratio_ring": ring, "error_ring": ring_error, "ns_libaio": ns,
+                "text": f"{ours:.3f} of libaio, standard error {error:.3f} (io_uring alone {ring:.3f}, {ring_error:.3f}; "
+                        f"a read takes {figures.duration(ns)})"}
+    return measure
+
+
 def submit_cold(place, _seconds, _memory_s):
     path = _file(place.disk)
     try:
@@ -102,8 +126,10 @@ def idle(place, _seconds, _memory_s):
 
 
 ALL = {
-    "runtime_disk1": ("libinflight_aio, O_DIRECT reads, depth 1", reads("disk", 1)),
-    "runtime_disk32": ("libinflight_aio, O_DIRECT reads, depth 32", reads("disk", 32)),
+    "runtime_disk1": ("libinflight_aio, O_DIRECT reads, depth 1", turns(1)),
+    "runtime_disk32": ("libinflight_aio, O_DIRECT reads, depth 32", turns(32)),
+    "runtime_fio1": ("libinflight_aio, O_DIRECT reads by fio, depth 1", reads("disk", 1)),
+    "runtime_fio32": ("libinflight_aio, O_DIRECT reads by fio, depth 32", reads("disk", 32)),
     "runtime_tmpfs1": ("libinflight_aio, reads on tmpfs, depth 1", reads("tmpfs", 1)),
     "runtime_tmpfs32": ("libinflight_aio, reads on tmpfs, depth 32", reads("tmpfs", 32)),
     "runtime_submit": ("libinflight_aio, time in io_submit, cold 128 KiB reads", submit_cold),

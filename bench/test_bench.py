@@ -102,6 +102,12 @@ class Parsing(unittest.TestCase):
         with self.assertRaises(ValueError):
             parse.fio_result(json.dumps(fio))
 
+    def test_turns(self):
+        text = "libaio.so.1\t87653\t1.0000\t0.0000\n/a b/ours.so\t89487\t0.9924\t0.0038\n"
+        self.assertEqual(parse.turns(text), [("libaio.so.1", 87653, 1, 0), ("/a b/ours.so", 89487, 0.9924, 0.0038)])
+        with self.assertRaises(ValueError):
+            parse.turns("turns: a read: Input/output error\n")
+
     def test_tiers(self):
         text = "kernel   6.18\n\nhook  tier  shows\nio_submit  tracepoint  batches\nio_wq_submit_work none   which\n"
         self.assertEqual(parse.tiers(text), {"io_submit": "tracepoint", "io_wq_submit_work": "none"})

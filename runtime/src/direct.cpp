@@ -126,6 +126,48 @@ bool waited_last(const Context& context) {
     return refused ? look_again : 0;
 }
 
+// 0, not_plain or look_again; then nothing has happened.
+[[gnu::hot]] long start_read(Context& context, const iocb& block, std::uint64_t address) {
+    Guard guard{context};
+    const SlotTable::Place place = context.slots.next(address);
+    if (context.closing.load() || !waits_itself(context) || !context.direct.is_open() || place.index == no_slot ||
+        !context.events.has_room(context.in_flight)) {
+        return not_plain;
+    }
+    io_uring_sqe* sqe = context.direct.next_sqe();
+    if (sqe == nullptr) {
+        return not_plain;
+    }
+    Slot slot{};
+    slot.operation = Operation::read;
+    slot.iocb = address;
+    slot.data = block.aio_data;
+    slot.file = static_cast<std::int32_t>(block.aio_fildes);
+    slot.pin = -1;
+    slot.signal = -1;
+    slot.offset = block.aio_offset;
+    slot.vector = {pointer_to<void>(block.aio_buf), block.aio_nbytes};
+    slot.vector_count = 1;
+    slot.total_bytes = block.aio_nbytes;
+    slot.at_device = true;
+    fill(*sqe, slot);
+    sqe->user_data = place.user_data;
+    ++context.in_flight;
+    const long result = kick(context, place, slot, true);
+    context.in_flight -= result == look_again ? 1 : 0;
+    return result;
+}
+
+// What the descriptor is now. Before the disk is told this would take longer than all else.
+void look_while_it_works(FileHint& hint, int file) {
+    FileFacts facts{};
+    if (look_at(file, facts) == 0) {
+        hint.keep(file, facts);
+    } else {
+        hint.forget();
+    }
+}
+
 }  // namespace
 
 bool waits_itself(const Context& context) {
@@ -194,44 +236,19 @@ long submit_direct(Context& context, Slot& like, bool believed) {
                        is_program_memory(block.aio_buf, block.aio_nbytes);
     const int file = static_cast<int>(block.aio_fildes);
     FileHint& hint = context.hints[static_cast<unsigned>(file) % hints_per_context];
-    if (!plain || !hint.says(file, FileKind::device) || !waited_last(context)) {
+    const FileFacts facts = hint.peek(file);
+    if (!plain || facts.kind != FileKind::device || !allows(facts, Operation::read) || !waited_last(context)) {
         return not_plain;
     }
-    const FileFacts facts = hint.recall(file);
-    if (facts.kind != FileKind::device || !allows(facts, Operation::read)) {
+    const long result = start_read(context, block, address);
+    if (result == look_again) {
+        hint.forget();
         return not_plain;
     }
-    Guard guard{context};
-    const SlotTable::Place place = context.slots.next(address);
-    if (context.closing.load() || !waits_itself(context) || !context.direct.is_open() || place.index == no_slot ||
-        !context.events.has_room(context.in_flight)) {
-        return not_plain;
+    if (result == 0 && hint.recall(file).kind == FileKind::unknown) {
+        look_while_it_works(hint, file);
     }
-    io_uring_sqe* sqe = context.direct.next_sqe();
-    if (sqe == nullptr) {
-        return not_plain;
-    }
-    Slot slot{};
-    slot.operation = Operation::read;
-    slot.iocb = address;
-    slot.data = block.aio_data;
-    slot.file = file;
-    slot.pin = -1;
-    slot.signal = -1;
-    slot.offset = block.aio_offset;
-    slot.vector = {pointer_to<void>(block.aio_buf), block.aio_nbytes};
-    slot.vector_count = 1;
-    slot.total_bytes = block.aio_nbytes;
-    slot.at_device = true;
-    fill(*sqe, slot);
-    sqe->user_data = place.user_data;
-    ++context.in_flight;
-    if (kick(context, place, slot, true) != look_again) {
-        return 0;
-    }
-    --context.in_flight;
-    hint.forget();
-    return not_plain;
+    return result;
 }
 
 [[gnu::hot]] void harvest_direct_watched(Context& context, Taker& taker) {

@@ -11,24 +11,24 @@ constexpr unsigned synced_shift = 1, access_shift = 2, kind_shift = 8, file_shif
 
 }  // namespace
 
-[[gnu::hot]] bool FileHint::says(int file, FileKind kind) const {
-    const std::uint64_t known = known_.load(std::memory_order_relaxed);
-    return (known & valid) != 0 && (known >> file_shift) == static_cast<std::uint32_t>(file) &&
-           static_cast<FileKind>((known >> kind_shift) & 0xff) == kind;
-}
-
-[[gnu::hot]] FileFacts FileHint::recall(int file) {
+[[gnu::hot]] [[gnu::hot]] FileFacts FileHint::peek(int file) const {
     FileFacts facts{};
     const std::uint64_t known = known_.load(std::memory_order_relaxed);
-    const std::uint8_t uses = uses_.load(std::memory_order_relaxed);
-    if ((known & valid) == 0 || (known >> file_shift) != static_cast<std::uint32_t>(file) || uses >= most_uses) {
-        return facts;
+    if ((known & valid) != 0 && (known >> file_shift) == static_cast<std::uint32_t>(file)) {
+        facts.kind = static_cast<FileKind>((known >> kind_shift) & 0xff);
+        facts.access = static_cast<std::uint8_t>((known >> access_shift) & 3);
+        facts.synced = ((known >> synced_shift) & 1) != 0;
     }
-    // Not counted exactly when threads meet here: they look again a little later.
-    uses_.store(static_cast<std::uint8_t>(uses + 1), std::memory_order_relaxed);
-    facts.kind = static_cast<FileKind>((known >> kind_shift) & 0xff);
-    facts.access = static_cast<std::uint8_t>((known >> access_shift) & 3);
-    facts.synced = ((known >> synced_shift) & 1) != 0;
+    return facts;
+}
+
+FileFacts FileHint::recall(int file) {
+    const std::uint8_t uses = uses_.load(std::memory_order_relaxed);
+    const FileFacts facts = uses < most_uses ? peek(file) : FileFacts{};
+    if (facts.kind != FileKind::unknown) {
+        // Not counted exactly when threads meet here: they look again a little later.
+        uses_.store(static_cast<std::uint8_t>(uses + 1), std::memory_order_relaxed);
+    }
     return facts;
 }
 

@@ -14,8 +14,9 @@ class FileHint {
 public:
     // What is known of `file`; FileKind::unknown when nothing is, or it has been believed often enough.
     [[nodiscard]] FileFacts recall(int file);
-    // Whether it would be that, as long as it is believed.
-    [[nodiscard]] bool says(int file, FileKind kind) const;
+    // The same however often it has been believed, and not counted. Who uses it calls recall() afterwards, and looks
+    // again when that knows nothing.
+    [[nodiscard]] FileFacts peek(int file) const;
     void keep(int file, const FileFacts& facts);
     void forget();
 

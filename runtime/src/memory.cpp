@@ -3,12 +3,17 @@
 
 #include "sys.hpp"
 
+#include <link.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstring>
 #include <initializer_list>
+
+// glibc's end of the heap, which its brk() and sbrk() keep. Exported since 2.2.5.
+extern "C" void* __curbrk;  // NOLINT(bugprone-reserved-identifier)
 
 namespace inflight::aio {
 
@@ -118,6 +123,42 @@ bool copy_in(void* to, const void* from, std::size_t bytes) {
     return true;
 }
 
+namespace {
+
+// Set before main(), or when the library is loaded later; not changed after.
+struct Lasting {
+    std::uint64_t data_begin;  // the main program's segment for writing
+    std::uint64_t data_end;
+    std::uint64_t heap_begin;  // where the heap, in one piece, ended then
+};
+Lasting lasting;
+
+int find_data(dl_phdr_info* program, std::size_t, void*) {
+    for (unsigned i = 0; i < program->dlpi_phnum; ++i) {
+        const auto& segment = program->dlpi_phdr[i];
+        if (segment.p_type == PT_LOAD && (segment.p_flags & PF_W) != 0) {
+            const std::uint64_t begin = program->dlpi_addr + segment.p_vaddr;
+            lasting.data_begin = begin / page_bytes * page_bytes;
+            lasting.data_end = begin + segment.p_memsz;
+        }
+    }
+    return 1;  // the main program comes first, and is all
+}
+
+[[gnu::constructor]] void find_lasting() {
+    dl_iterate_phdr(find_data, nullptr);
+    lasting.heap_begin = address_of(__curbrk == nullptr ? sbrk(0) : __curbrk);
+}
+
+// The last page of each is there whole.
+[[gnu::hot]] bool lasts(std::uint64_t page) {
+    const std::uint64_t begin = page * page_bytes;
+    return (begin >= lasting.data_begin && begin < lasting.data_end) ||
+           (begin >= lasting.heap_begin && begin < address_of(__curbrk));
+}
+
+}  // namespace
+
 ProgramMemory::ProgramMemory(const void* frame, std::uint64_t next_page)
     : stack_page_(address_of(frame) / page_bytes), next_page_(next_page) {}
 
@@ -128,7 +169,7 @@ ProgramMemory::ProgramMemory(const void* frame, std::uint64_t next_page)
             return true;
         }
     }
-    return page == stack_page_;
+    return page == stack_page_ || lasts(page);
 }
 
 [[gnu::hot]] bool ProgramMemory::ask(std::uint64_t page) {

@@ -24,7 +24,8 @@ namespace inflight::aio {
 [[nodiscard]] bool copy_in(void* to, const void* from, std::size_t bytes);
 
 // For the many small reads of one call: the pages that were asked about last need not be asked about again, nor the one
-// of the stack that the call stands on.
+// of the stack that the call stands on, nor what is there as long as the program runs: its static data, and its heap up
+// to where libc says that it ends at present.
 class ProgramMemory {
 public:
     // `next_page` is the number of one that will perhaps be read too, or 0: two are asked about at the price of one,

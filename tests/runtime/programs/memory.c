@@ -163,8 +163,51 @@ static void reaping(void) {
     printf("still there: io_getevents %s\n", word(io_getevents(ctx, 1, 1, &event, &now)));
 }
 
+/* Static data, and where there was a heap. */
+static void heap(void) {
+    enum { page = 4096 };
+    io_context_t ctx = context(16);
+    int fd = data_file("disk", O_RDONLY | O_DIRECT);
+    static struct iocb fixed;
+    static struct io_event events[2];
+    struct iocb* list[1] = {&fixed};
+
+    io_prep_pread(&fixed, fd, buffer, 4096, 0);
+    printf("static: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    /* From here on nobody may ask for memory: printf has what it needs. */
+    char* begin = sbrk(0);
+    char* end = begin + (page - (unsigned long)begin % page) % page + 4L * page;
+    struct iocb* block = (struct iocb*)(end - page);
+    struct iocb* across = (struct iocb*)(end - (long)sizeof(*across) / 2);
+    struct iocb** far = (struct iocb**)(end - page / 2);
+
+    must(brk(end) == 0, "more heap");
+    io_prep_pread(block, fd, buffer, 4096, 4096);
+    far[0] = block;
+    printf("in the heap: io_submit %s\n", word(io_submit(ctx, 1, far)));
+    list[0] = across;
+    memcpy(across, block, sizeof(*across) / 2);
+    printf("half of it: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    list[0] = (struct iocb*)end;
+    printf("behind it: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    printf("events: %d\n", io_getevents(ctx, 2, 2, events, NULL));
+    must(sbrk(0) == end && brk(begin) == 0, "less heap");
+    printf("list gone: io_submit %s\n", word(io_submit(ctx, 1, far)));
+    list[0] = block;
+    printf("block gone: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    must(brk(end) == 0, "more heap again");
+    printf("nothing there: io_submit %s\n", word(io_submit(ctx, 1, far)));
+    io_prep_pread(block, fd, buffer, 4096, 8192);
+    printf("there again: io_submit %s\n", word(io_submit(ctx, 1, list)));
+    printf("events: %d\n", io_getevents(ctx, 1, 1, events, NULL));
+}
+
 const struct behaviour memory_behaviours[] = {
-    {"memory_lists", lists},     {"memory_lists_again", lists_again},
-    {"memory_buffers", buffers}, {"memory_file_buffers", memory_file_buffers},
-    {"memory_reaping", reaping}, {NULL, NULL},
+    {"memory_lists", lists},
+    {"memory_lists_again", lists_again},
+    {"memory_buffers", buffers},
+    {"memory_file_buffers", memory_file_buffers},
+    {"memory_reaping", reaping},
+    {"memory_heap", heap},
+    {NULL, NULL},
 };
