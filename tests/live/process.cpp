@@ -92,7 +92,13 @@ Process::~Process() {
 }
 
 void Process::write(std::string_view text) const {
-    if (::write(input_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    // A child that has ended is to be a failure with words, not this process's end. Others inherit what is ignored.
+    const auto before = ::signal(SIGPIPE, SIG_IGN);
+    const ssize_t written = ::write(input_, text.data(), text.size());
+    const int error = errno;
+    ::signal(SIGPIPE, before);
+    if (written != static_cast<ssize_t>(text.size())) {
+        errno = error;
         give_up("write to a child");
     }
 }
