@@ -208,8 +208,11 @@ _Noreturn static void serve(const char* way, const char* path, unsigned depth, i
     struct aio aio;
     if (!rings) {
         aio = open_aio(way);
-    } else if (io_uring_queue_init(most_depth, &ring, 0) < 0) {
-        fail("io_uring_queue_init", errno);
+    } else {
+        const int result = io_uring_queue_init(most_depth, &ring, 0);
+        if (result < 0) {
+            fail("io_uring_queue_init", -result);
+        }
     }
     char order;
     while (read(orders, &order, 1) == 1) {
