@@ -64,6 +64,7 @@ static void* tick(void* argument) {
             __atomic_fetch_add(&gaps_count, 1, __ATOMIC_RELEASE);
         }
         last = now;
+        count_round();
     }
     return NULL;
 }
