@@ -27,7 +27,7 @@ Result<Child> Campaign::start_canceller(TargetProgram& target, unsigned count) {
 
 // Half of them right after it was seen to trace the target, half whenever.
 void Campaign::kill_at_random(TargetProgram& target, Child& canceller, std::chrono::microseconds at_most) {
-    const auto give_up = Clock::now() + 3s;
+    const auto give_up = Clock::now() + 300ms;
     bool tracing = false;
     if (random_() % 2 == 0) {
         sleep_for(std::chrono::microseconds(random_() % 20'000));
@@ -104,8 +104,8 @@ Result<void> Campaign::attach_debugger(TargetProgram& target, Tormentor& torment
 }
 
 Result<void> Campaign::act(TargetProgram& target, Tormentor& tormentor, unsigned step) {
-    constexpr unsigned each_inflight = 12;
-    constexpr unsigned each_debugger = 16;
+    constexpr unsigned each_inflight = 24;
+    constexpr unsigned each_debugger = 64;
     if (plan_.debugger && step % each_debugger == 1) {
         if (auto attached = attach_debugger(target, tormentor); !attached) {
             return attached;
@@ -121,7 +121,7 @@ Result<void> Campaign::act(TargetProgram& target, Tormentor& tormentor, unsigned
     if (auto cancelled = cancel_by_canceller(target); !cancelled) {
         return cancelled;
     }
-    return plan_.debugger && step % each_debugger == 9 ? attach_debugger(target, tormentor) : Result<void>{};
+    return plan_.debugger && step % each_debugger == 33 ? attach_debugger(target, tormentor) : Result<void>{};
 }
 
 void Campaign::count(const board& its) {
