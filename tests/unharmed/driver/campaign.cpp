@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned batch = 40;
+// Of each kind of step one, on however busy a machine.
+constexpr unsigned steps_least = 3;
 constexpr unsigned endless = 1'000'000;
 
 }  // namespace
@@ -106,7 +108,7 @@ Result<void> Campaign::attach_debugger(TargetProgram& target, Tormentor& torment
 Result<void> Campaign::act(TargetProgram& target, Tormentor& tormentor, unsigned step) {
     constexpr unsigned each_inflight = 24;
     constexpr unsigned each_debugger = 64;
-    if (plan_.debugger && step % each_debugger == 1) {
+    if (plan_.debugger && step % each_debugger == 2) {
         if (auto attached = attach_debugger(target, tormentor); !attached) {
             return attached;
         }
@@ -115,7 +117,7 @@ Result<void> Campaign::act(TargetProgram& target, Tormentor& tormentor, unsigned
         sleep_for(50ms);
         return {};
     }
-    if (plan_.inflight && step % each_inflight == 0) {
+    if (plan_.inflight && step % each_inflight == 1) {
         return cancel_by_inflight(target);
     }
     if (auto cancelled = cancel_by_canceller(target); !cancelled) {
@@ -144,7 +146,7 @@ Result<void> Campaign::run_once(Clock::time_point end) {
     bool lives = true;
     {
         Tormentor tormentor(*target, kind_, plan_.torments, tally_.torments, random_());
-        for (unsigned step = 0; lives && Clock::now() < end; step++) {
+        for (unsigned step = 0; lives && (step < steps_least || Clock::now() < end); step++) {
             if (auto acted = act(*target, tormentor, step); !acted) {
                 return acted;
             }

@@ -217,8 +217,10 @@ int main(int argc, char** argv) {
     for (int kind = 0; kind < board_queued_kinds; kind++) {
         sigaddset(&queued, number_of(kind));
     }
-    pthread_sigmask(SIG_BLOCK, &queued, NULL);
+    /* The timer's would end the keepers' calls with EINTR, and rightly so. */
+    take_only(-1);
     start_keepers();
+    pthread_sigmask(SIG_SETMASK, &queued, NULL);
     start_stream(&streams[0], restarting);
     start_stream(&streams[1], interrupting);
     start_stream(&streams[2], on_stack);
