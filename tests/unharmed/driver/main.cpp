@@ -21,8 +21,8 @@ constexpr std::array target_kinds{
     TargetKind{"calls", "unharmed_calls", "", false, 3000},
     TargetKind{"sections", "unharmed_sections", "", false, 100},
     TargetKind{"signals", "unharmed_signals", "", true, 10},
-    TargetKind{"families", "unharmed_families", "", false, 40},
-    TargetKind{"execs", "unharmed_families", "execs", false, 40},
+    TargetKind{"families", "unharmed_families", "", false, 3000},
+    TargetKind{"execs", "unharmed_families", "execs", false, 1000},
     TargetKind{"heap", "unharmed_heap", "", false, 100},
     TargetKind{"submit", "unharmed_calls", "submit", false, 3000},
 };

@@ -22,7 +22,9 @@ constexpr auto patience = 5s;
 
 char state_of(const std::filesystem::path& task) {
     std::ifstream file(task / "stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    // Not by iterators: they throw when the thread ends just then.
+    std::string text;
+    std::getline(file, text);
     const auto name_end = text.rfind(") ");
     return name_end == std::string::npos ? '?' : text[name_end + 2];
 }
