@@ -42,6 +42,7 @@ struct board {
     uint64_t queued_sent[board_queued_kinds]; /* by sigqueue: each makes the handler run once */
 
     /* By the canceller. */
+    uint64_t cancels_begun;
     uint64_t cancels_made;    /* the call was made */
     uint64_t cancels_ended;   /* ... and ended the request */
     uint64_t cancels_refused; /* act::cancel() refused, or failed */

@@ -84,6 +84,7 @@ int run(std::span<char*> arguments) {
         }
         const board_order request = std::span(its.orders)[random() % orders];
         const act::Order order = order_for(pid, request, choice, random);
+        increase(its.cancels_begun);
         const auto answer = act::cancel(order);
         if (!answer || !answer->tried) {
             const std::string why = answer ? answer->refusal : answer.error().message();

@@ -129,6 +129,7 @@ Result<void> Campaign::act(TargetProgram& target, Tormentor& tormentor, unsigned
 void Campaign::count(const board& its) {
     auto& counted = const_cast<board&>(its);
     tally_.by_canceller += load(counted.cancels_made);
+    tally_.begun += load(counted.cancels_begun);
     tally_.ended += load(counted.cancels_ended);
     tally_.refused += load(counted.cancels_refused);
     if (its.last_refusal[0] != '\0') {

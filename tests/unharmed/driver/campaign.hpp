@@ -25,7 +25,8 @@ struct Plan {
 };
 
 struct Tally {
-    std::uint64_t by_canceller = 0;
+    std::uint64_t begun = 0;         // by the canceller; some are killed in the middle, or refused
+    std::uint64_t by_canceller = 0;  // ... and made to the end
     std::uint64_t ended = 0;
     std::uint64_t refused = 0;
     std::uint64_t by_inflight = 0;

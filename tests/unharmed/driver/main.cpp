@@ -70,8 +70,9 @@ bool has_debugger() {
 
 std::uint64_t print(const std::string& mode, const Tally& tally) {
     fmt::print("unharmed, mode {}:\n", mode);
-    fmt::print("  cancels made         {} by the canceller ({} ended a request), {} by inflight cancel; {} refused\n",
-               tally.by_canceller, tally.ended, tally.by_inflight, tally.refused);
+    fmt::print("  cancels              {} begun by the canceller: {} made ({} ended a request), {} refused\n",
+               tally.begun, tally.by_canceller, tally.ended, tally.refused);
+    fmt::print("                       {} made by inflight cancel\n", tally.by_inflight);
     if (!tally.refusal.empty()) {
         fmt::print("  last refusal         {}\n", tally.refusal);
     }
