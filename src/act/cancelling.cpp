@@ -23,8 +23,10 @@
 namespace inflight::act {
 namespace {
 
-// A program stands still for about this long at once, whatever is to be done.
+// A program stands still for about this long at once, whatever is to be done; but where it takes long until all of its
+// threads stand still, some orders at least are carried out then.
 constexpr std::uint64_t longest_stand_ns = 40'000'000;
+constexpr std::uint64_t least_work_ns = 10'000'000;
 // How long threads that a stop would disturb may take until none of them runs.
 constexpr std::uint64_t hold_patience_ns = 1'000'000'000;
 
@@ -163,14 +165,16 @@ private:
     std::size_t stand_once(std::size_t first) {
         hold_.emplace();
         std::size_t next = first;
+        std::uint64_t began_ns = 0;
         for (; next < orders_.size() && !orphaned_(); next++) {
             if (answers_[next]) {
                 continue;
             }
-            if (next != first && hold_->standing_ns() > longest_stand_ns) {
+            if (began_ns != 0 && hold_->standing_ns() > longest_stand_ns && now_ns() - began_ns > least_work_ns) {
                 break;
             }
             answers_[next] = carry_out(orders_[next]);
+            began_ns = began_ns == 0 ? now_ns() : began_ns;
         }
         const unsigned stopped = hold_->threads_stopped();
         const Release released = hold_->let_go();
@@ -194,7 +198,7 @@ private:
     Result<Answer> look_and_call(const Order& order, Answer answer, const Call& call) {
         constexpr int most_tries = 10;
         for (int tries = 0; tries < most_tries; tries++) {
-            if (order.hold_all) {
+            if (order.hold_all && tries != 0) {
                 if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
                     return std::unexpected(held.error());
                 }
@@ -220,7 +224,7 @@ private:
     }
 
     Result<Answer> carry_out(const Order& order) {
-        if (order.hold_all) {
+        if (order.hold_all && !hold_->complete()) {
             if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
                 return std::unexpected(held.error());
             }

@@ -136,6 +136,7 @@ bool Hold::forget_those_that_ran() {
 
 Result<void> Hold::all(std::span<const pid_t> pids, std::uint64_t patience_ns) {
     const std::uint64_t give_up_ns = now_ns() + patience_ns;
+    complete_ = false;
     for (;;) {
         const bool ran = forget_those_that_ran();
         const auto news = take_new(pids, give_up_ns);
@@ -143,6 +144,7 @@ Result<void> Hold::all(std::span<const pid_t> pids, std::uint64_t patience_ns) {
             return std::unexpected(news.error());
         }
         if (!*news && !ran && still()) {
+            complete_ = true;
             return {};
         }
         if (now_ns() > give_up_ns) {
@@ -205,6 +207,7 @@ Release Hold::let_go() {
     asked_.clear();
     watched_.clear();
     since_ns_ = 0;
+    complete_ = false;
     return all;
 }
 

@@ -25,6 +25,8 @@ class Hold {
 public:
     // All threads of these processes, those too that are made meanwhile. Gives up after `patience_ns`.
     [[nodiscard]] Result<void> all(std::span<const pid_t> pids, std::uint64_t patience_ns);
+    // all() has succeeded: only still() can change that.
+    [[nodiscard]] bool complete() const { return complete_; }
     // One thread, stopped even if it is watched.
     [[nodiscard]] Result<StoppedThread*> one(pid_t tid);
 
@@ -55,6 +57,7 @@ private:
     std::map<pid_t, StoppedThread> asked_;  // they will stop before they run on
     std::set<pid_t> left_out_;              // the kernel's own threads, and those that have ended
     std::uint64_t since_ns_ = 0;
+    bool complete_ = false;
 };
 
 }  // namespace inflight::act

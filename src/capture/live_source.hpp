@@ -36,6 +36,9 @@ public:
     LiveSource& operator=(const LiveSource&) = delete;
 
     Result<std::size_t> pump(Consumer& consumer) override;
+    // Empties the buffers and hands out nothing: what keeps the consumer busy for long must not cost records. May be
+    // called while a consumer is given a record.
+    void read_on() { drain(); }
     // Detaches the hooks and reads what is left in the tables. Before the programs: the trace ends when this is called.
     Result<void> finish(Consumer& consumer, Ending ending) override;
     [[nodiscard]] model::Losses losses() const override;

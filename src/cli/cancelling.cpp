@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
+#include <map>
 
 namespace inflight::cli {
 
@@ -18,13 +18,6 @@ constexpr std::uint32_t setup_single_issuer = 1U << 12U;
 bool same_request(const model::Request& a, const model::Request& b) {
     return a.family == b.family && a.kernel_address == b.kernel_address && a.submit_ns == b.submit_ns &&
            a.context_id == b.context_id && a.user_data == b.user_data && a.address == b.address;
-}
-
-// Before the next stop. inflight has the greater priority, and the program would else stand still for all of them.
-void give_a_turn(std::uint64_t stood_still_ns) {
-    constexpr std::uint64_t longest_ns = 10'000'000;
-    const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(stood_still_ns, longest_ns))};
-    ::nanosleep(&pause, nullptr);
 }
 
 bool has_flag(const model::InFlight& each, std::uint32_t flag) {
@@ -88,36 +81,49 @@ act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) 
             .timeout_ns = options_.timeout_ns};
 }
 
+void Cancelling::take_over(view::CancelReport& report, const act::Order& order, const Result<act::Answer>& answer) {
+    if (!answer) {
+        report.tried.refusal = answer.error().message();
+        return;
+    }
+    report.threads_stopped = answer->threads_stopped;
+    report.stood_still_ns = answer->stood_still_ns;
+    report.timeout_restarted = answer->timeout_restarted;
+    report.tried.refusal = answer->refusal;
+    if (!answer->refusal.empty()) {
+        return;
+    }
+    report.way = order.way == act::Way::ring ? "ring" : "inject";
+    // One that had ended by the last look is awaited too: its record is on its way.
+    report.tried.ret = answer->ret;
+    report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
+    report.call_ns = answer->call_ns;
+    report.thread = static_cast<std::uint32_t>(answer->thread);
+    awaited_++;
+}
+
 void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chosen,
                      const std::vector<model::InFlight>& all) {
+    // By process: it stands still once for all of them.
+    std::map<std::uint32_t, std::vector<std::size_t>> by_process;
     for (const model::InFlight& each : chosen) {
         view::CancelReport& report = reports_.emplace_back();
         report.chosen = each;
         report.tried.refusal = refusal(each, chosen, all);
-        if (!report.tried.refusal.empty()) {
-            continue;
+        if (report.tried.refusal.empty()) {
+            by_process[each.request.pid].push_back(reports_.size() - 1);
         }
-        const act::Order order = order_for(looking, each);
-        const auto answer = act::cancel(order);
-        if (!answer) {
-            report.tried.refusal = answer.error().message();
-            continue;
+    }
+    for (const auto& [pid, places] : by_process) {
+        std::vector<act::Order> orders;
+        orders.reserve(places.size());
+        for (const std::size_t place : places) {
+            orders.push_back(order_for(looking, reports_[place].chosen));
         }
-        report.threads_stopped = answer->threads_stopped;
-        report.stood_still_ns = answer->stood_still_ns;
-        report.timeout_restarted = answer->timeout_restarted;
-        give_a_turn(report.stood_still_ns);
-        report.tried.refusal = answer->refusal;
-        if (!answer->refusal.empty()) {
-            continue;
+        const auto answers = act::cancel(orders, [&looking] { looking.tracing().read_on(); });
+        for (std::size_t each = 0; each < places.size(); each++) {
+            take_over(reports_[places[each]], orders[each], answers[each]);
         }
-        report.way = order.way == act::Way::ring ? "ring" : "inject";
-        // One that had ended by the last look is awaited too: its record is on its way.
-        report.tried.ret = answer->ret;
-        report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
-        report.call_ns = answer->call_ns;
-        report.thread = static_cast<std::uint32_t>(answer->thread);
-        awaited_++;
     }
     acted_ns_ = capture::monotonic_ns();
 }

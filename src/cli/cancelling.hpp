@@ -46,6 +46,8 @@ private:
                                       const std::vector<model::InFlight>& all) const;
     [[nodiscard]] act::Order order_for(Looking& looking, const model::InFlight& each) const;
 
+    void take_over(view::CancelReport& report, const act::Order& order, const Result<act::Answer>& answer);
+
     CancellingOptions options_;
     std::vector<view::CancelReport> reports_;
     std::uint64_t acted_ns_ = 0;

@@ -82,6 +82,8 @@ public:
     // Where only the last of it is kept: writes a file soon.
     void ask_for_file(const std::string& why);
     // See LiveSource.
+    // LiveSource::read_on().
+    void read_on() { source_->read_on(); }
     [[nodiscard]] bool is_in_flight(const model::Request& request) const { return source_->is_in_flight(request); }
     [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
