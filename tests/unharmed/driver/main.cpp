@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -118,6 +119,11 @@ Result<std::uint64_t> run(const Options& options, const std::string& mode, std::
         if (auto ran = campaign.run(end); !ran) {
             return std::unexpected(ran.error());
         }
+        const auto took = std::chrono::steady_clock::now() - begin;
+        fmt::print("  {:>4} s {}: {} cancels so far, {} kinds of deviations\n",
+                   std::chrono::duration_cast<std::chrono::seconds>(took).count(), kinds[i].name, tally.cancels(),
+                   tally.deviations.size());
+        static_cast<void>(std::fflush(stdout));
     }
     const auto deviations = print(mode, tally);
     if (deviations == 0 && tally.ended == 0 && !plan.control) {
