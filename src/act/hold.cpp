@@ -193,15 +193,10 @@ std::uint64_t Hold::standing_ns() const {
 
 Release Hold::let_go() {
     Release all;
-    // First those with which nothing is left to do.
-    for (const bool changed : {false, true}) {
-        for (auto& [tid, thread] : stopped_) {
-            if (thread.is_changed() == changed) {
-                const Release released = thread.release();
-                all.stood_still_ns = std::max(all.stood_still_ns, released.stood_still_ns);
-                all.timeout_restarted = all.timeout_restarted || released.timeout_restarted;
-            }
-        }
+    for (auto& [tid, thread] : stopped_) {
+        const Release released = thread.release();
+        all.stood_still_ns = std::max(all.stood_still_ns, released.stood_still_ns);
+        all.timeout_restarted = all.timeout_restarted || released.timeout_restarted;
     }
     stopped_.clear();
     asked_.clear();

@@ -52,32 +52,33 @@ inline constexpr std::array sleeping_calls{
     SleepingCall{327, StopEffect::made_again, Timeout::socket},           // preadv2
     SleepingCall{43, StopEffect::made_again, Timeout::socket},            // accept
     SleepingCall{288, StopEffect::made_again, Timeout::socket},           // accept4
-    SleepingCall{42, StopEffect::made_again, Timeout::socket},            // connect
     SleepingCall{45, StopEffect::made_again, Timeout::socket},            // recvfrom
     SleepingCall{47, StopEffect::made_again, Timeout::socket},            // recvmsg
-    SleepingCall{299, StopEffect::cut_short, Timeout::socket},            // recvmmsg
-    SleepingCall{1, StopEffect::cut_short, Timeout::socket},              // write
-    SleepingCall{18, StopEffect::cut_short},                              // pwrite64
-    SleepingCall{20, StopEffect::cut_short, Timeout::socket},             // writev
-    SleepingCall{296, StopEffect::cut_short},                             // pwritev
-    SleepingCall{328, StopEffect::cut_short, Timeout::socket},            // pwritev2
-    SleepingCall{44, StopEffect::cut_short, Timeout::socket},             // sendto
-    SleepingCall{46, StopEffect::cut_short, Timeout::socket},             // sendmsg
-    SleepingCall{307, StopEffect::cut_short, Timeout::socket},            // sendmmsg
-    SleepingCall{40, StopEffect::cut_short, Timeout::socket},             // sendfile
-    SleepingCall{275, StopEffect::cut_short, Timeout::socket},            // splice
-    SleepingCall{276, StopEffect::cut_short},                             // tee
-    SleepingCall{278, StopEffect::cut_short},                             // vmsplice
-    SleepingCall{326, StopEffect::cut_short},                             // copy_file_range
-    SleepingCall{209, StopEffect::cut_short},                             // io_submit
-    SleepingCall{427, StopEffect::cut_short},                             // io_uring_register
-    SleepingCall{3, StopEffect::cut_short},                               // close: SO_LINGER, flush of a file system
-    SleepingCall{33, StopEffect::cut_short},                              // dup2 closes
-    SleepingCall{292, StopEffect::cut_short},                             // dup3 closes
-    SleepingCall{436, StopEffect::cut_short},                             // close_range
-    SleepingCall{48, StopEffect::cut_short},                              // shutdown
-    SleepingCall{16, StopEffect::cut_short},                              // ioctl: what the driver does is not known
-    SleepingCall{318, StopEffect::cut_short},                             // getrandom
+    // Made again it returns EALREADY at its timeout where it would have returned EINPROGRESS.
+    SleepingCall{42, StopEffect::cut_short, Timeout::socket},   // connect
+    SleepingCall{299, StopEffect::cut_short, Timeout::socket},  // recvmmsg
+    SleepingCall{1, StopEffect::cut_short, Timeout::socket},    // write
+    SleepingCall{18, StopEffect::cut_short},                    // pwrite64
+    SleepingCall{20, StopEffect::cut_short, Timeout::socket},   // writev
+    SleepingCall{296, StopEffect::cut_short},                   // pwritev
+    SleepingCall{328, StopEffect::cut_short, Timeout::socket},  // pwritev2
+    SleepingCall{44, StopEffect::cut_short, Timeout::socket},   // sendto
+    SleepingCall{46, StopEffect::cut_short, Timeout::socket},   // sendmsg
+    SleepingCall{307, StopEffect::cut_short, Timeout::socket},  // sendmmsg
+    SleepingCall{40, StopEffect::cut_short, Timeout::socket},   // sendfile
+    SleepingCall{275, StopEffect::cut_short, Timeout::socket},  // splice
+    SleepingCall{276, StopEffect::cut_short},                   // tee
+    SleepingCall{278, StopEffect::cut_short},                   // vmsplice
+    SleepingCall{326, StopEffect::cut_short},                   // copy_file_range
+    SleepingCall{209, StopEffect::cut_short},                   // io_submit
+    SleepingCall{427, StopEffect::cut_short},                   // io_uring_register
+    SleepingCall{3, StopEffect::cut_short},                     // close: SO_LINGER, flush of a file system
+    SleepingCall{33, StopEffect::cut_short},                    // dup2 closes
+    SleepingCall{292, StopEffect::cut_short},                   // dup3 closes
+    SleepingCall{436, StopEffect::cut_short},                   // close_range
+    SleepingCall{48, StopEffect::cut_short},                    // shutdown
+    SleepingCall{16, StopEffect::cut_short},                    // ioctl: what the driver does is not known
+    SleepingCall{318, StopEffect::cut_short},                   // getrandom
 };
 
 [[nodiscard]] constexpr const SleepingCall* find_sleeping_call(long number) {

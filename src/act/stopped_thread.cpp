@@ -15,8 +15,6 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <fstream>
-#include <string>
 #include <utility>
 
 namespace inflight::act {
@@ -57,23 +55,6 @@ seccomp_data seen_by_seccomp(const user_regs_struct& registers, long number, std
             .args = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9}};
 }
 
-// Signals that wait for it and are not blocked: the program may be entitled to see its call interrupted.
-bool has_deliverable_signal(pid_t tid) {
-    std::uint64_t mask = 0;
-    if (trace(PTRACE_GETSIGMASK, tid, sizeof(mask), address_of(mask)) != 0) {
-        return true;
-    }
-    std::ifstream status(fmt::format("/proc/{}/status", tid));
-    std::string line;
-    std::uint64_t pending = 0;
-    while (std::getline(status, line)) {
-        if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) {
-            pending |= std::stoull(line.substr(line.find(':') + 1), nullptr, 16);
-        }
-    }
-    return (pending & ~mask) != 0;
-}
-
 CallArguments arguments_of(const user_regs_struct& registers) {
     return {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
 }
@@ -93,6 +74,8 @@ StoppedThread::StoppedThread(StoppedThread&& other) noexcept
       lent_(other.lent_),
       at_call_(other.at_call_),
       saved_(other.saved_),
+      made_again_(other.made_again_),
+      timeout_restarted_(other.timeout_restarted_),
       since_ns_(other.since_ns_),
       code_(other.code_),
       dispatch_known_(other.dispatch_known_) {}
@@ -127,11 +110,24 @@ bool StoppedThread::on_status(int status) {
     return false;
 }
 
+// Where a call returned -EINTR by itself, or must not be restarted by restart_syscall(2), the kernel is left to decide:
+// with this result it restarts the call from its beginning, unless the handler of a signal runs, which the program then
+// sees as EINTR.
 Result<void> StoppedThread::remember() {
     if (trace(PTRACE_GETREGS, tid_, 0, address_of(saved_)) != 0) {
         return failed(tid_, "read the registers of");
     }
     state_ = State::stopped;
+    made_again_ = must_be_made_again();
+    timeout_restarted_ = false;
+    if (made_again_) {
+        const auto* const call = find_sleeping_call(static_cast<long>(saved_.orig_rax));
+        timeout_restarted_ = call == nullptr || has_timeout(*call, arguments_of(saved_));
+        saved_.rax = static_cast<std::uint64_t>(restart_nohand);
+        if (trace(PTRACE_SETREGS, tid_, 0, address_of(saved_)) != 0) {
+            return failed(tid_, "set the registers of");
+        }
+    }
     return {};
 }
 
@@ -259,12 +255,7 @@ user_regs_struct StoppedThread::without_the_stop() const {
             repeat(saved_.orig_rax);
             break;
         case restart_block:
-            repeat(must_be_made_again() ? saved_.orig_rax : std::uint64_t{SYS_restart_syscall});
-            break;
-        case -EINTR:
-            if (must_be_made_again()) {
-                repeat(saved_.orig_rax);
-            }
+            repeat(SYS_restart_syscall);
             break;
         default:
             break;
@@ -414,10 +405,6 @@ bool StoppedThread::must_be_made_again() const {
            !allowed_by_seccomp(tid_, seen_by_seccomp(saved_, SYS_restart_syscall, saved_.rip));
 }
 
-bool StoppedThread::is_changed() const {
-    return lent_ || (static_cast<long>(saved_.orig_rax) >= 0 && static_cast<long>(saved_.rax) == -EINTR);
-}
-
 Release StoppedThread::release() {
     Release released;
     if (!std::exchange(seized_, false) || state_ == State::ended) {
@@ -447,22 +434,11 @@ Release StoppedThread::release() {
             return released;
         }
     }
-    user_regs_struct registers = saved_;
-    bool changed = lent_;
-    if (must_be_made_again() && !has_deliverable_signal(tid_)) {
-        const auto* const call = find_sleeping_call(static_cast<long>(saved_.orig_rax));
-        released.timeout_restarted = call == nullptr || has_timeout(*call, arguments_of(saved_));
-        registers.rax = saved_.orig_rax;
-        registers.rip -= syscall_instruction_bytes;
-        registers.orig_rax = no_call;
-        changed = true;
-    }
-    if (changed) {
-        trace(PTRACE_SETREGS, tid_, 0, address_of(registers));
-    }
     if (lent_) {
+        trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
         code_->erase(tid_);
     }
+    released.timeout_restarted = timeout_restarted_;
     trace(PTRACE_DETACH, tid_, 0, 0);
     released.stood_still_ns = now_ns() - since_ns_;
     return released;

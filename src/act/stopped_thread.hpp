@@ -35,8 +35,8 @@ struct Release {
 // thread did not come to its stop, the kernel does so when the process that traces it ends (see run_in_helper()).
 //
 // - Its registers, signal mask, pending signals and memory are then as they were, and a call that the stop interrupted
-//   goes on unseen: the kernel restarts it, or it is made again where it would return -EINTR, unless a signal is
-//   pending for which the program has a right to that.
+//   goes on unseen: the kernel restarts it. One that returns -EINTR by itself is restarted too, unless the handler of a
+//   signal runs: then the program has a right to EINTR.
 // - While it makes a call of ours it runs LentCode, which leads back by itself: the process that traces it may be
 //   killed at any moment.
 // - The signal mask is never changed. A signal that arrives before the call is made gets the thread's own registers
@@ -69,9 +69,6 @@ public:
     [[nodiscard]] bool ended() const { return state_ == State::ended; }
     [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
 
-    // Its registers are not its own now, or must not be those of before when it goes on.
-    [[nodiscard]] bool is_changed() const;
-
     // Whether the call would be made as it is: there is room for its code, its seccomp filters let it pass, and so
     // does the program. The error says why not, or why it cannot be known. Nothing is made, nothing is changed.
     [[nodiscard]] Result<void> may_make(const ForeignCall& call);
@@ -101,7 +98,10 @@ private:
     State state_ = State::running;
     bool lent_ = false;     // its registers are those of the lent code
     bool at_call_ = false;  // ... and it stands at the end of a call of ours, no longer where calls are restarted
+    // Its own registers, with which it goes on.
     user_regs_struct saved_{};
+    bool made_again_ = false;  // its call is made again where the program would see EINTR
+    bool timeout_restarted_ = false;
     std::uint64_t since_ns_ = 0;
     std::optional<LentCode> code_;
     bool dispatch_known_ = false;  // its system calls reach the kernel

@@ -27,7 +27,8 @@ namespace {
 // Of the first pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO).
 constexpr ino_t first_pid_namespace = 0xEFFFFFFC;
 constexpr std::size_t status_bytes = 8192;
-constexpr std::uint64_t io_worker = 0x10;  // PF_IO_WORKER, include/linux/sched.h
+constexpr std::uint64_t kernel_thread = 0x00200000;  // PF_KTHREAD
+constexpr std::uint64_t io_worker = 0x10;            // PF_IO_WORKER, include/linux/sched.h
 
 // Of a thread: that of a process whose main thread has ended says little.
 std::map<std::string, std::string> read_status(pid_t tid) {
@@ -48,7 +49,10 @@ std::map<std::string, std::string> read_status(pid_t tid) {
 // the flags.
 std::uint64_t read_flags(pid_t pid, pid_t tid) {
     std::ifstream file(fmt::format("/proc/{}/task/{}/stat", pid, tid));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    // The name may hold newlines. A read fails with ESRCH where the thread ends meanwhile.
+    std::array<char, status_bytes> buffer{};
+    file.read(buffer.data(), buffer.size());
+    const std::string text(buffer.data(), static_cast<std::size_t>(file.gcount()));
     const auto name_end = text.rfind(')');
     if (name_end == std::string::npos) {
         return 0;
@@ -234,7 +238,11 @@ Result<Target> Target::look(pid_t pid) {
     const pid_t living = target.threads_.front().tid;
     const auto status = read_status(living);
     if (!status.contains("VmSize")) {
-        return status.empty() ? failure(what, "the process is gone") : failure(what, "it is a thread of the kernel");
+        if ((read_flags(pid, living) & kernel_thread) != 0) {
+            return failure(what, "it is a thread of the kernel");
+        }
+        return status.empty() ? failure(what, "the process is gone")
+                              : failure(what, "the process is ending", "its requests end with it");
     }
     target.tracer_ = number_of(status, "TracerPid");
     if (auto checked = check_64_bit(pid, living); !checked) {

@@ -7,14 +7,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <fstream>
-#include <iterator>
-#include <string>
+#include <string_view>
 
 namespace inflight::act {
+namespace {
+
+constexpr std::size_t stat_bytes = 2048;
+
+}  // namespace
 
 std::uint64_t now_ns() {
     timespec now{};
@@ -45,10 +50,13 @@ Result<void> poke(pid_t tid, std::uint64_t address, std::span<const std::byte> b
 }
 
 char state_of(pid_t tid) {
+    // The name may hold newlines. A read fails with ESRCH where the task ends meanwhile.
     std::ifstream file(fmt::format("/proc/{}/stat", tid));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::array<char, stat_bytes> buffer{};
+    file.read(buffer.data(), buffer.size());
+    const std::string_view text(buffer.data(), static_cast<std::size_t>(file.gcount()));
     const auto name_end = text.rfind(") ");
-    return name_end == std::string::npos ? '?' : text[name_end + 2];
+    return name_end == std::string::npos || name_end + 2 >= text.size() ? '?' : text[name_end + 2];
 }
 
 bool has_ended(pid_t tid) {

@@ -34,7 +34,7 @@ TEST(SleepingCalls, ThatReturnEintrAreMadeAgain) {
     EXPECT_EQ(disturbance(asleep_in(SYS_epoll_wait, {0, 0, 0, 60})), 3) << "its timeout begins anew";
     EXPECT_EQ(disturbance(asleep_in(SYS_epoll_wait, {0, 0, 0, 0xffffffff})), 2) << "-1: it has none";
     EXPECT_EQ(disturbance(asleep_in(SYS_io_uring_enter, {3, 0, 1, 8})), 3) << "IORING_ENTER_EXT_ARG";
-    for (const long number : {SYS_connect, SYS_readv, SYS_accept4, SYS_recvfrom}) {
+    for (const long number : {SYS_readv, SYS_accept4, SYS_recvfrom}) {
         EXPECT_EQ(disturbance(asleep_in(number)), 3) << "a timeout of the socket: " << number;
     }
 }
@@ -46,7 +46,7 @@ TEST(SleepingCalls, ThatWaitForSeveralEndEarly) {
 
 TEST(SleepingCalls, ThatWouldBeCutShortAreNotStopped) {
     for (const long number : {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_sendfile, SYS_splice,
-                              SYS_io_submit, SYS_close, SYS_ioctl, SYS_recvmmsg}) {
+                              SYS_io_submit, SYS_connect, SYS_close, SYS_ioctl, SYS_recvmmsg}) {
         EXPECT_EQ(disturbance(asleep_in(number)), std::nullopt) << number;
         EXPECT_NE(why_not_stopped(asleep_in(number)).find("cut short"), std::string::npos);
     }
