@@ -293,6 +293,11 @@ private:
         if (chosen->tid == 0) {
             return Answer{.refusal = chosen->refusal};
         }
+        if (order.hold_all && !hold_->complete()) {
+            if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
+                return std::unexpected(held.error());
+            }
+        }
         if (auto right = is_still_the_ring(order); !right) {
             return std::unexpected(right.error());
         }
@@ -314,7 +319,7 @@ private:
     Result<Chosen> choose_thread(const Order& order, const ForeignCall& call) {
         Chosen chosen;
         for (const pid_t tid : candidates_.at(order.only_thread)) {
-            const auto thread = hold_->one(tid);
+            const auto thread = hold_->one(pid(), tid);
             if (!thread || (*thread)->ended()) {
                 chosen.refusal = chosen.refusal.empty() && !thread ? thread.error().message() : chosen.refusal;
                 continue;

@@ -16,10 +16,21 @@ namespace {
 // A thread that has not come to its stop by then may sleep uninterruptibly.
 constexpr std::uint64_t usual_stop_ns = 3'000'000;
 
-// A stop would disturb it, or is not possible now.
-bool is_left_alone(const Thread& thread) {
+// Whether a thread is watched instead of stopped. While the main thread is traced, the kernel does not throw away
+// signals that the process ignores, but wakes some thread for them that is not stopped: a call that would return -EINTR
+// then must be stopped too. One with a timeout is not, for it would begin anew. Source: kernel/signal.c (sig_ignored,
+// complete_signal).
+bool is_left_alone(const Thread& thread, bool main_thread, bool main_thread_traced) {
+    constexpr int restarted = 1;
+    constexpr int made_again = 2;
     const auto disturbs = disturbance(thread);
-    return !disturbs || *disturbs > 1;
+    if (!disturbs) {
+        return true;
+    }
+    if (main_thread) {
+        return *disturbs >= restarted;
+    }
+    return *disturbs > (main_thread_traced ? made_again : restarted);
 }
 
 UniqueFd open_status(pid_t pid, pid_t tid) {
@@ -29,7 +40,23 @@ UniqueFd open_status(pid_t pid, pid_t tid) {
 }  // namespace
 
 void Hold::watch(pid_t pid, const Thread& thread) {
-    watched_.insert_or_assign(thread.tid, Watched{.status = open_status(pid, thread.tid), .progress = thread.progress});
+    watched_.insert_or_assign(thread.tid,
+                              Watched{.pid = pid, .status = open_status(pid, thread.tid), .progress = thread.progress});
+}
+
+// Before the others: if it must be stopped, those that were left alone are looked at anew.
+void Hold::take_main_thread(pid_t pid) {
+    if (main_threads_traced_.contains(pid)) {
+        return;
+    }
+    const bool traced = stopped_.contains(pid) || asked_.contains(pid) ||
+                        (!watched_.contains(pid) && !is_left_alone(read_thread(pid, pid), true, false));
+    if (!traced) {
+        return;
+    }
+    main_threads_traced_.insert(pid);
+    std::erase_if(watched_, [pid](const auto& each) { return each.second.pid == pid && !each.second.asked; });
+    complete_ = false;
 }
 
 // Whether there was a thread that was not known.
@@ -41,6 +68,7 @@ Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_n
         if (tids.empty()) {
             return failure(fmt::format("hold process {}", pid), "the process is gone");
         }
+        take_main_thread(pid);
         for (const pid_t tid : tids) {
             if (stopped_.contains(tid) || watched_.contains(tid) || asked_.contains(tid) || left_out_.contains(tid)) {
                 continue;
@@ -55,7 +83,7 @@ Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_n
                 return failure(fmt::format("hold thread {}", tid), "another process traces it",
                                "a debugger or strace must let it go");
             }
-            if (is_left_alone(thread)) {
+            if (is_left_alone(thread, tid == pid, main_threads_traced_.contains(pid))) {
                 watch(pid, thread);
             } else {
                 wanted.emplace_back(tid, thread.filtered);
@@ -155,7 +183,7 @@ Result<void> Hold::all(std::span<const pid_t> pids, std::uint64_t patience_ns) {
     }
 }
 
-Result<StoppedThread*> Hold::one(pid_t tid) {
+Result<StoppedThread*> Hold::one(pid_t pid, pid_t tid) {
     if (StoppedThread* const found = find(tid)) {
         return found;
     }
@@ -174,6 +202,7 @@ Result<StoppedThread*> Hold::one(pid_t tid) {
         return failure(fmt::format("make a call in thread {}", tid),
                        asked_.contains(tid) ? "it sleeps uninterruptibly" : "it has ended meanwhile");
     }
+    take_main_thread(pid);
     return found;
 }
 
@@ -201,6 +230,7 @@ Release Hold::let_go() {
     stopped_.clear();
     asked_.clear();
     watched_.clear();
+    main_threads_traced_.clear();
     since_ns_ = 0;
     complete_ = false;
     return all;

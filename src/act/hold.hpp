@@ -27,8 +27,8 @@ public:
     [[nodiscard]] Result<void> all(std::span<const pid_t> pids, std::uint64_t patience_ns);
     // all() has succeeded: only still() can change that.
     [[nodiscard]] bool complete() const { return complete_; }
-    // One thread, stopped even if it is watched.
-    [[nodiscard]] Result<StoppedThread*> one(pid_t tid);
+    // One thread of a process, stopped even if it is watched. complete() may be false afterwards.
+    [[nodiscard]] Result<StoppedThread*> one(pid_t pid, pid_t tid);
 
     // No watched thread has run since all() returned.
     [[nodiscard]] bool still() const;
@@ -43,18 +43,21 @@ public:
 
 private:
     struct Watched {
+        pid_t pid = 0;
         UniqueFd status;
         Progress progress;
         bool asked = false;  // it was asked to stop, and sleeps uninterruptibly
     };
     [[nodiscard]] Result<bool> take_new(std::span<const pid_t> pids, std::uint64_t give_up_ns);
     [[nodiscard]] Result<bool> stop(std::span<const std::pair<pid_t, bool>> wanted, std::uint64_t give_up_ns);
+    void take_main_thread(pid_t pid);
     void watch(pid_t pid, const Thread& thread);
     bool forget_those_that_ran();
 
     std::map<pid_t, StoppedThread> stopped_;
     std::map<pid_t, Watched> watched_;
     std::map<pid_t, StoppedThread> asked_;  // they will stop before they run on
+    std::set<pid_t> main_threads_traced_;   // of these processes
     std::set<pid_t> left_out_;              // the kernel's own threads, and those that have ended
     std::uint64_t since_ns_ = 0;
     bool complete_ = false;

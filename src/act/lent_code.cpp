@@ -34,7 +34,7 @@ public:
         std::memcpy(&code_.at(used_), &value, sizeof(value));
         used_ += sizeof(value);
     }
-    [[nodiscard]] std::size_t used() const { return used_; }
+    void mark() { std::memcpy(&code_.at(lent_mark_offset), "inflight", word_bytes); }
     [[nodiscard]] const std::array<std::byte, lent_code_bytes>& code() const { return code_; }
 
 private:
@@ -106,6 +106,7 @@ std::array<std::byte, lent_code_bytes> compose_lent_code(const user_regs_struct&
     load(0x49, 0xbb, after.r11);
     code.bytes({0xff, 0x25, 0, 0, 0, 0});  // jmp [rip]: the address comes next
     code.number(after.rip);
+    code.mark();
     return code.code();
 }
 

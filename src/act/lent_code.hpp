@@ -30,9 +30,11 @@ inline constexpr std::size_t lent_memory_bytes = 64;
 
 // The code as bytes. `after` are the registers with which the thread goes on: of them rax, rcx, rdx, rsi, rdi, r8 to
 // r11 and rip are put into the code; all others must be the thread's own while it runs the code. The memory that the
-// call may read comes last, at `lent_memory_offset`.
+// call may read comes behind it, at `lent_memory_offset`. The last eight bytes are the word "inflight": the zeros of
+// the page that are still free begin behind them.
 inline constexpr std::size_t lent_memory_offset = 112;
-inline constexpr std::size_t lent_code_bytes = lent_memory_offset + lent_memory_bytes;
+inline constexpr std::size_t lent_mark_offset = lent_memory_offset + lent_memory_bytes;
+inline constexpr std::size_t lent_code_bytes = lent_mark_offset + 8;
 [[nodiscard]] std::array<std::byte, lent_code_bytes> compose_lent_code(const user_regs_struct& after);
 
 // A place for it in the memory of a thread that stands still, traced by the calling thread. Not thread-safe, and only

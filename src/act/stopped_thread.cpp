@@ -329,6 +329,8 @@ Result<void> StoppedThread::give_back(int signal) {
         return failed(tid_, "set the registers of");
     }
     lent_ = false;
+    at_call_ = false;
+    code_->erase(tid_);
     if (trace(PTRACE_INTERRUPT, tid_, 0, 0) != 0 ||
         trace(PTRACE_CONT, tid_, 0, static_cast<std::uint64_t>(signal)) != 0) {
         return failed(tid_, "continue");

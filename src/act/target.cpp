@@ -19,6 +19,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace inflight::act {
@@ -264,18 +265,19 @@ Result<void> Target::may_be_stopped() const {
 }
 
 Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
-    std::vector<std::pair<int, pid_t>> possible;
+    // Of equals not the main thread: while that is traced, signals that the process ignores wake others.
+    std::vector<std::tuple<int, bool, pid_t>> possible;
     for (const Thread& thread : threads_) {
         const auto disturbs = disturbance(thread);
         if (disturbs && (wanted == 0 || thread.tid == wanted)) {
-            possible.emplace_back(*disturbs, thread.tid);
+            possible.emplace_back(*disturbs, thread.tid == pid_, thread.tid);
         }
     }
     if (!possible.empty()) {
         std::ranges::sort(possible);
         std::vector<pid_t> tids;
         tids.reserve(possible.size());
-        for (const auto& [disturbs, tid] : possible) {
+        for (const auto& [disturbs, is_main, tid] : possible) {
             tids.push_back(tid);
         }
         return tids;

@@ -4,8 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <vector>
 
 #include <array>
 #include <cstring>
@@ -98,6 +104,39 @@ TEST(LentCode, IsRecognisedByItsAddress) {
     std::array<char, lent_code_bytes> there{};
     std::memcpy(there.data(), reinterpret_cast<const void*>(place->address()), there.size());
     EXPECT_EQ(there, (std::array<char, lent_code_bytes>{})) << "nothing but zeros is taken";
+}
+
+// Several threads may stand in code of their own, whose arguments are written anew for each call.
+TEST(LentCode, ThatIsInUseIsTakenByNobodyElse) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        for (;;) {
+            ::pause();
+        }
+    }
+    ASSERT_EQ(::ptrace(PTRACE_SEIZE, child, nullptr, nullptr), 0);
+    ASSERT_EQ(::ptrace(PTRACE_INTERRUPT, child, nullptr, nullptr), 0);
+    ASSERT_EQ(::waitpid(child, nullptr, __WALL), child);
+    std::vector<LentCode> all;
+    for (int each = 0; each < 5; each++) {
+        auto place = LentCode::find(child);
+        ASSERT_TRUE(place) << place.error().message();
+        ASSERT_TRUE(place->write(child, user_regs_struct{}));
+        for (const LentCode& other : all) {
+            const std::uint64_t apart =
+                std::max(place->address(), other.address()) - std::min(place->address(), other.address());
+            EXPECT_GE(apart, lent_code_bytes);
+        }
+        all.push_back(*place);
+    }
+    const std::uint64_t first = all.front().address();
+    for (LentCode& each : all) {
+        each.erase(child);
+    }
+    EXPECT_EQ(LentCode::find(child)->address(), first) << "and given back";
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, __WALL);
 }
 
 }  // namespace
