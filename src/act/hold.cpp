@@ -90,6 +90,9 @@ Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_n
             }
         }
     }
+    // Main threads last: see is_left_alone().
+    std::ranges::stable_partition(
+        wanted, [pids](const auto& each) { return std::ranges::find(pids, each.first) == pids.end(); });
     // Only now, so that nobody stands still while others are read of.
     const auto stopped = stop(wanted, give_up_ns);
     return stopped ? Result<bool>(news) : stopped;
@@ -222,6 +225,14 @@ std::uint64_t Hold::standing_ns() const {
 
 Release Hold::let_go() {
     Release all;
+    // Main threads first.
+    for (const pid_t pid : main_threads_traced_) {
+        if (StoppedThread* const main_thread = find(pid)) {
+            const Release released = main_thread->release();
+            all.stood_still_ns = released.stood_still_ns;
+            all.timeout_restarted = released.timeout_restarted;
+        }
+    }
     for (auto& [tid, thread] : stopped_) {
         const Release released = thread.release();
         all.stood_still_ns = std::max(all.stood_still_ns, released.stood_still_ns);

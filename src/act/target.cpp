@@ -265,19 +265,21 @@ Result<void> Target::may_be_stopped() const {
 }
 
 Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
-    // Of equals not the main thread: while that is traced, signals that the process ignores wake others.
-    std::vector<std::tuple<int, bool, pid_t>> possible;
+    // The main thread comes after others that see nothing of a stop: while it is traced, signals that the process
+    // ignores wake another thread.
+    constexpr int unseen = 2;
+    std::vector<std::tuple<int, bool, int, pid_t>> possible;
     for (const Thread& thread : threads_) {
         const auto disturbs = disturbance(thread);
         if (disturbs && (wanted == 0 || thread.tid == wanted)) {
-            possible.emplace_back(*disturbs, thread.tid == pid_, thread.tid);
+            possible.emplace_back(std::max(*disturbs, unseen), thread.tid == pid_, *disturbs, thread.tid);
         }
     }
     if (!possible.empty()) {
         std::ranges::sort(possible);
         std::vector<pid_t> tids;
         tids.reserve(possible.size());
-        for (const auto& [disturbs, is_main, tid] : possible) {
+        for (const auto& [effect, is_main, disturbs, tid] : possible) {
             tids.push_back(tid);
         }
         return tids;
