@@ -2,8 +2,10 @@
 #include "cli/cancelling.hpp"
 
 #include "capture/live_source.hpp"
+#include "probe/narrowing.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
@@ -50,7 +52,8 @@ void Cancelling::on_request(const model::Request& request) {
 }
 
 // What stands in the way before a process is looked at; empty: nothing.
-std::string Cancelling::refusal(const model::InFlight& each, const std::vector<model::InFlight>& chosen,
+std::string Cancelling::refusal(RingGuard& guard, const model::InFlight& each,
+                                const std::vector<model::InFlight>& chosen,
                                 const std::vector<model::InFlight>& all) const {
     if (each.cancellable.means == model::CancelMeans::none) {
         return std::string(each.cancellable.why);
@@ -60,44 +63,62 @@ std::string Cancelling::refusal(const model::InFlight& each, const std::vector<m
                    ? "kernel AIO can only be cancelled by a call in its process: --way inject"
                    : "its ring has one issuer (IORING_SETUP_SINGLE_ISSUER), which alone may cancel: --way inject";
     }
+    if (each.request.family == model::Family::uring) {
+        const auto alone = guard.alone(each);
+        return alone ? std::string() : alone.error().message();
+    }
     const auto shares = [&](const model::InFlight& other) { return name_of(other.request) == name_of(each.request); };
     const auto sharing = std::ranges::count_if(all, shares);
     if (sharing > std::ranges::count_if(chosen, shares)) {
         return fmt::format(
-            "{} requests in flight share its {} {:#x}, and the kernel would take any of them: choose all of "
-            "them",
-            sharing, each.request.family == model::Family::aio ? "iocb" : "user_data", name_of(each.request).second);
+            "{} requests in flight share its iocb {:#x}, and the kernel would take any of them: choose all of them",
+            sharing, name_of(each.request).second);
     }
     return "";
 }
 
-act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) const {
+act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model::InFlight& each) const {
     const model::Request& request = each.request;
     const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
+    const bool uring = request.family == model::Family::uring;
+    const auto alone = uring ? guard.alone(each) : Result<std::optional<Narrowing>>();
+    const Narrowing narrowing = alone && *alone ? **alone : Narrowing();
+    // From here on the lists are looked at while threads stand still.
+    guard.forget_lists();
     return {.pid = static_cast<pid_t>(request.pid),
             .aio = request.family == model::Family::aio,
             .way = inject ? act::Way::inject : act::Way::ring,
             .ctx_id = request.ctx_id,
             .iocb = request.address,
-            .ring_fd = each.ring ? each.ring->fd : -1,
+            .ring_fd = uring ? guard.steady_descriptor(each) : -1,
             .user_data = request.user_data,
+            .opcode = narrowing.opcode,
+            .request_fd = narrowing.fd,
+            .holders = guard.holders(each),
+            .check_ring = uring ? [&guard, &each](int own_fd) { return guard.check_ring(each, ::getpid(), own_fd); }
+                                : std::function<Result<void>(int)>(),
             .only_thread = has_flag(each, setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
             .hold_all = options_.stop,
             .sq_thread = has_flag(each, setup_sqpoll),
-            .still_in_flight = [&looking, &request] { return looking.tracing().is_in_flight(request); },
+            .still_in_flight =
+                [&looking, &guard, &each, uring, narrowing] {
+                    return looking.tracing().is_in_flight(each.request) &&
+                           (!uring || guard.still_alone(each, narrowing));
+                },
             .timeout_ns = options_.timeout_ns};
 }
 
 void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chosen,
                      const std::vector<model::InFlight>& all) {
+    RingGuard guard(looking, looking.tracing().held(), chosen, probe::can_narrow_cancel());
     for (const model::InFlight& each : chosen) {
         view::CancelReport& report = reports_.emplace_back();
         report.chosen = each;
-        report.tried.refusal = refusal(each, chosen, all);
+        report.tried.refusal = refusal(guard, each, chosen, all);
         if (!report.tried.refusal.empty()) {
             continue;
         }
-        const act::Order order = order_for(looking, each);
+        const act::Order order = order_for(looking, guard, each);
         const auto answer = act::cancel(order);
         if (!answer) {
             report.tried.refusal = answer.error().message();

@@ -83,6 +83,8 @@ public:
     void ask_for_file(const std::string& why);
     // See LiveSource.
     [[nodiscard]] bool is_in_flight(const model::Request& request) const { return source_->is_in_flight(request); }
+    [[nodiscard]] std::uint64_t file_of(const model::Request& request) const { return source_->file_of(request); }
+    [[nodiscard]] probe::Held held() const { return source_->held(); }
     [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
 private:
