@@ -29,6 +29,12 @@ void LiveSource::find_descriptors() {
     found_.look(held(), unnumbered);
 }
 
+std::unordered_map<std::uint64_t, std::uint64_t> LiveSource::ring_addresses() const {
+    std::unordered_map<std::uint64_t, std::uint64_t> addresses;
+    uring_.for_each_ring([&addresses](const ifl_ring& ring) { addresses.emplace(ring.context_id, ring.ring); });
+    return addresses;
+}
+
 std::uint64_t LiveSource::file_of(const model::Request& request) const {
     const std::uint64_t address = request.kernel_address;
     const std::uint64_t submit_ns = request.submit_ns.value_or(0);

@@ -35,6 +35,8 @@ public:
     [[nodiscard]] bool is_in_flight(const model::Request& request) const;
     // The struct file that it works on, 0: none, or not known.
     [[nodiscard]] std::uint64_t file_of(const model::Request& request) const;
+    // The struct io_ring_ctx of each ring that is there, by inflight's number.
+    [[nodiscard]] std::unordered_map<std::uint64_t, std::uint64_t> ring_addresses() const;
     // For questions about files and rings; valid as long as this object.
     [[nodiscard]] probe::Held held() const { return probe::Held(probes_.held_programs()); }
     LiveSource(const LiveSource&) = delete;

@@ -81,8 +81,7 @@ act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model
     const model::Request& request = each.request;
     const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
     const bool uring = request.family == model::Family::uring;
-    const auto alone = uring ? guard.alone(each) : Result<std::optional<Narrowing>>();
-    const Narrowing narrowing = alone && *alone ? **alone : Narrowing();
+    const Narrowing narrowing = uring ? guard.alone(each).value_or(Narrowing()) : Narrowing();
     // From here on the lists are looked at while threads stand still.
     guard.forget_lists();
     return {.pid = static_cast<pid_t>(request.pid),

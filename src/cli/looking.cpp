@@ -69,6 +69,7 @@ void Looking::on_record(const ifl_header& record) {
 // Numbers of descriptors say nothing of what was opened when: all is found by the files themselves.
 void Looking::look_for_files() {
     files_.clear();
+    rings_ = tracing_->ring_addresses();
     std::vector<std::uint64_t> sought;
     tracker_.each_in_flight([&](const model::Request& request) {
         if (const std::uint64_t file = tracing_->file_of(request); file != 0) {
@@ -92,6 +93,11 @@ void Looking::look_for_files() {
     open_files_ = model::OpenFiles(*found);
 }
 
+std::uint64_t Looking::ring_address(std::uint64_t context_id) const {
+    const auto ring = rings_.find(context_id);
+    return ring == rings_.end() ? 0 : ring->second;
+}
+
 model::FileNow Looking::file_now(const model::Request& request) const {
     const auto file = files_.find(request.kernel_address);
     if (!files_known_ || file == files_.end()) {
@@ -111,8 +117,9 @@ std::vector<model::InFlight> Looking::everything_in_flight(std::uint64_t now_ns)
     auto list = model::list_in_flight(tracker_, tracing_->info().start_ns, now_ns);
     for (model::InFlight& each : list) {
         each.file_now = file_now(each.request);
+        each.ring_address = ring_address(each.request.context_id);
         if (each.ring && files_known_) {
-            each.ring->fd = open_files_.descriptor_of(each.ring->address, each.request.pid).value_or(-1);
+            each.ring->fd = open_files_.descriptor_of(each.ring_address, each.request.pid).value_or(-1);
         }
     }
     return list;
@@ -132,7 +139,7 @@ std::vector<model::Context> Looking::contexts() const {
         }
         found.push_back(context);
         if (auto& ring = found.back().ring; ring && files_known_) {
-            ring->fd = open_files_.descriptor_of(ring->address, context.pid).value_or(-1);
+            ring->fd = open_files_.descriptor_of(ring_address(context.context_id), context.pid).value_or(-1);
         }
     });
     return found;

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] const model::Census& census() const { return census_; }
     // ... and what the kernel counts beyond everything_in_flight().
     [[nodiscard]] std::vector<model::Unlisted> unlisted(std::uint64_t now_ns) const;
+    // In a look: the struct io_ring_ctx of a ring, 0: it is none, or gone.
+    [[nodiscard]] std::uint64_t ring_address(std::uint64_t context_id) const;
     // In a look: who has the files of requests, and rings, open; every process, whatever the options select.
     [[nodiscard]] const model::OpenFiles& open_files() const { return open_files_; }
     // What cannot be known of what there is, each a sentence.
@@ -77,6 +79,7 @@ private:
     model::Census census_;
     model::OpenFiles open_files_;
     std::unordered_map<std::uint64_t, std::uint64_t> files_;  // struct file by the address of the request
+    std::unordered_map<std::uint64_t, std::uint64_t> rings_;  // struct io_ring_ctx by inflight's number
     bool files_known_ = false;
     OnLook on_look_;
     bool asked_ = false;

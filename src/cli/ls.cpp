@@ -197,7 +197,7 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
                                .listed = listed[id],
                                .unlisted = beyond_listed(context),
                                .unreaped = looking.census().unreaped_of(id),
-                               .holders = context.ring ? looking.open_files().holders_of(context.ring->address)
+                               .holders = context.ring ? looking.open_files().holders_of(looking.ring_address(id))
                                                        : std::vector<model::RingHolder>()});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {

@@ -16,7 +16,21 @@ constexpr std::uint32_t setup_sqpoll = 1U << 1U;
 constexpr std::uint64_t list_serves_ns = 20'000'000;
 
 std::uint64_t ring_of(const model::InFlight& each) {
-    return each.ring ? each.ring->address : 0;
+    return each.ring_address;
+}
+
+// As it stands on the list of its ring, or as it would.
+ifl_listed listed(const model::InFlight& each, const std::vector<ifl_listed>& list) {
+    if (const auto found = std::ranges::find(list, each.request.kernel_address, &ifl_listed::req);
+        found != list.end()) {
+        return *found;
+    }
+    ifl_listed one{};
+    one.req = each.request.kernel_address;
+    one.user_data = each.request.user_data;
+    one.pid = each.request.pid;
+    one.opcode = static_cast<ifl_u8>(each.request.opcode.value_or(0));
+    return one;
 }
 
 }  // namespace
@@ -36,7 +50,7 @@ std::vector<pid_t> RingGuard::holders(const model::InFlight& each) {
             pids.push_back(holder.pid);
         }
         // A SQ thread takes what anybody writes into the queue.
-        const bool sq_thread = (each.ring->setup_flags & setup_sqpoll) != 0;
+        const bool sq_thread = each.ring && (each.ring->setup_flags & setup_sqpoll) != 0;
         if (const auto mappings = sq_thread ? held_.mappings(0) : Result<std::vector<ifl_held>>()) {
             for (const ifl_held& mapping : *mappings) {
                 if (mapping.ring == ring) {
@@ -115,12 +129,18 @@ bool RingGuard::still_alone(const model::InFlight& each, const Narrowing& narrow
     if (!list || !(*list)->whole) {
         return false;
     }
-    const auto sharing = model::sharing_of(each.request.kernel_address, (*list)->requests, chosen_[ring]);
-    return sharing &&
-           (sharing->others == 0 || (narrowing.fd ? sharing->differs : narrowing.opcode && sharing->opcode_differs));
+    const ifl_listed one = listed(each, (*list)->requests);
+    const auto sharing = model::sharing_of(one, (*list)->requests, chosen_[ring]);
+    if (sharing.others == 0) {
+        return true;
+    }
+    if (!narrowing.fd) {
+        return narrowing.opcode && sharing.opcode_differs;
+    }
+    return sharing.differs && held_.is_file(static_cast<pid_t>(each.request.pid), *narrowing.fd, one.file);
 }
 
-Result<std::optional<Narrowing>> RingGuard::alone(const model::InFlight& each) {
+Result<Narrowing> RingGuard::alone(const model::InFlight& each) {
     const std::uint64_t ring = ring_of(each);
     const std::string what = fmt::format("cancel by user_data {:#x}", each.request.user_data);
     const auto list = list_of(ring);
@@ -131,29 +151,25 @@ Result<std::optional<Narrowing>> RingGuard::alone(const model::InFlight& each) {
         return failure(what, fmt::format("its ring has more than {} requests that wait", IFL_LISTED_MAX),
                        "others may have the same user_data");
     }
-    const auto sharing = model::sharing_of(each.request.kernel_address, (*list)->requests, chosen_[ring]);
-    if (!sharing) {
-        return std::optional<Narrowing>();
-    }
+    const auto sharing = model::sharing_of(listed(each, (*list)->requests), (*list)->requests, chosen_[ring]);
     Narrowing narrowing;
-    if (sharing->others == 0) {
-        return std::optional(narrowing);
+    if (sharing.others == 0) {
+        return narrowing;
     }
     const auto& fds = each.file_now.fds;
-    if (narrows_ && (sharing->opcode_differs || (sharing->differs && !fds.empty()))) {
+    if (narrows_ && (sharing.opcode_differs || (sharing.differs && !fds.empty()))) {
         narrowing.opcode = static_cast<std::uint8_t>(each.request.opcode.value_or(0));
-        if (!sharing->opcode_differs) {
+        if (!sharing.opcode_differs) {
             narrowing.fd = fds.front();
         }
-        return std::optional(narrowing);
+        return narrowing;
     }
     const std::string why = fmt::format(
-        "{} requests in flight on its ring share its user_data {:#x}, and the kernel "
-        "would take any of them",
-        sharing->others + 1, each.request.user_data);
-    if (sharing->other_process) {
+        "{} requests in flight on its ring share its user_data {:#x}, and the kernel would take any of them",
+        sharing.others + 1, each.request.user_data);
+    if (sharing.other_process) {
         return failure(what, why,
-                       fmt::format("one of them is of process {}, which uses the ring too", *sharing->other_process));
+                       fmt::format("one of them is of process {}, which uses the ring too", *sharing.other_process));
     }
     return failure(what, why, "choose all of them");
 }

@@ -45,13 +45,12 @@ public:
     [[nodiscard]] Result<void> check_ring(const model::InFlight& each, pid_t pid, int fd) const;
 
     // Whether a cancel by user_data, narrowed as it says, can meet this request alone, by what stands on the lists of
-    // its ring. An error says why not. Where the kernel's lists do not have the request any more it is nothing: then it
-    // has ended, or waits for nothing.
-    [[nodiscard]] Result<std::optional<Narrowing>> alone(const model::InFlight& each);
+    // its ring. An error says why not.
+    [[nodiscard]] Result<Narrowing> alone(const model::InFlight& each);
 
-    // For the moment at which threads stand still: it waits on a list of its ring, and a cancel that is narrowed so can
-    // meet it alone. One walk over the lists serves all requests of a ring for 20 milliseconds, in which nothing is
-    // added to them as long as all who hold the ring stand still.
+    // The same for the moment at which threads stand still: a cancel that is narrowed so can meet it alone. One walk
+    // over the lists serves all requests of a ring for 20 milliseconds, in which nothing is added to them as long as
+    // all who hold the ring stand still.
     [[nodiscard]] bool still_alone(const model::InFlight& each, const Narrowing& narrowing);
 
     // The lists are walked again at the next question.

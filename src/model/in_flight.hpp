@@ -74,6 +74,7 @@ struct InFlight {
     std::uint64_t age_ns = 0;
     bool age_known = false;  // false: older than that, for it was there before the trace
     std::optional<RingPart> ring;
+    std::uint64_t ring_address = 0;  // struct io_ring_ctx; 0: not known
     FileNow file_now;
 };
 

@@ -87,24 +87,21 @@ std::vector<std::uint32_t> OpenFiles::sharing_memory(std::uint32_t pid) const {
     return others;
 }
 
-std::optional<Sharing> sharing_of(std::uint64_t address, const std::vector<ifl_listed>& list,
-                                  const std::vector<std::uint64_t>& chosen) {
-    const auto it = std::ranges::find(list, address, &ifl_listed::req);
-    if (it == list.end()) {
-        return std::nullopt;
-    }
+Sharing sharing_of(const ifl_listed& one, const std::vector<ifl_listed>& list,
+                   const std::vector<std::uint64_t>& chosen) {
     Sharing sharing;
     for (const ifl_listed& other : list) {
-        if (other.user_data != it->user_data || std::ranges::find(chosen, other.req) != chosen.end()) {
+        if (other.req == one.req || other.user_data != one.user_data ||
+            std::ranges::find(chosen, other.req) != chosen.end()) {
             continue;
         }
         sharing.others++;
-        if (other.pid != it->pid) {
+        if (other.pid != one.pid) {
             sharing.other_process = other.pid;
         }
-        const bool opcode_differs = other.opcode != it->opcode;
+        const bool opcode_differs = other.opcode != one.opcode;
         sharing.opcode_differs = sharing.opcode_differs && opcode_differs;
-        sharing.differs = sharing.differs && (opcode_differs || (it->file != 0 && other.file != it->file));
+        sharing.differs = sharing.differs && (opcode_differs || (one.file != 0 && other.file != one.file));
     }
     return sharing;
 }

@@ -48,8 +48,8 @@ struct Sharing {
     bool opcode_differs = true;                  // ... of each of them from the chosen one's
     bool differs = true;                         // opcode, file or both differ
 };
-// `list`: all requests on the lists of the ring; `chosen`: kernel addresses. Nothing: `address` is not on the list.
-[[nodiscard]] std::optional<Sharing> sharing_of(std::uint64_t address, const std::vector<ifl_listed>& list,
-                                                const std::vector<std::uint64_t>& chosen);
+// `list`: all requests on the lists of the ring, on which `one` need not be; `chosen`: kernel addresses.
+[[nodiscard]] Sharing sharing_of(const ifl_listed& one, const std::vector<ifl_listed>& list,
+                                 const std::vector<std::uint64_t>& chosen);
 
 }  // namespace inflight::model

@@ -105,7 +105,6 @@ struct UringPart {
 
 // What is known of a ring beside the fields of a Context.
 struct RingPart {
-    std::uint64_t address = 0;      // struct io_ring_ctx
     std::uint32_t setup_flags = 0;  // IORING_SETUP_*
     std::uint32_t sq_entries = 0;
     std::uint32_t cq_entries = 0;

@@ -53,7 +53,6 @@ void take_ring(Context& context, RingPart& part, const ifl_ring& record) {
         part.fd = record.fd;
         context.ctx_id = static_cast<std::uint64_t>(record.fd);
     }
-    part.address = record.ring;
     part.setup_flags = record.setup_flags;
     part.sq_entries = record.sq_entries;
     part.cq_entries = record.cq_entries;

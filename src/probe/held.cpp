@@ -128,6 +128,13 @@ Result<std::vector<ifl_held>> Held::rings_of(pid_t pid) const {
     return run(programs_.files, pid, fmt::format("look up the rings of process {}", pid));
 }
 
+bool Held::is_file(pid_t pid, int fd, std::uint64_t file) const {
+    const Sought told(programs_.maps, std::span(&file, 1));
+    const auto found = run(programs_.files, pid, "look up a descriptor");
+    return found &&
+           std::ranges::any_of(*found, [&](const ifl_held& each) { return each.fd == fd && each.file == file; });
+}
+
 Result<std::uint64_t> Held::ring_of_descriptor(pid_t pid, int fd) const {
     const auto found = rings_of(pid);
     if (!found) {

@@ -62,6 +62,9 @@ public:
     // microseconds.
     [[nodiscard]] Result<std::uint64_t> ring_of_descriptor(pid_t pid, int fd) const;
 
+    // Whether this descriptor is that file (its struct file) at this moment; false too where that cannot be read.
+    [[nodiscard]] bool is_file(pid_t pid, int fd, std::uint64_t file) const;
+
     // The descriptors of this process that are rings.
     [[nodiscard]] Result<std::vector<ifl_held>> rings_of(pid_t pid) const;
 

@@ -71,28 +71,26 @@ TEST(OpenFiles, KnowsWhoSharesMemory) {
 
 TEST(Sharing, IsJudgedOnAllRequestsOfTheRing) {
     const std::vector<ifl_listed> list{listed(1, 7, 100, 6, 0xa), listed(2, 7, 200, 6, 0xb), listed(3, 8, 200, 6, 0xb)};
-    EXPECT_FALSE(sharing_of(9, list, {9})) << "it is on no list";
-    const auto alone = sharing_of(3, list, {3});
-    ASSERT_TRUE(alone);
-    EXPECT_EQ(alone->others, 0U);
-    const auto shared = sharing_of(1, list, {1});
-    ASSERT_TRUE(shared);
-    EXPECT_EQ(shared->others, 1U);
-    EXPECT_EQ(shared->other_process, 200U);
-    EXPECT_FALSE(shared->opcode_differs);
-    EXPECT_TRUE(shared->differs) << "by their files";
-    EXPECT_EQ(sharing_of(1, list, {1, 2})->others, 0U) << "all are chosen";
+    EXPECT_EQ(sharing_of(list[2], list, {3}).others, 0U);
+    const Sharing shared = sharing_of(list[0], list, {1});
+    EXPECT_EQ(shared.others, 1U);
+    EXPECT_EQ(shared.other_process, 200U);
+    EXPECT_FALSE(shared.opcode_differs);
+    EXPECT_TRUE(shared.differs) << "by their files";
+    EXPECT_EQ(sharing_of(list[0], list, {1, 2}).others, 0U) << "all are chosen";
+    EXPECT_EQ(sharing_of(listed(9, 7, 100, 6, 0), list, {9}).others, 2U) << "it is on no list itself";
+    EXPECT_FALSE(sharing_of(listed(9, 7, 100, 6, 0), list, {9}).differs);
 }
 
 TEST(Sharing, IsToldApartOnlyWhereEveryOtherDiffers) {
     std::vector<ifl_listed> list{listed(1, 7, 100, 6, 0xa), listed(2, 7, 100, 9, 0xa)};
-    EXPECT_TRUE(sharing_of(1, list, {1})->opcode_differs);
+    EXPECT_TRUE(sharing_of(list[0], list, {1}).opcode_differs);
     list.push_back(listed(3, 7, 100, 6, 0xa));
-    const auto same = sharing_of(1, list, {1});
-    EXPECT_EQ(same->others, 2U);
-    EXPECT_FALSE(same->opcode_differs);
-    EXPECT_FALSE(same->differs);
-    EXPECT_FALSE(same->other_process);
+    const Sharing same = sharing_of(list[0], list, {1});
+    EXPECT_EQ(same.others, 2U);
+    EXPECT_FALSE(same.opcode_differs);
+    EXPECT_FALSE(same.differs);
+    EXPECT_FALSE(same.other_process);
 }
 
 }  // namespace
