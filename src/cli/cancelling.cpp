@@ -82,8 +82,6 @@ act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model
     const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
     const bool uring = request.family == model::Family::uring;
     const Narrowing narrowing = uring ? guard.alone(each).value_or(Narrowing()) : Narrowing();
-    // From here on the lists are looked at while threads stand still.
-    guard.forget_lists();
     return {.pid = static_cast<pid_t>(request.pid),
             .aio = request.family == model::Family::aio,
             .way = inject ? act::Way::inject : act::Way::ring,

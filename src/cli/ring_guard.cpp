@@ -76,16 +76,24 @@ std::vector<pid_t> RingGuard::holders(const model::InFlight& each) {
     return others;
 }
 
-int RingGuard::steady_descriptor(const model::InFlight& each) const {
+int RingGuard::steady_descriptor(const model::InFlight& each) {
+    const auto [place, made] = descriptors_.try_emplace({ring_of(each), each.request.pid}, -1);
+    if (made) {
+        place->second = look_for_steady(ring_of(each), static_cast<pid_t>(each.request.pid));
+    }
+    return place->second;
+}
+
+int RingGuard::look_for_steady(std::uint64_t ring, pid_t pid) const {
     constexpr int looks = 8;
     std::map<int, int> seen;
     for (int look = 0; look < looks; look++) {
-        const auto found = held_.rings_of(static_cast<pid_t>(each.request.pid));
+        const auto found = held_.rings_of(pid);
         if (!found) {
             return -1;
         }
         for (const ifl_held& descriptor : *found) {
-            seen[descriptor.fd] += descriptor.ring == ring_of(each) ? 1 : 0;
+            seen[descriptor.fd] += descriptor.ring == ring ? 1 : 0;
         }
         // Nearly all have one ring at one number.
         if (look == 0 && found->size() <= 1) {
@@ -110,22 +118,22 @@ Result<void> RingGuard::check_ring(const model::InFlight& each, pid_t pid, int f
     return {};
 }
 
-Result<const probe::RingList*> RingGuard::list_of(std::uint64_t ring) {
+Result<const probe::RingList*> RingGuard::list_of(std::uint64_t ring, Lists& lists, std::uint64_t serves_ns) {
     const std::uint64_t now_ns = capture::monotonic_ns();
-    auto walked = lists_.find(ring);
-    if (walked == lists_.end() || now_ns - walked->second.time_ns > list_serves_ns) {
+    auto walked = lists.find(ring);
+    if (walked == lists.end() || now_ns - walked->second.time_ns > serves_ns) {
         auto list = held_.list(ring);
         if (!list) {
             return std::unexpected(list.error());
         }
-        walked = lists_.insert_or_assign(ring, Walked{.list = std::move(*list), .time_ns = now_ns}).first;
+        walked = lists.insert_or_assign(ring, Walked{.list = std::move(*list), .time_ns = now_ns}).first;
     }
     return &walked->second.list;
 }
 
 bool RingGuard::still_alone(const model::InFlight& each, const Narrowing& narrowing) {
     const std::uint64_t ring = ring_of(each);
-    const auto list = list_of(ring);
+    const auto list = list_of(ring, held_still_, list_serves_ns);
     if (!list || !(*list)->whole) {
         return false;
     }
@@ -143,7 +151,7 @@ bool RingGuard::still_alone(const model::InFlight& each, const Narrowing& narrow
 Result<Narrowing> RingGuard::alone(const model::InFlight& each) {
     const std::uint64_t ring = ring_of(each);
     const std::string what = fmt::format("cancel by user_data {:#x}", each.request.user_data);
-    const auto list = list_of(ring);
+    const auto list = list_of(ring, before_, ~std::uint64_t{0});
     if (!list) {
         return std::unexpected(list.error());
     }

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace inflight::cli {
@@ -38,7 +39,7 @@ public:
 
     // The descriptor of the request's process that is its ring, and stays that: programs may change their descriptors
     // all the time. -1: there is none.
-    [[nodiscard]] int steady_descriptor(const model::InFlight& each) const;
+    [[nodiscard]] int steady_descriptor(const model::InFlight& each);
 
     // Whether descriptor `fd` of process `pid` is the ring of this request at this moment. Under a millisecond for a
     // process with some hundred descriptors, so that it can be asked while threads stand still.
@@ -53,9 +54,6 @@ public:
     // all who hold the ring stand still.
     [[nodiscard]] bool still_alone(const model::InFlight& each, const Narrowing& narrowing);
 
-    // The lists are walked again at the next question.
-    void forget_lists() { lists_.clear(); }
-
 private:
     const Looking& looking_;
     probe::Held held_;
@@ -65,8 +63,14 @@ private:
         probe::RingList list;
         std::uint64_t time_ns = 0;
     };
-    [[nodiscard]] Result<const probe::RingList*> list_of(std::uint64_t ring);
-    std::map<std::uint64_t, Walked> lists_;  // by ring
+    using Lists = std::map<std::uint64_t, Walked>;  // by ring
+    // Walked again where the last walk is older than that.
+    [[nodiscard]] Result<const probe::RingList*> list_of(std::uint64_t ring, Lists& lists, std::uint64_t serves_ns);
+    [[nodiscard]] int look_for_steady(std::uint64_t ring, pid_t pid) const;
+
+    Lists before_;  // anything is touched
+    Lists held_still_;
+    std::map<std::pair<std::uint64_t, std::uint32_t>, int> descriptors_;  // by ring and pid
 };
 
 }  // namespace inflight::cli
