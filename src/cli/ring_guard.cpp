@@ -12,15 +12,15 @@ namespace inflight::cli {
 
 namespace {
 
-constexpr std::uint32_t setup_sqpoll = 1U << 1U;
+constexpr std::uint32_t setup_sq_thread = 1U << 1U;
 constexpr std::uint64_t list_serves_ns = 20'000'000;
 
-std::uint64_t ring_of(const model::InFlight& each) {
+std::uint64_t ring_address_of(const model::InFlight& each) {
     return each.ring_address;
 }
 
 // As it stands on the list of its ring, or as it would.
-ifl_listed listed(const model::InFlight& each, const std::vector<ifl_listed>& list) {
+ifl_listed as_listed(const model::InFlight& each, const std::vector<ifl_listed>& list) {
     if (const auto found = std::ranges::find(list, each.request.kernel_address, &ifl_listed::req);
         found != list.end()) {
         return *found;
@@ -38,19 +38,19 @@ ifl_listed listed(const model::InFlight& each, const std::vector<ifl_listed>& li
 RingGuard::RingGuard(const Looking& looking, probe::Held held, const std::vector<model::InFlight>& chosen, bool narrows)
     : looking_(looking), held_(held), narrows_(narrows) {
     for (const model::InFlight& each : chosen) {
-        chosen_[ring_of(each)].push_back(each.request.kernel_address);
+        chosen_[ring_address_of(each)].push_back(each.request.kernel_address);
     }
 }
 
 std::vector<pid_t> RingGuard::holders(const model::InFlight& each) {
     const auto& files = looking_.open_files();
     std::vector<std::uint32_t> pids{each.request.pid};
-    if (const std::uint64_t ring = ring_of(each); ring != 0) {
+    if (const std::uint64_t ring = ring_address_of(each); ring != 0) {
         for (const model::RingHolder& holder : files.holders_of(ring)) {
             pids.push_back(holder.pid);
         }
         // A SQ thread takes what anybody writes into the queue.
-        const bool sq_thread = each.ring && (each.ring->setup_flags & setup_sqpoll) != 0;
+        const bool sq_thread = each.ring && (each.ring->setup_flags & setup_sq_thread) != 0;
         if (const auto mappings = sq_thread ? held_.mappings(0) : Result<std::vector<ifl_held>>()) {
             for (const ifl_held& mapping : *mappings) {
                 if (mapping.ring == ring) {
@@ -77,9 +77,9 @@ std::vector<pid_t> RingGuard::holders(const model::InFlight& each) {
 }
 
 int RingGuard::steady_descriptor(const model::InFlight& each) {
-    const auto [place, made] = descriptors_.try_emplace({ring_of(each), each.request.pid}, -1);
+    const auto [place, made] = descriptors_.try_emplace({ring_address_of(each), each.request.pid}, -1);
     if (made) {
-        place->second = look_for_steady(ring_of(each), static_cast<pid_t>(each.request.pid));
+        place->second = look_for_steady(ring_address_of(each), static_cast<pid_t>(each.request.pid));
     }
     return place->second;
 }
@@ -109,7 +109,7 @@ Result<void> RingGuard::check_ring(const model::InFlight& each, pid_t pid, int f
     if (!ring) {
         return std::unexpected(ring.error());
     }
-    if (*ring == 0 || *ring != ring_of(each)) {
+    if (*ring == 0 || *ring != ring_address_of(each)) {
         return failure(fmt::format("cancel in process {}", each.request.pid),
                        *ring == 0 ? "the descriptor of its ring is another file by now"
                                   : "the descriptor of its ring is another ring by now",
@@ -132,12 +132,12 @@ Result<const probe::RingList*> RingGuard::list_of(std::uint64_t ring, Lists& lis
 }
 
 bool RingGuard::still_alone(const model::InFlight& each, const Narrowing& narrowing) {
-    const std::uint64_t ring = ring_of(each);
+    const std::uint64_t ring = ring_address_of(each);
     const auto list = list_of(ring, held_still_, list_serves_ns);
     if (!list || !(*list)->whole) {
         return false;
     }
-    const ifl_listed one = listed(each, (*list)->requests);
+    const ifl_listed one = as_listed(each, (*list)->requests);
     const auto sharing = model::sharing_of(one, (*list)->requests, chosen_[ring]);
     if (sharing.others == 0) {
         return true;
@@ -149,7 +149,7 @@ bool RingGuard::still_alone(const model::InFlight& each, const Narrowing& narrow
 }
 
 Result<Narrowing> RingGuard::alone(const model::InFlight& each) {
-    const std::uint64_t ring = ring_of(each);
+    const std::uint64_t ring = ring_address_of(each);
     const std::string what = fmt::format("cancel by user_data {:#x}", each.request.user_data);
     const auto list = list_of(ring, before_, ~std::uint64_t{0});
     if (!list) {
@@ -159,7 +159,7 @@ Result<Narrowing> RingGuard::alone(const model::InFlight& each) {
         return failure(what, fmt::format("its ring has more than {} requests that wait", IFL_LISTED_MAX),
                        "others may have the same user_data");
     }
-    const auto sharing = model::sharing_of(listed(each, (*list)->requests), (*list)->requests, chosen_[ring]);
+    const auto sharing = model::sharing_of(as_listed(each, (*list)->requests), (*list)->requests, chosen_[ring]);
     Narrowing narrowing;
     if (sharing.others == 0) {
         return narrowing;
