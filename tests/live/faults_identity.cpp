@@ -49,8 +49,10 @@ public:
     }
     ~Named() {
         // Children go with it.
-        process_.signal(SIGKILL);
-        EXPECT_TRUE(process_.wait());
+        if (process_.running()) {
+            process_.signal(SIGKILL);
+            EXPECT_TRUE(process_.wait());
+        }
     }
     Named(const Named&) = delete;
     Named& operator=(const Named&) = delete;
