@@ -266,7 +266,7 @@ TEST(SharedRing, AllWhoHoldItAreNamed) {
 }
 
 TEST(CancelOnARing, WhoseDescriptorChangesUnderWay) {
-    constexpr int rounds = 6;
+    constexpr int rounds = 4;
     int cancelled = 0;
     for (int round = 0; round < rounds; round++) {
         const Folder folder;
