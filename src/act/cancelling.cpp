@@ -84,9 +84,7 @@ private:
                     held_pids_.push_back(holder);
                 }
             }
-            narrow_ = narrow_ || order.opcode || order.request_fd;
         }
-        narrow_ = narrow_ && kernel_can_narrow();
         return {};
     }
 
@@ -193,13 +191,24 @@ private:
         return next;
     }
 
+    Result<void> hold_for(const Order& order) {
+        if (!order.hold_all) {
+            return {};
+        }
+        auto held = hold_->all(held_pids_, hold_patience_ns);
+        if (held && order.held_anew) {
+            order.held_anew();
+        }
+        return held;
+    }
+
     // The last look, and the call if it may be made then.
     template <typename Call>
     Result<Answer> look_and_call(const Order& order, Answer answer, const Call& call) {
         constexpr int most_tries = 10;
         for (int tries = 0; tries < most_tries; tries++) {
-            if (order.hold_all && tries != 0) {
-                if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
+            if (tries != 0) {
+                if (auto held = hold_for(order); !held) {
                     return std::unexpected(held.error());
                 }
             }
@@ -224,8 +233,8 @@ private:
     }
 
     Result<Answer> carry_out(const Order& order) {
-        if (order.hold_all && !hold_->complete()) {
-            if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
+        if (!hold_->complete()) {
+            if (auto held = hold_for(order); !held) {
                 return std::unexpected(held.error());
             }
         }
@@ -239,16 +248,15 @@ private:
                            "its SQ thread, which cannot be held, has submissions to take: the call might meet one",
                            "try again later, or choose --no-stop");
         }
-        Match match{.user_data = order.user_data};
+        Match match{.user_data = order.user_data, .opcode = order.opcode};
         UniqueFd file;
-        if (narrow_) {
-            match.opcode = order.opcode;
-            if (order.request_fd) {
-                if (auto taken = take_descriptor(order.pid, living_, *order.request_fd)) {
-                    file = std::move(*taken);
-                    match.fd = file.get();
-                }
+        if (order.request_fd) {
+            auto taken = take_descriptor(order.pid, living_, *order.request_fd);
+            if (!taken) {
+                return std::unexpected(taken.error());
             }
+            file = std::move(*taken);
+            match.fd = file.get();
         }
         // What stands still cannot end: then the call must not wait for it.
         const std::uint64_t timeout_ns = order.hold_all ? 0 : order.timeout_ns;
@@ -274,11 +282,7 @@ private:
     }
 
     Result<Answer> cancel_by_injection(const Order& order) {
-        Match match{.user_data = order.user_data};
-        if (narrow_) {
-            match.opcode = order.opcode;
-            match.fd = order.request_fd;
-        }
+        const Match match{.user_data = order.user_data, .opcode = order.opcode, .fd = order.request_fd};
         const auto bytes = sync_cancel_order(match, 0);
         const ForeignCall call =
             order.aio ? ForeignCall{.number = SYS_io_cancel, .arguments = {order.ctx_id, order.iocb}, .memory = {}}
@@ -293,8 +297,8 @@ private:
         if (chosen->tid == 0) {
             return Answer{.refusal = chosen->refusal};
         }
-        if (order.hold_all && !hold_->complete()) {
-            if (auto held = hold_->all(held_pids_, hold_patience_ns); !held) {
+        if (!hold_->complete()) {
+            if (auto held = hold_for(order); !held) {
                 return std::unexpected(held.error());
             }
         }
@@ -347,7 +351,6 @@ private:
     std::vector<pid_t> held_pids_;
     std::map<int, std::unique_ptr<ForeignRing>> rings_;  // by their descriptor in the process
     std::map<pid_t, std::vector<pid_t>> candidates_;     // by Order::only_thread
-    bool narrow_ = false;
     std::optional<Hold> hold_;
 };
 

@@ -29,7 +29,8 @@ struct Order {
     std::uint64_t iocb = 0;
     int ring_fd = -1;
     std::uint64_t user_data = 0;
-    // Beside the user_data, where the kernel can look at them too: the operation, and the descriptor in the process.
+    // Beside the user_data, only where the kernel can look at them too (IORING_ASYNC_CANCEL_OP and _FD): the operation,
+    // and the descriptor in the process.
     std::optional<std::uint8_t> opcode{};
     std::optional<int> request_fd{};
     // Other processes that hold the ring and may submit to it. They are held too.
@@ -42,6 +43,9 @@ struct Order {
     // request that ends just then to the next one, and the call would meet that.
     bool hold_all = true;
     bool sq_thread = false;  // the ring has one, which submits too and cannot be held
+    // Called in the child before a last look, when the threads have begun to stand still, or have run in between.
+    // Empty: not called.
+    std::function<void()> held_anew{};
     // The last look: false means that it has ended. Called right before the call, while threads stand still, in a
     // child of this process.
     std::function<bool()> still_in_flight;

@@ -89,18 +89,6 @@ std::array<std::byte, 64> sync_cancel_order(const Match& match, std::uint64_t ti
     return std::bit_cast<std::array<std::byte, 64>>(order);
 }
 
-bool kernel_can_narrow() {
-    std::array<std::uint64_t, 15> parameters{};  // struct io_uring_params
-    const UniqueFd ring(static_cast<int>(::syscall(SYS_io_uring_setup, 1, parameters.data())));
-    if (!ring.valid()) {
-        return false;
-    }
-    constexpr std::uint8_t poll_add = 6;
-    const auto order = sync_cancel_order({.user_data = 0, .opcode = poll_add}, 0);
-    // A kernel that does not know the flag says EINVAL; one that does finds nothing.
-    return ::syscall(SYS_io_uring_register, ring.get(), register_sync_cancel, order.data(), 1) < 0 && errno == ENOENT;
-}
-
 int ForeignRing::cancel(const Match& match, std::uint64_t timeout_ns) const {
     const auto order = sync_cancel_order(match, timeout_ns);
     const long ret = ::syscall(SYS_io_uring_register, fd_.get(), register_sync_cancel, order.data(), 1);

@@ -21,15 +21,12 @@ inline constexpr unsigned register_sync_cancel = 24;
 // Which request is meant. The kernel takes the first that fits all of it.
 struct Match {
     std::uint64_t user_data = 0;
-    // Where the kernel can look at these too (kernel_can_narrow()); `fd` is a descriptor of the calling process.
+    // Only where the kernel can look at these too (Linux 6.6); `fd` is a descriptor of the calling process.
     std::optional<std::uint8_t> opcode{};
     std::optional<int> fd{};
 };
 // The call's argument, struct io_uring_sync_cancel_reg.
 [[nodiscard]] std::array<std::byte, 64> sync_cancel_order(const Match& match, std::uint64_t timeout_ns);
-// Whether a cancel can name the opcode and the file beside the user_data (IORING_ASYNC_CANCEL_OP, Linux 6.6). Asks the
-// kernel on an empty ring of this process.
-[[nodiscard]] bool kernel_can_narrow();
 
 // A duplicate of a descriptor of another process, in this one. `living`: a thread of it that has not ended.
 [[nodiscard]] Result<UniqueFd> take_descriptor(pid_t pid, pid_t living, int fd);

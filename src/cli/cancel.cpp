@@ -170,7 +170,9 @@ std::vector<model::InFlight> Cancel::choose(const std::vector<model::InFlight>& 
             }
             continue;
         }
-        const bool fits = (!fd_ || each.request.fd == *fd_) && each.age_ns >= older_than_ns_;
+        // The number may be another file than it was when the request was submitted.
+        const bool on_fd = !fd_ || std::ranges::find(each.file_now.fds, *fd_) != each.file_now.fds.end();
+        const bool fits = on_fd && each.age_ns >= older_than_ns_;
         if (fits && (!all_ || each.cancellable.means != model::CancelMeans::none)) {
             chosen.push_back(each);
         }
