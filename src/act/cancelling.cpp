@@ -195,11 +195,14 @@ private:
         if (!order.hold_all) {
             return {};
         }
-        auto held = hold_->all(held_pids_, hold_patience_ns);
-        if (held && order.held_anew) {
+        if (!held_) {
+            return std::unexpected(held_.error());
+        }
+        held_ = hold_->all(held_pids_, hold_patience_ns);
+        if (held_ && order.held_anew) {
             order.held_anew();
         }
-        return held;
+        return held_;
     }
 
     // The last look, and the call if it may be made then.
@@ -352,6 +355,7 @@ private:
     std::map<int, std::unique_ptr<ForeignRing>> rings_;  // by their descriptor in the process
     std::map<pid_t, std::vector<pid_t>> candidates_;     // by Order::only_thread
     std::optional<Hold> hold_;
+    Result<void> held_;  // an error is the answer to all orders that are left
 };
 
 std::string pack(const std::vector<Result<Answer>>& answers) {
