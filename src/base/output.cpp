@@ -61,7 +61,7 @@ std::optional<Error> FdOutput::error() const {
 }
 
 // Only of a file that we have written from its beginning: a line of somebody else's is not ours to cut.
-void FdOutput::drop_partial_line() {
+void FdOutput::drop_partial_line() const {
     struct stat info{};
     if (ours_ && ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode)) {
         [[maybe_unused]] const int cut = ::ftruncate(fd_, static_cast<off_t>(whole_lines_bytes_));

@@ -40,7 +40,7 @@ public:
     void remove_file() { ours_ ? remove_if_same(fd_, name_) : void(); }
 
 private:
-    void drop_partial_line();
+    void drop_partial_line() const;
 
     UniqueFd owned_;
     int fd_ = -1;
