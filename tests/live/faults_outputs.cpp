@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outputs that are closed, or that nobody reads: every command ends by itself, with a status that says so.
 #include "faults_support.hpp"
+#include "faults_waiting.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <initializer_list>
 #include <thread>
 #include <utility>
@@ -222,6 +224,21 @@ TEST_F(Outputs, ASignalEndsTheWaitForTheReaderOfAFifo) {
         EXPECT_NE(tracer.err().find("nobody reads it, and a signal came"), std::string::npos) << tracer.err();
         ::unlink(fifo.c_str());
     }
+}
+
+// The signals are blocked while it looks, and must not stay so while it waits for an answer.
+TEST_F(Outputs, ASignalEndsTheQuestionOfCancel) {
+    Waiting waiting(folder_.path(), "4");
+    const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ASSERT_TRUE(terminal >= 0 && ::grantpt(terminal) == 0 && ::unlockpt(terminal) == 0);
+    const std::string name = ::ptsname(terminal);
+    Process cancel(Start{.command = {inflight_path(), "cancel", "-p", waiting.pid(), "--all"},
+                         .in_child = [name] { ::dup2(::open(name.c_str(), O_RDWR | O_NOCTTY), STDIN_FILENO); }});
+    ASSERT_TRUE(wait_until([&] { return cancel.err().find("[y/N]") != std::string::npos; }, 30s)) << cancel.err();
+    expect_end_by(cancel, SIGTERM, 128 + SIGTERM);
+    ::close(terminal);
+    EXPECT_EQ(waiting.ended(), 0U);
+    EXPECT_TRUE(waiting.undisturbed());
 }
 
 TEST_F(Outputs, AHangupEndsATraceAsOtherSignalsDo) {
