@@ -30,12 +30,14 @@ bool is_in_flight(const ifl_header& record) {
 
 }  // namespace
 
-FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Tell tell)
+FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Numbered there,
+                               Tell tell)
     : path_(std::move(path)),
       info_(std::move(info)),
       options_(options),
       tell_(std::move(tell)),
-      kept_files_(options.keep),
+      next_number_(there.next),
+      kept_files_(options.keep, std::move(there.captures)),
       block_(info_.trace.start_ns) {}
 
 Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string& path, const CaptureInfo& info,
@@ -43,10 +45,11 @@ Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string
     const auto slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-        return failure("make capture files " + path + ".0001 and so on", describe_errno(errno),
+        return failure("make capture files " + part_path(path, 1) + " and so on", describe_errno(errno),
                        "choose another folder");
     }
-    return std::unique_ptr<FlightRecorder>(new FlightRecorder(path, info, options, std::move(tell)));
+    return std::unique_ptr<FlightRecorder>(
+        new FlightRecorder(path, info, options, numbered_files(path), std::move(tell)));
 }
 
 void FlightRecorder::ask_for_file(const std::string& why) {
@@ -189,13 +192,15 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     CaptureInfo info = info_;
     info.trace.start_ns = held_.empty() ? info.trace.start_ns : held_.front().begin_ns;
     info.names_missing = carried_.names_dropped();
-    Written written{.path = part_path(path_, files_ + 1),
+    Written written{.path = {},
                     .why = std::exchange(why_, {}),
                     .bytes = 0,
                     .requests = 0,
                     .span_ns = end_ns - info.trace.start_ns,
                     .error = {}};
-    auto file = BlockFile::create(written.path, info);
+    std::uint64_t number = next_number_;
+    auto file = BlockFile::create_numbered(path_, number, info);
+    written.path = part_path(path_, number);
     if (file) {
         if (auto blocks = write_blocks(*file, end_ns, written); !blocks) {
             fail(blocks.error());
@@ -220,6 +225,7 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
         }
     } else {
         files_++;
+        next_number_ = number + 1;
         bytes_ += file->bytes();
         names_missing_ = info.names_missing;
         kept_files_.add(written.path);

@@ -50,7 +50,8 @@ view::CaptureFile state_of(const capture::FileSource& source) {
                            .ended = source.ended(),
                            .ended_by = source.account().ended_by,
                            .names_missing = source.names_missing(),
-                           .damage = {}};
+                           .damage = {},
+                           .recording = source.info().recording};
     for (const auto& damage : source.damage()) {
         file.damage.push_back(fmt::format("{} {} at {}: {}", damage.length_bytes, noun(damage.length_bytes, "byte"),
                                           damage.offset_bytes, damage.why));
@@ -75,13 +76,14 @@ Result<Captures> Captures::open(const std::vector<std::string>& paths) {
                                         .ended = false,
                                         .ended_by = {},
                                         .names_missing = 0,
-                                        .damage = {"nothing of it can be read: " + source.error().why}});
+                                        .damage = {"nothing of it can be read: " + source.error().why},
+                                        .recording = {}});
     }
     if (captures.sources_.empty()) {
         return std::unexpected(errors.front());
     }
     for (const auto& error : errors) {
-        print_error(error.message());
+        print_error(error);
     }
     // The earliest is the clock of all.
     std::ranges::stable_sort(captures.sources_, {}, [](const auto& source) {

@@ -222,21 +222,29 @@ Result<void> add_operations(const std::string& operation, model::SelectionOption
 
 using Units = std::map<std::string, std::uint64_t>;
 
-// A positive number with a unit, as a whole number of the smallest one; false: it is none, and `out` stays.
-bool scale(const std::string& text, const Units& units, std::string& out) {
+enum class Scaled : std::uint8_t { done, no_number, too_large };
+
+// A positive number with a unit, as a whole number of the smallest one; else `out` stays.
+Scaled scale(const std::string& text, const Units& units, double most, std::string& out) {
     double number = 0;
     const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
     const auto unit = units.find(text.substr(static_cast<std::size_t>(end - text.data())));
-    if (bad != std::errc{} || unit == units.end()) {
-        return false;
+    if (unit == units.end()) {
+        return Scaled::no_number;
+    }
+    if (bad == std::errc::result_out_of_range) {
+        return text.find("e-") == std::string::npos && text.front() != '-' ? Scaled::too_large : Scaled::no_number;
     }
     const double scaled = number * static_cast<double>(unit->second);
     // Written so that a NaN is refused too.
-    const bool in_range = scaled >= 1 && scaled <= 9e18;
-    if (in_range) {
-        out = fmt::format("{}", static_cast<std::uint64_t>(scaled));
+    if (bad != std::errc{} || !(scaled >= 1)) {
+        return Scaled::no_number;
     }
-    return in_range;
+    if (scaled > most) {
+        return Scaled::too_large;
+    }
+    out = fmt::format("{}", static_cast<std::uint64_t>(scaled));
+    return Scaled::done;
 }
 
 }  // namespace
@@ -245,11 +253,18 @@ CLI::Validator as_duration_ns() {
     static const Units units{
         {"ns", 1},           {"us", 1'000},        {"µs", 1'000},         {"ms", 1'000'000},
         {"", 1'000'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
-    const auto convert = [](std::string& text) {
-        return scale(text, units, text)
-                   ? std::string()
-                   : fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms",
-                                 text);
+    // A sum of two such and of the time since the machine was booted is still a number.
+    constexpr double longest_ns = 100.0 * 365 * 86'400 * 1e9;
+    const auto convert = [](std::string& text) -> std::string {
+        switch (scale(text, units, longest_ns, text)) {
+            case Scaled::done:
+                return {};
+            case Scaled::too_large:
+                return fmt::format("'{}' is too long: give a time of at most 100 years (876000h)", text);
+            default:
+                return fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms",
+                                   text);
+        }
     };
     return CLI::Validator(convert, "", "duration");
 }
@@ -269,15 +284,20 @@ CLI::Validator as_size_bytes() {
                              {"t", 1ULL << 40U},
                              {"tb", 1ULL << 40U},
                              {"tib", 1ULL << 40U}};
-    const auto convert = [](std::string& text) {
+    constexpr double largest_bytes = 1024.0 * static_cast<double>(1ULL << 40U);
+    const auto convert = [](std::string& text) -> std::string {
         std::string lower = text;
         std::ranges::transform(lower, lower.begin(),
                                [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
-        return scale(lower, units, text)
-                   ? std::string()
-                   : fmt::format(
-                         "'{}' is not a size: give a positive number and kb, mb, gb or tb (of 1024 each), as 64mb",
-                         text);
+        switch (scale(lower, units, largest_bytes, text)) {
+            case Scaled::done:
+                return {};
+            case Scaled::too_large:
+                return fmt::format("'{}' is too large: give at most 1024 tb", text);
+            default:
+                return fmt::format(
+                    "'{}' is not a size: give a positive number and kb, mb, gb or tb (of 1024 each), as 64mb", text);
+        }
     };
     return CLI::Validator(convert, "", "size");
 }

@@ -41,7 +41,7 @@ Looking::Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selec
 std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink) {
     const auto selection = selection_from(options.filters);
     if (!selection) {
-        print_error(selection.error().message());
+        print_error(selection.error());
         return std::unexpected(exit_usage);
     }
     auto tracing = Tracing::begin(options, {.places = true});

@@ -47,7 +47,7 @@ std::string stat_heading(std::string_view command, const StatInfo& info, std::si
         fmt::format("inflight {} on {}, Linux {}, hooks: {}; by {}\n", command, printable(info.host_name),
                     printable(info.kernel_release), info.hooks, name(info.by));
     for (const auto& limit : info.limits) {
-        text += "note: " + wrap(limit, columns, 6, 6) + "\n";
+        text += "note: " + wrap(printable(limit), columns, 6, 6) + "\n";
     }
     return text;
 }
