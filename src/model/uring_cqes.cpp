@@ -12,7 +12,7 @@ using namespace uring;
 namespace {
 
 constexpr std::size_t overflowed_limit = 1U << 16U;
-constexpr std::size_t settled_limit = 1U << 16U;
+constexpr std::size_t settled_limit = 1U << 18U;
 
 Cqe cqe_from(const ifl_uring_cqe& record) {
     Cqe cqe;
@@ -201,10 +201,10 @@ void UringTracker::explain_overflowed(Ring& ring, std::uint64_t looked_ns) {
 void UringTracker::end_overflowed(Ring& ring, const TrackedPtr& tracked, const ifl_uring_cqe& record, bool only_one) {
     forget_unlooked(record.header.time_ns);
     const auto key = std::pair(tracked->request.kernel_address, tracked->request.submit_ns.value_or(0));
-    ring.settled.insert(key);
-    ring.settled_order.push_back(key);
-    while (ring.settled_order.size() > settled_limit) {
-        ring.settled.erase(ring.settled_order.take_front());
+    settled_.insert(key);
+    settled_order_.push_back(key);
+    while (settled_order_.size() > settled_limit) {
+        settled_.erase(settled_order_.take_front());
     }
     end_with(tracked, record);
     tracked->request.completion_seen = only_one;

@@ -138,19 +138,19 @@ void UringTracker::on_in_flight(const ifl_uring_request& record) {
 }
 
 void UringTracker::on_ended(const ifl_uring_request& record) {
+    if (!snapshot_.empty()) {
+        snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);
+    }
+    if (!settled_.empty() && settled_.erase({record.req, record.submit_ns}) != 0) {
+        (void)details_.take(record.request_id);
+        return;
+    }
     Ring* const known = ring_of(record.context_id);
     if (known == nullptr) {
         return;
     }
     Ring& ring = *known;
     ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
-    if (!snapshot_.empty()) {
-        snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);
-    }
-    if (!ring.settled.empty() && ring.settled.erase({record.req, record.submit_ns}) != 0) {
-        (void)details_.take(record.request_id);
-        return;
-    }
     const TrackedPtr tracked = tracked_for(record);
     fill(*tracked, record, ring);
     (void)details_.take(record.request_id);

@@ -139,10 +139,6 @@ struct Ring {
     std::map<InFlightKey, TrackedPtr> in_flight;  // as the last snapshot said
     History history;
 
-    // Ends that were told already, from an overflowed CQE: address and time of submission.
-    std::set<std::pair<std::uint64_t, std::uint64_t>> settled;
-    Queue<std::pair<std::uint64_t, std::uint64_t>> settled_order;
-
     AttemptList attempts;  // in the order in which they came
     std::map<AttemptKey, AttemptList::iterator> attempts_by_key;
     std::map<std::pair<std::uint64_t, std::uint64_t>, AttemptList::iterator> attempts_by_deadline;  // and number

@@ -181,7 +181,7 @@ void UringTracker::on_snapshot(const ifl_snapshot& record) {
         if (ring == nullptr) {
             continue;
         }
-        bool ended = tracked->ended || ring->settled.contains({request.kernel_address, request.submit_ns.value_or(0)});
+        bool ended = tracked->ended || settled_.contains({request.kernel_address, request.submit_ns.value_or(0)});
         ring->history.each_of(request.user_data, [&](const Finished& each) {
             ended = ended || (each.kernel_address() == request.kernel_address && each.submit_ns() == request.submit_ns);
         });
@@ -263,6 +263,8 @@ void UringTracker::retire_rings() {
         resolve_due(ring, true);
         sweep(ring, true);
         let_go_waiting(ring, ~std::uint64_t{0});
+        // What was swept may have been a cancel.
+        resolve_due(ring, true);
         schedule_.forget(ring.context.context_id, ring.due_ns);
         rings_by_pid_.erase({ring.context.pid, ring.context.context_id});
         last_ring_ = nullptr;

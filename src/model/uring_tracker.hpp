@@ -132,6 +132,10 @@ private:
     std::map<std::uint64_t, TrackedPtr> snapshot_;                    // in flight, until the record that ends it
     std::vector<TrackedPtr> spares_;                                  // of nothing, to be used again
     Queue<std::pair<std::uint64_t, std::uint64_t>> gone_order_;       // time, context id
+    // Ends that were told already, from an overflowed CQE: address and time of submission. What is left in the table of
+    // a ring that was closed comes when the ring may be forgotten here.
+    std::set<std::pair<std::uint64_t, std::uint64_t>> settled_;
+    Queue<std::pair<std::uint64_t, std::uint64_t>> settled_order_;
     std::multiset<std::uint64_t> unlooked_;  // times of what is `overflowed`, and no snapshot was made after it
     std::uint64_t last_look_ns_ = 0;         // when the last snapshot began
     struct Look {
