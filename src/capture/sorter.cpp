@@ -53,7 +53,11 @@ void Sorter::add(const ifl_header& record) {
     std::memcpy(at, &record, record.size_bytes);
     chunk.used_words += words;
     chunk.waiting++;
-    added_.push_back({.time_ns = record.time_ns, .record = reinterpret_cast<const ifl_header*>(at), .chunk = &chunk});
+    waiting_words_ += words;
+    added_.push_back({.time_ns = record.time_ns,
+                      .record = reinterpret_cast<const ifl_header*>(at),
+                      .chunk = &chunk,
+                      .words = words});
 }
 
 // Only what overlaps in time is moved.
@@ -78,16 +82,22 @@ void Sorter::merge_added() {
     added_.clear();
 }
 
-void Sorter::release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver) {
+bool Sorter::release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver,
+                     const std::function<bool()>& go_on) {
     merge_added();
-    for (; first_ < waiting_.size() && waiting_[first_].time_ns < until_ns; first_++) {
-        const Entry& entry = waiting_[first_];
+    while (first_ < waiting_.size() && waiting_[first_].time_ns < until_ns) {
+        const Entry& entry = waiting_[first_++];
+        waiting_words_ -= entry.words;
         released_ns_ = std::max(released_ns_, entry.time_ns);
         deliver(*entry.record);
         if (--entry.chunk->waiting == 0) {
             give_back(*entry.chunk);
         }
+        if (go_on && !go_on()) {
+            return first_ == waiting_.size() || waiting_[first_].time_ns >= until_ns;
+        }
     }
+    return true;
 }
 
 }  // namespace inflight::capture

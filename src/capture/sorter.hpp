@@ -19,7 +19,10 @@ public:
     void add(const ifl_header& record);
 
     // Gives every record older than `until_ns`, oldest first, to `deliver`; equal times in the order they were added.
-    void release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver);
+    // False: `go_on`, which is asked after each, said no, and some are left.
+    bool release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver,
+                 const std::function<bool()>& go_on = {});
+    [[nodiscard]] std::size_t waiting_bytes() const { return waiting_words_ * sizeof(std::uint64_t); }
 
     // Records that came after a younger one had been released.
     [[nodiscard]] std::uint64_t out_of_order() const { return out_of_order_; }
@@ -36,6 +39,7 @@ private:
         std::uint64_t time_ns;
         const ifl_header* record;
         Chunk* chunk;
+        std::size_t words;
     };
     [[nodiscard]] Chunk& chunk_for(std::size_t words);
     void give_back(Chunk& chunk);
@@ -47,6 +51,7 @@ private:
     std::vector<Entry> waiting_;  // in order from first_ on
     std::size_t first_ = 0;
     std::vector<Entry> added_;  // since the last release
+    std::size_t waiting_words_ = 0;
     std::uint64_t released_ns_ = 0;
     std::uint64_t out_of_order_ = 0;
 };

@@ -191,6 +191,7 @@ Result<void> Captures::read_chain(std::size_t index, const CaptureQuestion& ques
     end_ns_ = std::max(end_ns_, end_ns + static_cast<std::uint64_t>(shift));
     losses.completions_unseen = tracker.completions_unseen();
     losses.submissions_unseen = tracker.submissions_unseen();
+    losses.contexts_untracked += tracker.records_left_out();
     add(losses_, losses);
     return {};
 }

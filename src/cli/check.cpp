@@ -106,6 +106,8 @@ std::string notes_about(const model::ConflictLimits& limits, std::uint64_t repea
                 "requests whose begin or end is not known well enough");
     append_note(notes, limits.forgotten, "request against all that were in flight with it: too many were",
                 "requests against all that were in flight with them: too many were");
+    append_note(notes, limits.crowded, "request against all that shared bytes with it: too many did",
+                "requests against all that shared bytes with them: too many did");
     append_note(notes, limits.buffer_calls, "call that takes away registered buffers which are not known",
                 "calls that take away registered buffers which are not known");
     if (repeats != 0) {

@@ -210,6 +210,7 @@ model::Summary Tracing::summary(const model::Statistics& statistics, const model
     summary.losses = source_->losses();
     summary.losses.completions_unseen = tracker.completions_unseen();
     summary.losses.submissions_unseen = tracker.submissions_unseen();
+    summary.losses.contexts_untracked += tracker.records_left_out();
     summary.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
     summary.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
     summary.ended_by = end.session.reason;

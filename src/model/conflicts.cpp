@@ -15,6 +15,8 @@ namespace inflight::model {
 namespace {
 
 constexpr std::uint64_t never_ns = ~std::uint64_t{0};
+// Others that a request is compared with, of those that share bytes with it.
+constexpr std::size_t compared_with = 64;
 
 // 0: not known, or not of io_uring
 std::uint64_t chain_of(const Request& request) {
@@ -102,10 +104,12 @@ std::uint64_t operations_key(const Request& one, const Request& other) {
     return high << 32U | low;
 }
 
+Severity severity_of_memory(const Use& one, const Use& other) {
+    return both_used_it(one, other) ? Severity::critical : Severity::info;
+}
+
 void describe_memory(Finding& finding, const Use& one, const Use& other) {
-    finding.code = "buffer-overlap";
     const bool harmed = both_used_it(one, other);
-    finding.severity = harmed ? Severity::critical : Severity::info;
     const std::string where = bytes_at(shared_bytes(one, other));
     const auto role = [](const Use& use) { return use.writes ? "writes" : "reads"; };
     finding.message =
@@ -119,26 +123,32 @@ void describe_memory(Finding& finding, const Use& one, const Use& other) {
                            "buffer of its own until its completion has been reaped";
 }
 
+// A file opened with O_APPEND is written at its end, whatever the offset; programs then leave it 0.
+bool may_append(const Use& one, const Use& other) {
+    return one.range.start == 0 && other.range.start == 0;
+}
+
+Severity severity_of_file(const Use& one, const Use& other) {
+    return may_append(one, other) || !both_used_it(one, other) ? Severity::info : Severity::warn;
+}
+
 void describe_file(Finding& finding, const Use& one, const Use& other) {
-    finding.code = "file-overlap";
-    // A file opened with O_APPEND is written at its end, whatever the offset; programs then leave it 0.
-    const bool may_append = one.range.start == 0 && other.range.start == 0;
-    const bool written = both_used_it(one, other);
-    finding.severity = may_append || !written ? Severity::info : Severity::warn;
     const auto place = [](const Use& use) { return fmt::format("{} at {}", bytes_of(use.range), use.range.start); };
     const ByteRange shared = shared_bytes(one, other);
     finding.message =
         fmt::format("{} ({}) and {} ({}) were {}: both write {} at {} of the file{}", words_for(*one.request),
                     place(one), words_for(*other.request), place(other), together_for(one, other), bytes_of(shared),
-                    shared.start, may_append ? ", unless it was opened with O_APPEND" : "");
+                    shared.start, may_append(one, other) ? ", unless it was opened with O_APPEND" : "");
     finding.advice =
         "which of the two stays in the file is not defined: submit the second when the first has completed, or link "
         "them (IOSQE_IO_LINK)";
 }
 
+Severity severity_of_iocb(const Use& /*one*/, const Use& /*other*/) {
+    return Severity::warn;
+}
+
 void describe_iocb(Finding& finding, const Use& one, const Use& other) {
-    finding.code = "iocb-reused";
-    finding.severity = Severity::warn;
     finding.message =
         fmt::format("the iocb {:#x} was submitted again while in flight: {}, then {}; {}", one.range.start,
                     words_for(*one.request), words_for(*other.request), together_for(one, other));
@@ -261,31 +271,45 @@ void Conflicts::check_unmaps(const Accesses& accesses, const Use& use) {
 }
 
 void Conflicts::check(RangeIndex& index, const Use& use, Kind kind, Met& met) {
-    index.overlapping(use, [&](const Use& other) {
+    const bool whole = index.overlapping(use, [&](const Use& other) {
         if (kind == Kind::memory && !use.writes && !other.writes) {
-            return;
+            return true;
         }
         if (kind != Kind::iocb && ordered(*use.request, *other.request)) {
-            return;
+            return true;
+        }
+        if (met.size() >= compared_with) {
+            return met.contains(other.request.get());
         }
         if (met.insert(other.request.get()).second) {
             const bool before = other.from_ns <= use.from_ns;
             tell(before ? other : use, before ? use : other, kind);
         }
+        return true;
     });
+    limits_.crowded += whole ? 0 : 1;
 }
 
 void Conflicts::tell(const Use& earlier, const Use& later, Kind kind) {
-    using Describe = void (*)(Finding&, const Use&, const Use&);
-    constexpr Describe describe[] = {describe_memory, describe_file, describe_iocb};  // by enum Kind
+    struct About {
+        const char* code;
+        Severity (*severity)(const Use&, const Use&);
+        void (*describe)(Finding&, const Use&, const Use&);
+    };
+    constexpr About by_kind[] = {{"buffer-overlap", severity_of_memory, describe_memory},
+                                 {"file-overlap", severity_of_file, describe_file},
+                                 {"iocb-reused", severity_of_iocb, describe_iocb}};
+    const About& about = by_kind[static_cast<std::size_t>(kind)];
     const Request& request = *later.request;
     Finding finding;
-    describe[static_cast<std::size_t>(kind)](finding, earlier, later);
-    // By severity too: what may be harmless must not hide what is not.
+    finding.code = about.code;
+    finding.severity = about.severity(earlier, later);
+    // By severity too: what may be harmless must not hide what is not. Words are made for what is told only.
     if (!once_.first_of_many(finding.code + std::string(name(finding.severity)), request.pid,
                              operations_key(*earlier.request, request))) {
         return;
     }
+    about.describe(finding, earlier, later);
     finding.time_ns = later.from_ns;
     finding.pid = request.pid;
     finding.tid = request.tid;

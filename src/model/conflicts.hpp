@@ -29,6 +29,7 @@ struct ConflictLimits {
     std::uint64_t time_unknown = 0;    // when they began or ended is not known well enough
     std::uint64_t forgotten = 0;       // they may have met one that was forgotten
     std::uint64_t buffer_calls = 0;    // calls, that take away buffers which are not known
+    std::uint64_t crowded = 0;         // they met more others than are compared with one
     std::uint64_t repeats = 0;         // findings like one that was told
 };
 

@@ -14,7 +14,9 @@ constexpr std::uint32_t buffers_update = 16;
 constexpr std::uint32_t use_registered_ring = 1U << 31U;
 
 constexpr std::size_t users_kept = 16'384;
+constexpr std::size_t users_looked_at = 1024;
 constexpr std::size_t removals_kept = 256;
+constexpr std::size_t rings_kept = 16'384;
 
 // struct io_uring_rsrc_update2
 struct Update {
@@ -38,20 +40,28 @@ bool hits(const RegisteredBuffers::Removal& removal, std::uint16_t index, const 
 
 }  // namespace
 
+RegisteredBuffers::Ring& RegisteredBuffers::ring_of(std::uint32_t pid, std::uint64_t fd) {
+    const std::uint64_t key = ring_key(pid, fd);
+    if (rings_.size() >= rings_kept && !rings_.contains(key)) {
+        rings_.erase(rings_.begin());
+    }
+    return rings_[key];
+}
+
 void RegisteredBuffers::on_request(const std::shared_ptr<const Request>& request, const Found& found) {
     const auto index = registered_buffer(*request);
     if (!index || !request->submit_ns) {
         return;
     }
-    Ring& ring = rings_[ring_key(request->pid, request->ctx_id)];
+    Ring& ring = ring_of(request->pid, request->ctx_id);
     for (const Removal& each : ring.removals) {
         if (hits(each, *index, *request)) {
             found(each, *request);
         }
     }
-    ring.users.push_back({.index = *index, .request = request});
+    ring.users.emplace(request->complete_ns.value_or(~std::uint64_t{0}), User{.index = *index, .request = request});
     if (ring.users.size() > users_kept) {
-        ring.users.pop_front();
+        ring.users.erase(ring.users.begin());
     }
 }
 
@@ -99,10 +109,16 @@ void RegisteredBuffers::on_event(const Event& event, const Found& found) {
     if (!removal) {
         return;
     }
-    Ring& ring = rings_[ring_key(removal->pid, static_cast<std::uint64_t>(removal->fd))];
-    for (const User& each : ring.users) {
-        if (hits(*removal, each.index, *each.request)) {
-            found(*removal, *each.request);
+    Ring& ring = ring_of(removal->pid, static_cast<std::uint64_t>(removal->fd));
+    // Those that ended after it, the last first.
+    std::size_t looked = 0;
+    for (auto each = ring.users.end(); each != ring.users.begin() && looked < users_looked_at; looked++) {
+        --each;
+        if (each->first <= removal->time_ns) {
+            break;
+        }
+        if (hits(*removal, each->second.index, *each->second.request)) {
+            found(*removal, *each->second.request);
         }
     }
     ring.removals.push_back(*removal);

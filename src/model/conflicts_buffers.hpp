@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "model/queue.hpp"
 #include "model/types.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 
 namespace inflight::model {
 
@@ -40,13 +40,14 @@ private:
         std::shared_ptr<const Request> request;
     };
     struct Ring {
-        std::deque<User> users;  // in the order of their ends
-        std::deque<Removal> removals;
+        std::multimap<std::uint64_t, User> users;  // by the times of their ends
+        Queue<Removal> removals;
     };
 
+    [[nodiscard]] Ring& ring_of(std::uint32_t pid, std::uint64_t fd);
     [[nodiscard]] std::optional<Removal> removal_of(const Event& event);
 
-    std::unordered_map<std::uint64_t, Ring> rings_;  // by descriptor and process
+    std::map<std::uint64_t, Ring> rings_;  // by descriptor and process
     std::uint64_t unreadable_ = 0;
 };
 

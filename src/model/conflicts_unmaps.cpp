@@ -10,6 +10,13 @@
 
 namespace inflight::model {
 
+namespace {
+
+// Of a request with many vectors, in a process that unmaps all the time.
+constexpr std::size_t compared_limit = 16'384;
+
+}  // namespace
+
 void UnmappedMemory::on_unmap(const Unmap& unmap) {
     if (unmap.length_bytes == 0) {
         return;
@@ -37,12 +44,16 @@ void UnmappedMemory::check(std::uint32_t pid, const std::vector<ByteRange>& rang
         return;
     }
     // The youngest are at the back, and what is over now was hit lately.
+    std::size_t compared = 0;
     for (auto unmap = known->second.rbegin(); unmap != known->second.rend() && unmap->time_ns > from_ns; ++unmap) {
         if (unmap->time_ns >= until_ns) {
             continue;
         }
         const ByteRange gone{.start = unmap->address, .end = unmap->address + unmap->length_bytes};
         for (const ByteRange& range : ranges) {
+            if (++compared > compared_limit) {
+                return;
+            }
             if (range.start < gone.end && gone.start < range.end) {
                 tell(*unmap, {.start = std::max(range.start, gone.start), .end = std::min(range.end, gone.end)});
                 return;

@@ -8,7 +8,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 namespace inflight::model {
@@ -92,8 +91,8 @@ private:
 
     FindingOptions options_;
     Sink& next_;
-    std::unordered_map<std::uint64_t, State> states_;  // by context_id
-    State* last_state_ = nullptr;                      // of last_context_id_: most requests are of the same as the last
+    std::map<std::uint64_t, State> states_;  // by context_id
+    State* last_state_ = nullptr;            // of last_context_id_: most requests are of the same as the last
     std::uint64_t last_context_id_ = 0;
     std::deque<std::uint64_t> gone_;
     // The oldest that is in flight at the end of the trace, by context and operation.

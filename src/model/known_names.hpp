@@ -6,8 +6,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <string>
-#include <unordered_map>
 
 namespace inflight::model {
 
@@ -17,8 +17,8 @@ namespace inflight::model {
 }
 
 struct KnownNames {
-    std::unordered_map<std::uint64_t, FilePtr> files;
-    std::unordered_map<std::uint64_t, std::string> cgroups;
+    std::map<std::uint64_t, FilePtr> files;
+    std::map<std::uint64_t, std::string> cgroups;
 
     // nullptr: not known, or none.
     [[nodiscard]] FilePtr file(std::uint64_t id) const {

@@ -4,12 +4,12 @@
 #include "model/accesses.hpp"
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <tuple>
 #include <utility>
 
 namespace inflight::model {
@@ -31,24 +31,41 @@ class RangeIndex {
 public:
     explicit RangeIndex(std::size_t limit) : limit_(limit) {}
 
-    // Calls `found` with each remembered use that shares bytes and time with this one.
-    void overlapping(const Use& use, const std::function<void(const Use&)>& found) const;
+    // Calls `found` with remembered uses that share bytes and time with this one, with some more than once, until it
+    // returns false. Looks at a bounded number of uses; false: there may be more.
+    bool overlapping(const Use& use, const std::function<bool(const Use&)>& found) const;
     void add(const Use& use);
     // A use that began before this may have overlapped one that is forgotten; 0: none is.
     [[nodiscard]] std::uint64_t forgotten_until_ns() const { return forgotten_until_ns_; }
 
 private:
     using Space = std::pair<std::uint64_t, std::uint64_t>;
-    using Key = std::pair<Space, std::uint64_t>;  // where the range starts
-    // By end of use, so that a search from the latest back can stop.
-    using Uses = std::deque<Use>;
+    using ByEnd = std::multimap<std::uint64_t, Use>;  // of the use, not of the range
+    // Where the range starts, and until when it is used.
+    struct Key {
+        Space space;
+        std::uint64_t start = 0;
+        std::uint64_t until_ns = 0;
+        std::uint64_t number = 0;
+        auto operator<=>(const Key&) const = default;
+    };
+    struct Place {
+        std::size_t size_class = 0;
+        Key key;
+    };
+    enum class Search : std::uint8_t { whole, stopped, too_long };
+
+    [[nodiscard]] Search by_place(const Use& use, const std::function<bool(const Use&)>& found) const;
+    [[nodiscard]] Search by_time(const Use& use, const std::function<bool(const Use&)>& found) const;
 
     // Ranges by size, rounded up to a power of two: only so can those be found that start before a byte and reach it.
     static constexpr std::size_t size_classes = 65;
 
     std::size_t limit_;
-    std::array<std::map<Key, Uses>, size_classes> classes_;
-    std::deque<std::pair<std::size_t, Key>> order_;
+    ByEnd by_end_;
+    std::array<std::map<Key, ByEnd::iterator>, size_classes> classes_;
+    std::deque<Place> order_;
+    std::uint64_t added_ = 0;
     std::uint64_t forgotten_until_ns_ = 0;
 };
 

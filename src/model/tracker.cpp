@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t graves_limit = 4096;
 constexpr std::size_t files_limit = 1U << 16U;
+constexpr std::size_t unreaped_limit = 1U << 17U;  // in all contexts
 // A context that is gone may still be named by records of the same moment.
 constexpr std::uint64_t linger_ns = 1'000'000'000;
 
@@ -85,6 +86,9 @@ void Tracker::on_record(const ifl_header& record) {
             break;
         case IFL_CGROUP:
             if (const auto* cgroup = as<ifl_cgroup>(record)) {
+                if (names_.cgroups.size() >= files_limit) {
+                    names_.cgroups.clear();
+                }
                 names_.cgroups[cgroup->cgroup_id] = cgroup_path_from(*cgroup);
             }
             break;
@@ -131,7 +135,7 @@ void Tracker::on_record(const ifl_header& record) {
 
 void Tracker::each_in_flight(const std::function<void(const Request&)>& visit) const {
     for (const auto& [id, context] : contexts_) {
-        for (const auto& [address, tracked] : context->in_flight) {
+        for (const auto& [key, tracked] : context->in_flight.entries()) {
             visit(*tracked->request);
         }
     }
@@ -215,13 +219,31 @@ void Tracker::decide_outcome(Tracked& tracked) {
     }
 }
 
-Tracker::ContextState& Tracker::context_state(std::uint64_t context_id) {
-    auto& state = contexts_[context_id];
-    if (!state) {
-        state = std::make_unique<ContextState>();
-        state->context.context_id = context_id;
+Tracker::ContextState* Tracker::context_of(std::uint64_t context_id) {
+    auto found = contexts_.find(context_id);
+    if (found == contexts_.end()) {
+        if (context_id != 0 && contexts_.size() >= options_.contexts_limit) {
+            records_left_out_++;
+            return nullptr;
+        }
+        found = contexts_.emplace(context_id, std::make_unique<ContextState>()).first;
+        found->second->context.context_id = context_id;
     }
-    return *state;
+    return found->second.get();
+}
+
+void Tracker::index(const ContextState& state) {
+    const Context& context = state.context;
+    if (!state.gone && context.context_id != 0) {
+        contexts_by_pid_.emplace(context.pid, context.context_id);
+        contexts_by_ctx_id_.emplace(context.ctx_id, context.pid, context.context_id);
+    }
+}
+
+void Tracker::unindex(const ContextState& state) {
+    const Context& context = state.context;
+    contexts_by_pid_.erase({context.pid, context.context_id});
+    contexts_by_ctx_id_.erase({context.ctx_id, context.pid, context.context_id});
 }
 
 void Tracker::on_request(const ifl_request& record) {
@@ -234,8 +256,14 @@ void Tracker::on_request(const ifl_request& record) {
     if (!request.completion_seen) {
         completions_unseen_++;
     }
-    ContextState& context = context_state(record.context_id);
+    tracked->number = ++ended_;
+    ContextState* const known = context_of(record.context_id);
     decide_outcome(*tracked);
+    if (known == nullptr) {
+        hand_out(*tracked);
+        return;
+    }
+    ContextState& context = *known;
     remember(context, tracked);
     tell_pending(tracked);
     if (take_early_reap(context, request)) {
@@ -247,24 +275,31 @@ void Tracker::on_request(const ifl_request& record) {
         hand_out(*tracked);
     } else {
         context.waiting.push_back(tracked);
+        schedule_.at(record.context_id, context.due_ns, later(*request.complete_ns, options_.reap_wait_ns + 1));
     }
     if (record.context_id == 0) {
         return;
     }
     // Also when it was abandoned: an io_getevents that was waiting when its context was destroyed may return its event.
-    context.unreaped.emplace(request.address, tracked);
+    context.unreaped.add(tracked);
+    unreaped_++;
     context.completed_order.push_back(tracked);
     // The ring holds as many events as the context takes requests: with more than that, the oldest has been reaped in
     // user space, without a call.
     const std::size_t capacity = context.context.capacity == 0 ? options_.history_limit : context.context.capacity;
-    while (context.unreaped.size() > capacity) {
+    while (context.unreaped.size() > capacity || (unreaped_ > unreaped_limit && context.unreaped.size() != 0)) {
         forget_oldest_unreaped(context);
     }
 }
 
 void Tracker::on_context(const ifl_context& record) {
-    ContextState& state = context_state(record.context_id);
+    ContextState* const known = context_of(record.context_id);
+    if (known == nullptr) {
+        return;
+    }
+    ContextState& state = *known;
     Context& context = state.context;
+    unindex(state);
     context.time_ns = record.header.time_ns;
     context.ctx_id = record.ctx_id;
     context.pid = record.pid;
@@ -276,6 +311,7 @@ void Tracker::on_context(const ifl_context& record) {
     context.completed = record.completed;
     context.capacity = record.capacity;
     context.max_requests = record.max_reqs;
+    index(state);
     if (record.created_ns != 0) {
         context.created_ns = record.created_ns;
     }
@@ -292,14 +328,7 @@ void Tracker::on_context(const ifl_context& record) {
             context.destroyed_ns = record.header.time_ns;
             hand_out_waiting(state, ~std::uint64_t{0});
             if (!state.gone) {
-                state.gone = true;
-                state.gone_ns = record.header.time_ns;
-                gone_order_.emplace_back(record.header.time_ns, record.context_id);
-                // The next context of the process is often made at the same address: that grave is a young one again.
-                const std::pair name(context.pid, context.ctx_id);
-                std::erase(graves_order_, name);
-                graves_order_.push_back(name);
-                graves_[name] = {.pid = context.pid, .destroyed_ns = record.header.time_ns};
+                bury(state, record.header.time_ns);
             }
             break;
         case IFL_CONTEXT_COUNTERS:
@@ -314,55 +343,87 @@ void Tracker::on_context(const ifl_context& record) {
     sink_.on_context(context);
 }
 
+// It is gone, and a cancel that names it still may be explained by that.
+void Tracker::bury(ContextState& state, std::uint64_t time_ns) {
+    const Context& context = state.context;
+    unindex(state);
+    state.gone = true;
+    state.gone_ns = time_ns;
+    gone_order_.push_back({time_ns, context.context_id});
+    // The next context of the process is often made at the same address: that grave is a young one again.
+    const GraveName name(context.pid, context.ctx_id);
+    Grave& grave = graves_[name];
+    graves_order_.erase(grave.number);
+    grave = {.destroyed_ns = time_ns, .number = ++graves_made_};
+    graves_order_.emplace(grave.number, name);
+}
+
 void Tracker::on_process_exit(const ifl_process_exit& record) {
-    for (auto& [id, state] : contexts_) {
-        if (state->context.pid != record.pid || state->gone || id == 0) {
-            continue;
-        }
-        hand_out_waiting(*state, ~std::uint64_t{0});
-        state->gone = true;
-        state->gone_ns = record.header.time_ns;
-        state->context.change = ContextChange::destroyed;
-        state->context.by_exit = true;
-        state->context.in_flight = 0;  // the kernel lets no request outlive the memory of its process
-        state->context.time_ns = record.header.time_ns;
-        state->context.destroyed_ns = record.header.time_ns;
-        gone_order_.emplace_back(record.header.time_ns, id);
-        sink_.on_context(state->context);
+    const auto first = contexts_by_pid_.lower_bound({record.pid, 1});
+    const auto last = contexts_by_pid_.upper_bound({record.pid, ~std::uint64_t{0}});
+    const std::vector<std::pair<std::uint32_t, std::uint64_t>> ended(first, last);
+    for (const auto& [pid, id] : ended) {
+        ContextState& state = *contexts_.at(id);
+        hand_out_waiting(state, ~std::uint64_t{0});
+        unindex(state);
+        state.gone = true;
+        state.gone_ns = record.header.time_ns;
+        state.context.change = ContextChange::destroyed;
+        state.context.by_exit = true;
+        state.context.in_flight = 0;  // the kernel lets no request outlive the memory of its process
+        state.context.time_ns = record.header.time_ns;
+        state.context.destroyed_ns = record.header.time_ns;
+        gone_order_.push_back({record.header.time_ns, id});
+        sink_.on_context(state.context);
     }
     // Its number will be another process's.
-    if (graves_.lower_bound({record.pid, 0}) != graves_.upper_bound({record.pid, ~std::uint64_t{0}})) {
-        std::erase_if(graves_, [&record](const auto& entry) { return entry.first.first == record.pid; });
-        std::erase_if(graves_order_, [&record](const auto& name) { return name.first == record.pid; });
+    for (auto grave = graves_.lower_bound({record.pid, 0}); grave != graves_.end() && grave->first.first == record.pid;
+         grave = graves_.erase(grave)) {
+        graves_order_.erase(grave->second.number);
     }
 }
 
 void Tracker::advance(std::uint64_t now_ns) {
     now_ns_ = std::max(now_ns_, now_ns);
-    for (auto& [id, state] : contexts_) {
-        hand_out_waiting(*state, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
+    for (const std::uint64_t id : schedule_.take(now_ns_)) {
+        const auto found = contexts_.find(id);
+        if (found == contexts_.end()) {
+            continue;
+        }
+        ContextState& state = *found->second;
+        state.due_ns = Schedule::never_ns;
+        hand_out_waiting(state, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
+        if (!state.waiting.empty()) {
+            const std::uint64_t next_ns =
+                later(*state.waiting.front()->request->complete_ns, options_.reap_wait_ns + 1);
+            schedule_.at(id, state.due_ns, std::max(next_ns, later(now_ns_, 1)));
+        }
     }
-    std::erase_if(partial_, [this](const auto& entry) { return entry.second.time_ns + linger_ns < now_ns_; });
+    forget_old_partial();
     retire_contexts(now_ns_);
     uring_.advance(now_ns_);
 }
 
 void Tracker::retire_contexts(std::uint64_t now_ns) {
-    while (!gone_order_.empty() && gone_order_.front().first + linger_ns < now_ns) {
-        const auto id = gone_order_.front().second;
-        const auto used = [id](const PendingCancel& pending) { return pending.call.context_id == id; };
-        if (std::ranges::any_of(pending_, used)) {
+    while (!gone_order_.empty() && later(gone_order_.front().first, linger_ns) < now_ns) {
+        const auto found = contexts_.find(gone_order_.front().second);
+        if (found != contexts_.end() && found->second->cancels_pending != 0) {
             break;
         }
         // Events without a completion are settled at the end, when it is known what was in flight then.
-        if (const auto found = contexts_.find(id); found != contexts_.end() && found->second->early_reaps.empty()) {
+        if (found != contexts_.end() && found->second->early_reaps.empty()) {
+            ContextState& state = *found->second;
+            unreaped_ -= state.unreaped.size();
+            forget_history(state);
+            unindex(state);
+            schedule_.forget(found->first, state.due_ns);
             contexts_.erase(found);
         }
         gone_order_.pop_front();
     }
-    while (graves_order_.size() > graves_limit) {
-        graves_.erase(graves_order_.front());
-        graves_order_.pop_front();
+    while (graves_.size() > graves_limit) {
+        graves_.erase(graves_order_.begin()->second);
+        graves_order_.erase(graves_order_.begin());
     }
 }
 
@@ -372,7 +433,7 @@ void Tracker::finish(std::uint64_t end_ns) {
     for (auto& [id, state] : contexts_) {
         resolve_early_reaps(*state, end_ns);
         hand_out_waiting(*state, ~std::uint64_t{0});
-        for (auto& [address, tracked] : state->in_flight) {
+        for (auto& [key, tracked] : state->in_flight.entries()) {
             decide_outcome(*tracked);
             hand_out(*tracked);
         }

@@ -2,19 +2,19 @@
 // From records to requests, cancels, contexts and findings. No I/O, no clock: time is what the records say.
 #pragma once
 
+#include "model/context_state.hpp"
 #include "model/known_names.hpp"
 #include "model/sink.hpp"
 #include "model/uring_tracker.hpp"
 #include "model/verdicts.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
-#include <unordered_map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,6 +29,8 @@ struct TrackerOptions {
     // iocb addresses whose last requests are remembered, per context, to explain a later cancel.
     std::size_t history_limit = 1U << 16U;
     std::uint64_t aio_max_nr = 0;
+    // Rings, and contexts, that are known at once. Records about others are left out, and counted.
+    std::size_t contexts_limit = 1U << 16U;
 };
 
 // Feed it records in order of time (a little disorder between CPUs does no harm). Not thread-safe.
@@ -60,6 +62,8 @@ public:
     // What the model itself knows to be missing; the counters of the kernel side are the source's.
     [[nodiscard]] std::uint64_t completions_unseen() const { return completions_unseen_ + uring_.completions_unseen(); }
     [[nodiscard]] std::uint64_t submissions_unseen() const { return submissions_unseen_ + uring_.submissions_unseen(); }
+    // Records that were left out because there were more rings, contexts or requests in flight than it keeps.
+    [[nodiscard]] std::uint64_t records_left_out() const { return records_left_out_ + uring_.records_left_out(); }
 
     // Tells that records were lost, so that no verdict claims more than it can.
     void note_losses() {
@@ -68,46 +72,12 @@ public:
     }
 
 private:
-    using RequestPtr = std::shared_ptr<Request>;
-
-    struct Tracked {
-        RequestPtr request;
-        std::optional<std::uint64_t> taken_ns;  // by an io_cancel that started then
-        bool handed_out = false;
-    };
-    using TrackedPtr = std::shared_ptr<Tracked>;
-
-    struct EarlyReap {
-        std::uint64_t time_ns = 0;
-        ifl_io_event event{};
-        std::uint32_t pid = 0;
-    };
-
-    // What is known of one context; by inflight's number.
-    struct ContextState {
-        Context context;
-        bool existed = false;
-        bool gone = false;
-        std::uint64_t gone_ns = 0;
-        std::unordered_multimap<std::uint64_t, TrackedPtr> unreaped;    // by iocb address
-        std::deque<TrackedPtr> completed_order;                         // the same, oldest first, reaped ones too
-        std::deque<TrackedPtr> waiting;                                 // to be handed out, oldest first
-        std::unordered_multimap<std::uint64_t, EarlyReap> early_reaps;  // events whose completion has not come
-        // The last few finished requests of each iocb address, in two generations: when the younger is full, the older
-        // is forgotten.
-        std::unordered_map<std::uint64_t, std::vector<TrackedPtr>> history;
-        std::unordered_map<std::uint64_t, std::vector<TrackedPtr>> older_history;
-        std::unordered_multimap<std::uint64_t, TrackedPtr> in_flight;  // as the last snapshot said
-        bool history_dropped = false;
-    };
-
-    struct PendingCancel {
-        ifl_call call{};
-        Tier tier = Tier::none;
-        TrackedPtr taken;
-        std::vector<TrackedPtr> finished;  // requests of that iocb that may be the target and have ended
-    };
-    using PendingList = std::list<PendingCancel>;
+    using Tracked = aio::Tracked;
+    using TrackedPtr = aio::TrackedPtr;
+    using EarlyReap = aio::EarlyReap;
+    using ContextState = aio::ContextState;
+    using PendingCancel = aio::PendingCancel;
+    using PendingList = aio::PendingList;
 
     struct PartialEvent {
         std::vector<ifl_iocb> iocbs;
@@ -127,7 +97,11 @@ private:
 
     [[nodiscard]] Request request_from(const ifl_request& record) const;
     static void decide_outcome(Tracked& tracked);
-    ContextState& context_state(std::uint64_t context_id);
+    // nullptr: there are too many contexts to know another one.
+    [[nodiscard]] ContextState* context_of(std::uint64_t context_id);
+    void index(const ContextState& state);
+    void unindex(const ContextState& state);
+    void bury(ContextState& state, std::uint64_t time_ns);
     [[nodiscard]] static bool take_early_reap(ContextState& context, Request& request);
     void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid);
     void hand_out(Tracked& tracked);
@@ -135,10 +109,13 @@ private:
     [[nodiscard]] static std::vector<TrackedPtr> finished_of(const ContextState& context, std::uint64_t address);
     void tell_pending(const TrackedPtr& tracked);
     void forget_oldest_unreaped(ContextState& context);
+    void forget_history(ContextState& context);
     void hand_out_waiting(ContextState& context, std::uint64_t completed_before_ns);
-    [[nodiscard]] static TrackedPtr take_unseen(ContextState& context, const EarlyReap& early);
     void resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns);
     void retire_contexts(std::uint64_t now_ns);
+    PartialEvent& partial_of(std::uint64_t call_id, std::uint64_t time_ns);
+    void forget_partial(std::map<std::uint64_t, PartialEvent>::iterator place);
+    void forget_old_partial();
 
     void emit_event(const ifl_call& record);
     void check_submit(const ifl_call& record);
@@ -147,27 +124,47 @@ private:
     [[nodiscard]] static bool could_have_taken(const ifl_call& call, const Request& request);
     void claim_taken(PendingCancel& pending);
     [[nodiscard]] KnownContext explain_context(const ifl_call& call) const;
+    void add_pending(PendingCancel pending);
     void resolve(PendingCancel& pending);
+    void resolve(PendingList::iterator place);
     void resolve_pending(std::uint64_t taken_ns, bool final);
+    void explain_accepted(ContextState& context, bool final);
     [[nodiscard]] static bool decidable_at_once(const ifl_call& call);
 
     TrackerOptions options_;
     Sink& sink_;
     KnownNames names_;
     UringTracker uring_{options_, names_, sink_};
-    std::unordered_map<std::uint64_t, std::unique_ptr<ContextState>> contexts_;
-    std::deque<std::pair<std::uint64_t, std::uint64_t>> gone_order_;  // time, context id
+    std::map<std::uint64_t, std::unique_ptr<ContextState>> contexts_;
+    Schedule schedule_;  // of contexts
+    // Those that are there: (pid, number), and (ctx_id, pid, number).
+    std::set<std::pair<std::uint32_t, std::uint64_t>> contexts_by_pid_;
+    std::set<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>> contexts_by_ctx_id_;
+    std::vector<std::uint64_t> shown_;                           // contexts that have something `in_flight`
+    Queue<std::pair<std::uint64_t, std::uint64_t>> gone_order_;  // time, context id
+    using GraveName = std::pair<std::uint32_t, std::uint64_t>;   // pid, ctx_id
     struct Grave {
-        std::uint32_t pid = 0;
         std::uint64_t destroyed_ns = 0;
+        std::uint64_t number = 0;
     };
-    std::map<std::pair<std::uint32_t, std::uint64_t>, Grave> graves_;  // (pid, ctx_id) of contexts that are gone
-    std::deque<std::pair<std::uint32_t, std::uint64_t>> graves_order_;
-    std::unordered_map<std::uint64_t, PartialEvent> partial_;
-    PendingList pending_;  // in the order of the calls
-    std::unordered_multimap<std::uint64_t, PendingList::iterator> pending_by_iocb_;
-    std::unordered_map<std::uint64_t, std::uint64_t> slow_submits_;  // call ids that were found while they blocked
-    std::vector<TrackedPtr> snapshot_;  // in flight, until the record that ends the snapshot
+    std::map<GraveName, Grave> graves_;                // of contexts that are gone
+    std::map<std::uint64_t, GraveName> graves_order_;  // by number
+    std::uint64_t graves_made_ = 0;
+    std::map<std::uint64_t, PartialEvent> partial_;
+    Queue<std::pair<std::uint64_t, std::uint64_t>> partial_order_;  // time, call id
+    std::size_t partial_parts_ = 0;                                 // iocbs and events in all of them
+    PendingList pending_;                                           // in the order of the calls
+    std::map<aio::PendingKey, PendingList::iterator> pending_by_iocb_;
+    // Refused ones, by the time when they had returned, and number: the next snapshot explains them.
+    std::map<std::pair<std::uint64_t, std::uint64_t>, PendingList::iterator> refused_;
+    std::uint64_t cancels_ = 0;                            // so far
+    std::uint64_t untold_ns_ = 0;                          // until then ends were not told to all of `pending_`
+    std::map<std::uint64_t, std::uint64_t> slow_submits_;  // call ids that were found while they blocked
+    aio::InFlightTable snapshot_;                          // until the record that ends the snapshot
+    std::uint64_t ended_ = 0;                              // requests so far
+    std::size_t unreaped_ = 0;                             // in all contexts
+    std::size_t remembered_ = 0;                           // in all histories
+    std::uint64_t records_left_out_ = 0;
     std::uint64_t now_ns_ = 0;
     std::uint64_t completions_unseen_ = 0;
     std::uint64_t submissions_unseen_ = 0;

@@ -10,11 +10,7 @@ namespace inflight::model {
 
 namespace {
 
-// Whether an event that was reaped then may be that of the request.
-bool may_be_event_of(const Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
-    return (!request.user_data_known || request.user_data == event.data) &&
-           (!request.result_known || request.result == event.res) && request.submit_ns.value_or(0) <= reaped_ns;
-}
+constexpr std::size_t early_reaps_limit = 1U << 16U;  // of one context
 
 void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
     request.reap_ns = reaped_ns;
@@ -33,13 +29,11 @@ void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t rea
 
 void Tracker::forget_oldest_unreaped(ContextState& context) {
     while (!context.completed_order.empty()) {
-        const TrackedPtr tracked = std::move(context.completed_order.front());
-        context.completed_order.pop_front();
-        const auto [first, last] = context.unreaped.equal_range(tracked->request->address);
-        const auto found = std::find_if(first, last, [&](const auto& entry) { return entry.second == tracked; });
-        if (found != last) {
-            context.unreaped.erase(found);
+        const TrackedPtr tracked = context.completed_order.take_front();
+        if (context.unreaped.remove(*tracked)) {
+            unreaped_--;
             hand_out(*tracked);
+            hand_out_waiting(context, 0);
             return;
         }
     }
@@ -63,41 +57,26 @@ void Tracker::hand_out(Tracked& tracked) {
 
 // The event of a request may have been reaped before its record came: it was on its way, or no hook saw the end.
 bool Tracker::take_early_reap(ContextState& context, Request& request) {
-    const auto [first, last] = context.early_reaps.equal_range(request.address);
-    auto best = last;
-    for (auto each = first; each != last; ++each) {
-        const EarlyReap& early = each->second;
-        if (may_be_event_of(request, early.event, early.time_ns) &&
-            (best == last || early.time_ns < best->second.time_ns)) {
-            best = each;
-        }
-    }
-    if (best == last) {
+    const auto early = context.early_reaps.take(request);
+    if (!early) {
         return false;
     }
-    take_reaping(request, best->second.event, best->second.time_ns);
+    take_reaping(request, early->event, early->time_ns);
     // Whoever got its event was not abandoned; its context went away between the event and the end of the request.
     request.context_dead = false;
-    context.early_reaps.erase(best);
     return true;
 }
 
 void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid) {
-    const auto [first, last] = context.unreaped.equal_range(event.obj);
-    auto best = last;
-    for (auto each = first; each != last; ++each) {
-        const Request& request = *each->second->request;
-        const bool earlier = best == last || *request.complete_ns < *best->second->request->complete_ns;
-        if (earlier && may_be_event_of(request, event, time_ns)) {
-            best = each;
+    const TrackedPtr tracked = context.unreaped.take(event, time_ns);
+    if (!tracked) {
+        if (context.early_reaps.size() >= early_reaps_limit) {
+            resolve_early_reaps(context, now_ns_);
         }
-    }
-    if (best == last) {
-        context.early_reaps.emplace(event.obj, EarlyReap{.time_ns = time_ns, .event = event, .pid = pid});
+        context.early_reaps.add({.time_ns = time_ns, .event = event, .pid = pid});
         return;
     }
-    const TrackedPtr tracked = best->second;
-    context.unreaped.erase(best);
+    unreaped_--;
     take_reaping(*tracked->request, event, time_ns);
     if (!tracked->handed_out) {
         decide_outcome(*tracked);
@@ -107,11 +86,10 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
     // removed.
     const std::size_t many = 2 * context.unreaped.size() + 64;
     if (context.completed_order.size() > many) {
-        std::erase_if(context.completed_order,
-                      [](const TrackedPtr& each) { return each->request->reap_ns.has_value(); });
+        context.completed_order.erase_if([](const TrackedPtr& each) { return each->request->reap_ns.has_value(); });
     }
     if (context.waiting.size() > many) {
-        std::erase_if(context.waiting, [](const TrackedPtr& each) { return each->handed_out; });
+        context.waiting.erase_if([](const TrackedPtr& each) { return each->handed_out; });
     }
     hand_out_waiting(context, 0);
 }
@@ -120,14 +98,14 @@ void Tracker::on_io_events(const ifl_io_events& record) {
     const std::size_t room = (record.header.size_bytes - offsetof(ifl_io_events, events)) / sizeof(ifl_io_event);
     const std::size_t count = std::min({std::size_t{record.count}, room, std::size_t{IFL_IO_EVENTS_PER_RECORD}});
     if (record.context_id != 0) {
-        ContextState& context = context_state(record.context_id);
-        for (std::size_t i = 0; i < count; i++) {
-            reap(context, record.events[i], record.header.time_ns, record.pid);
+        ContextState* const context = context_of(record.context_id);
+        for (std::size_t i = 0; i < count && context != nullptr; i++) {
+            reap(*context, record.events[i], record.header.time_ns, record.pid);
         }
     }
     if ((options_.events_wanted & (1U << IFL_IO_GETEVENTS | 1U << IFL_IO_PGETEVENTS)) != 0) {
-        auto& partial = partial_[record.call_id];
-        partial.time_ns = record.header.time_ns;
+        auto& partial = partial_of(record.call_id, record.header.time_ns);
+        partial_parts_ += count;
         partial.returned.insert(partial.returned.end(), &record.events[0], &record.events[count]);
     }
 }
@@ -135,16 +113,8 @@ void Tracker::on_io_events(const ifl_io_events& record) {
 // Events that io_getevents returned of requests whose completion no hook has shown.
 void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_than_ns) {
     // Of several events and requests of one iocb the oldest belong together.
-    std::vector<EarlyReap> events;
-    for (const auto& [address, early] : context.early_reaps) {
-        if (early.time_ns <= older_than_ns) {
-            events.push_back(early);
-        }
-    }
-    std::erase_if(context.early_reaps, [&](const auto& entry) { return entry.second.time_ns <= older_than_ns; });
-    std::ranges::stable_sort(events, {}, &EarlyReap::time_ns);
-    for (const EarlyReap& early : events) {
-        TrackedPtr tracked = take_unseen(context, early);
+    for (const EarlyReap& early : context.early_reaps.take_until(older_than_ns)) {
+        TrackedPtr tracked = context.in_flight.take(early.event, early.time_ns);
         if (!tracked && context.existed) {
             // It completed before the trace began, or its submission is older: not ours to report.
             continue;
@@ -175,27 +145,6 @@ void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_tha
         remember(context, tracked);
         hand_out(*tracked);
     }
-}
-
-// The request in flight, as the last snapshot said, that an event is of; of several the first submitted.
-Tracker::TrackedPtr Tracker::take_unseen(ContextState& context, const EarlyReap& early) {
-    const auto [first, last] = context.in_flight.equal_range(early.event.obj);
-    auto best = last;
-    for (auto each = first; each != last; ++each) {
-        const Request& request = *each->second->request;
-        const bool possible = (!request.user_data_known || request.user_data == early.event.data) &&
-                              request.submit_ns.value_or(0) <= early.time_ns;
-        if (possible &&
-            (best == last || request.submit_ns.value_or(0) < best->second->request->submit_ns.value_or(0))) {
-            best = each;
-        }
-    }
-    if (best == last) {
-        return nullptr;
-    }
-    TrackedPtr tracked = best->second;
-    context.in_flight.erase(best);
-    return tracked;
 }
 
 }  // namespace inflight::model

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 namespace inflight::model {
 
@@ -14,9 +15,14 @@ using namespace uring;
 
 namespace {
 
-// Of a cancel whose key is not one user_data, only so many finished requests are looked through.
+// Of a cancel whose key is not one user_data, only so many finished requests are looked through, and of those in
+// flight.
 constexpr std::size_t recent_limit = 1024;
+constexpr std::size_t looked_through_limit = 1024;
 constexpr std::size_t finished_limit = 256;
+// An end is told to so many attempts that it may concern. The others are then judged as not certain.
+constexpr unsigned told_limit = 256;
+constexpr std::size_t attempts_limit = 1U << 16U;
 constexpr std::size_t addressed_limit = 4096;
 constexpr std::uint64_t uncounted = ~std::uint64_t{0};
 
@@ -121,20 +127,14 @@ bool may_take(const Attempt& attempt, const Tracked& tracked) {
 }
 
 void note_finished(Attempt& attempt, const TrackedPtr& tracked) {
-    const bool known = std::ranges::find(attempt.finished, tracked) != attempt.finished.end();
-    if (!known && attempt.finished.size() < finished_limit) {
+    if (attempt.finished.size() >= finished_limit) {
+        return;
+    }
+    // Most are told once.
+    const bool known = tracked->named && std::ranges::find(attempt.finished, tracked) != attempt.finished.end();
+    if (!known) {
         attempt.finished.push_back(tracked);
         tracked->named = true;
-    }
-}
-
-void take(Attempt& attempt, const TrackedPtr& tracked) {
-    attempt.taken.push_back(tracked);
-    tracked->taken_ns = attempt.cancel.start_ns;
-    tracked->taken_by = attempt.cancel.call_id;
-    tracked->taken_by_timeout = attempt.cancel.way == CancelWay::link_timeout;
-    if (!tracked->handed_out) {
-        decide_outcome(*tracked);
     }
 }
 
@@ -151,6 +151,30 @@ bool waits_for_a_look(const Attempt& attempt) {
 }
 
 }  // namespace
+
+uring::AttemptKey uring::key_of(const Attempt& attempt) {
+    AttemptKey key{
+        .kind = AttemptKey::Kind::other, .value = 0, .end_ns = attempt.cancel.end_ns, .number = attempt.number};
+    if (attempt.cancel.way == CancelWay::link_timeout) {
+        key.kind = AttemptKey::Kind::chain;
+        key.value = attempt.chain;
+    } else if (attempt.cancel.key.user_data) {
+        key.kind = AttemptKey::Kind::user_data;
+        key.value = *attempt.cancel.key.user_data;
+    }
+    return key;
+}
+
+void UringTracker::take(Ring& ring, Attempt& attempt, const TrackedPtr& tracked) {
+    attempt.taken.push_back(tracked);
+    tracked->taken_ns = attempt.cancel.start_ns;
+    tracked->taken_by = attempt.cancel.call_id;
+    tracked->taken_by_timeout = attempt.cancel.way == CancelWay::link_timeout;
+    if (!tracked->handed_out) {
+        decide_outcome(*tracked);
+        note_explained(ring, tracked);
+    }
+}
 
 void UringTracker::try_cancel_request(Ring& ring, const TrackedPtr& tracked) {
     const Request& request = tracked->request;
@@ -250,13 +274,17 @@ void UringTracker::on_sync_cancel(const ifl_call& record) {
         }
     }
     set_expected(attempt);
-    start_attempt(ring_state(record.context_id), std::move(attempt));
+    if (Ring* const ring = ring_of(record.context_id); ring != nullptr) {
+        start_attempt(*ring, std::move(attempt));
+    }
 }
 
 void UringTracker::start_attempt(Ring& ring, Attempt attempt) {
+    std::set<const Tracked*> seen;
     const auto add = [&](const TrackedPtr& each) {
-        if (names(attempt, *each)) {
-            note_finished(attempt, each);
+        if (attempt.finished.size() < finished_limit && names(attempt, *each) && seen.insert(each.get()).second) {
+            attempt.finished.push_back(each);
+            each->named = true;
         }
     };
     const auto& user_data = attempt.cancel.key.user_data;
@@ -270,28 +298,32 @@ void UringTracker::start_attempt(Ring& ring, Attempt attempt) {
         std::ranges::for_each(ring.unexplained, add);
         ring.history.each_recent(recent_limit, add_finished);
     }
-    attempt.deadline_ns = attempt.cancel.end_ns + options_.reap_wait_ns;
-    claim(attempt);
+    attempt.deadline_ns = later(attempt.cancel.end_ns, options_.reap_wait_ns);
+    attempt.number = ++attempts_;
+    claim(ring, attempt);
     attempt.wants_look = waits_for_a_look(attempt) && !complete(attempt);
-    looks_wanted_ += attempt.wants_look ? 1 : 0;
     ring.attempts.push_back(std::move(attempt));
     const auto place = std::prev(ring.attempts.end());
-    if (place->cancel.key.user_data) {
-        ring.attempts_by_user_data.emplace(*place->cancel.key.user_data, place);
-    } else {
-        ring.wide_attempts.push_back(place);
+    if (place->wants_look) {
+        looks_.emplace(std::pair(place->cancel.end_ns, place->number), Look{.ring = &ring, .attempt = place});
     }
+    ring.attempts_by_key.emplace(key_of(*place), place);
+    ring.attempts_by_deadline.emplace(std::pair(place->deadline_ns, place->number), place);
+    due(ring, later(place->deadline_ns, 1));
     if (complete(*place)) {
         resolve(ring, place);
+    } else if (ring.attempts.size() > attempts_limit) {
+        ring.untold_ns = now_ns_;
+        resolve(ring, ring.attempts.begin());
     }
 }
 
 // The target may have ended before the cancel itself did.
-void UringTracker::claim(Attempt& attempt) {
+void UringTracker::claim(Ring& ring, Attempt& attempt) {
     std::ranges::stable_sort(attempt.finished, {}, [](const TrackedPtr& each) { return *each->request.complete_ns; });
     for (const TrackedPtr& each : attempt.finished) {
         if (may_take(attempt, *each)) {
-            take(attempt, each);
+            take(ring, attempt, each);
         }
     }
 }
@@ -314,11 +346,26 @@ void UringTracker::tell_attempts(Ring& ring, const TrackedPtr& tracked) {
             taker = each;
         }
     };
-    const auto [first, last] = ring.attempts_by_user_data.equal_range(tracked->request.user_data);
-    std::for_each(first, last, [&](const auto& entry) { tell(entry.second); });
-    std::ranges::for_each(ring.wide_attempts, tell);
+    const auto tell_those = [&](AttemptKey::Kind kind, std::uint64_t value) {
+        const AttemptKey from{
+            .kind = kind, .value = value, .end_ns = tracked->request.submit_ns.value_or(0), .number = 0};
+        unsigned count = 0;
+        for (auto each = ring.attempts_by_key.lower_bound(from); each != ring.attempts_by_key.end(); ++each) {
+            if (each->first.kind != kind || each->first.value != value) {
+                break;
+            }
+            if (++count > told_limit) {
+                ring.untold_ns = now_ns_;
+                break;
+            }
+            tell(each->second);
+        }
+    };
+    tell_those(AttemptKey::Kind::user_data, tracked->request.user_data);
+    tell_those(AttemptKey::Kind::chain, chain_of(*tracked));
+    tell_those(AttemptKey::Kind::other, 0);
     if (taker != ring.attempts.end()) {
-        take(*taker, tracked);
+        take(ring, *taker, tracked);
     }
     for (const auto each : told) {
         if (complete(*each)) {
@@ -350,67 +397,68 @@ bool UringTracker::complete(const Attempt& attempt) {
     return true;
 }
 
-void UringTracker::note_look(Ring& ring, std::uint64_t looked_ns) {
-    for (auto each = ring.attempts.begin(); each != ring.attempts.end();) {
-        const auto attempt = each++;
-        if (attempt->cancel.end_ns >= looked_ns) {
-            continue;
-        }
+void UringTracker::note_look(std::uint64_t looked_ns) {
+    while (!looks_.empty() && looks_.begin()->first.first < looked_ns) {
+        const auto [ring, attempt] = looks_.begin()->second;
+        looks_.erase(looks_.begin());
         attempt->looked = true;
-        looks_wanted_ -= attempt->wants_look ? 1 : 0;
         attempt->wants_look = false;
         if (complete(*attempt)) {
-            resolve(ring, attempt);
+            resolve(*ring, attempt);
         }
     }
 }
 
 void UringTracker::resolve_due(Ring& ring, bool all) {
-    for (auto each = ring.attempts.begin(); each != ring.attempts.end();) {
-        const auto attempt = each++;
-        if (all || attempt->deadline_ns < now_ns_) {
-            resolve(ring, attempt);
-        }
+    while (!ring.attempts.empty() && all) {
+        resolve(ring, ring.attempts.begin());
+    }
+    while (!ring.attempts_by_deadline.empty() && ring.attempts_by_deadline.begin()->first.first < now_ns_) {
+        resolve(ring, ring.attempts_by_deadline.begin()->second);
     }
 }
 
 void UringTracker::resolve(Ring& ring, AttemptList::iterator place) {
-    Attempt attempt = std::move(*place);
-    if (const auto& user_data = attempt.cancel.key.user_data; user_data) {
-        const auto [first, last] = ring.attempts_by_user_data.equal_range(*user_data);
-        ring.attempts_by_user_data.erase(
-            std::find_if(first, last, [&](const auto& entry) { return entry.second == place; }));
-    } else {
-        std::erase(ring.wide_attempts, place);
-    }
+    ring.attempts_by_key.erase(key_of(*place));
+    ring.attempts_by_deadline.erase({place->deadline_ns, place->number});
+    looks_.erase({place->cancel.end_ns, place->number});
+    const Attempt attempt = std::move(*place);
     ring.attempts.erase(place);
-    looks_wanted_ -= attempt.wants_look ? 1 : 0;
 
     UringCancelFacts facts;
     facts.attempt = &attempt;
     facts.ring_existed = ring.existed;
-    facts.history_incomplete = losses_ || ring.history.dropped();
+    facts.history_incomplete =
+        losses_ || ring.history.dropped() || (ring.untold_ns != 0 && ring.untold_ns >= attempt.cancel.start_ns);
     facts.sqpoll = (ring.part.setup_flags & setup_sqpoll) != 0;
+    std::set<const Tracked*> seen;
     const auto add = [&](const TrackedPtr& each) {
-        if (names(attempt, *each) && std::ranges::find(facts.candidates, each.get()) == facts.candidates.end()) {
+        if (names(attempt, *each) && seen.insert(each.get()).second) {
             facts.candidates.push_back(each.get());
         }
     };
     std::ranges::for_each(attempt.taken, add);
     std::ranges::for_each(attempt.finished, add);
-    for (const auto* table : {&ring.in_flight, &ring.announced}) {
-        const auto& user_data = attempt.cancel.key.user_data;
-        const auto [first, last] = user_data ? table->equal_range(*user_data) : std::pair(table->begin(), table->end());
-        for (auto each = first; each != last && facts.candidates.size() < 2 * finished_limit; ++each) {
+    const auto& user_data = attempt.cancel.key.user_data;
+    std::size_t looked_through = 0;
+    const auto add_open = [&](const auto& table) {
+        auto each = user_data ? table.lower_bound({*user_data, 0, 0}) : table.begin();
+        for (; each != table.end() && (!user_data || each->first.user_data == *user_data); ++each) {
+            if (facts.candidates.size() >= 2 * finished_limit || ++looked_through > looked_through_limit) {
+                facts.history_incomplete = facts.history_incomplete || facts.candidates.empty();
+                break;
+            }
             if (!each->second->ended) {
                 add(each->second);
             }
         }
-    }
+    };
+    add_open(ring.in_flight);
+    add_open(ring.announced.open());
     std::ranges::stable_sort(facts.candidates, {},
                              [](const Tracked* each) { return each->request.submit_ns.value_or(0); });
     UringJudgement judgement = judge_uring(facts);
-    Cancel& cancel = attempt.cancel;
+    Cancel cancel = attempt.cancel;
     cancel.verdict = judgement.verdict;
     cancel.reason = std::move(judgement.reason);
     cancel.certain = judgement.certain;

@@ -12,7 +12,7 @@ using namespace uring;
 namespace {
 
 constexpr std::size_t overflowed_limit = 1U << 16U;
-constexpr std::size_t settled_limit = 1U << 16U;
+constexpr std::size_t settled_limit = 1U << 18U;
 
 Cqe cqe_from(const ifl_uring_cqe& record) {
     Cqe cqe;
@@ -27,42 +27,22 @@ Cqe cqe_from(const ifl_uring_cqe& record) {
     return cqe;
 }
 
-bool submitted_before(const Request& request, std::uint64_t time_ns) {
-    return request.submit_ns.value_or(0) <= time_ns;
-}
-
 }  // namespace
 
-// Of those announced with its user_data the youngest that was there; of zero-copy sends the first that still waits for
-// its notification.
 UringTracker::TrackedPtr UringTracker::request_of(Ring& ring, const ifl_uring_cqe& record) const {
     if (const auto named = announced_.find(record.request_id); named != announced_.end() && record.request_id != 0) {
         return named->second;
     }
-    const bool notification = (record.cqe_flags & cqe_notif) != 0;
-    TrackedPtr best;
-    const auto [first, last] = ring.announced.equal_range(record.user_data);
-    for (auto each = first; each != last; ++each) {
-        const Tracked& tracked = *each->second;
-        const Request& request = tracked.request;
-        const bool late = tracked.ended && *request.complete_ns < record.header.time_ns;
-        if (!submitted_before(request, record.header.time_ns)) {
-            continue;
-        }
-        if (notification ? !zero_copy(request) || tracked.part->notified_ns.has_value() : late) {
-            continue;
-        }
-        const bool younger = best && request.submit_ns.value_or(0) >= best->request.submit_ns.value_or(0);
-        if (!best || younger != notification) {
-            best = each->second;
-        }
-    }
-    return best;
+    return ring.announced.find(record.user_data, record.header.time_ns, (record.cqe_flags & cqe_notif) != 0);
 }
 
 void UringTracker::on_cqe(const ifl_uring_cqe& record) {
     note_time(record.header.time_ns);
-    Ring& ring = ring_state(record.context_id);
+    Ring* const known = ring_of(record.context_id);
+    if (known == nullptr) {
+        return;
+    }
+    Ring& ring = *known;
     ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     const bool overflowed = (record.flags & IFL_UCQE_OVERFLOWED) != 0;
     const bool notification = (record.cqe_flags & cqe_notif) != 0;
@@ -89,15 +69,19 @@ void UringTracker::on_cqe(const ifl_uring_cqe& record) {
 }
 
 void UringTracker::attach(Ring& ring, const TrackedPtr& tracked, const ifl_uring_cqe& record, const Cqe& cqe) {
+    UringPart& part = *tracked->part;
+    if ((record.cqe_flags & cqe_notif) != 0) {
+        ring.announced.note_notified(tracked);
+    }
     if (tracked->handed_out) {
         tracked->awaits_notification = false;
         return;
     }
-    UringPart& part = *tracked->part;
     part.cqe_count++;
     if ((record.cqe_flags & cqe_notif) != 0) {
         part.notified_ns = record.header.time_ns;
         tracked->awaits_notification = false;
+        note_explained(ring, tracked);
         return;
     }
     part.cqe_bytes += cqe.result > 0 ? static_cast<std::uint64_t>(cqe.result) : 0;
@@ -129,26 +113,20 @@ void UringTracker::emit_completion(const Ring& ring, const ifl_uring_cqe& record
 // It ends a request, and the kernel does not say which. Its record will come when its memory is used again, or a
 // snapshot will show it as if it were in flight.
 void UringTracker::hold_overflowed(Ring& ring, const ifl_uring_cqe& record) {
-    const auto ended = std::ranges::find_if(ring.unseen, [&](const TrackedPtr& each) {
-        return !each->request.result_known && each->request.user_data == record.user_data &&
-               submitted_before(each->request, record.header.time_ns) &&
-               *each->request.complete_ns >= record.header.time_ns;
-    });
-    if (ended != ring.unseen.end()) {
-        const TrackedPtr tracked = std::move(*ended);
-        ring.unseen.erase(ended);
+    if (const TrackedPtr tracked = ring.unseen.take(record.user_data, record.header.time_ns)) {
         end_with(tracked, record);
         tell_attempts(ring, tracked);
         settle(ring, tracked);
         return;
     }
-    ring.overflowed.push_back({.record = record, .looked = false});
-    looks_wanted_++;
+    ring.overflowed.add(record);
+    if (record.header.time_ns >= last_look_ns_) {
+        unlooked_.insert(record.header.time_ns);
+    }
     if (ring.overflowed.size() > overflowed_limit) {
-        const OverflowedEnd oldest = ring.overflowed.front();
-        ring.overflowed.pop_front();
-        looks_wanted_ -= oldest.looked ? 0 : 1;
-        end_nameless(ring, oldest.record);
+        const auto oldest = ring.overflowed.take_oldest();
+        forget_unlooked(oldest->header.time_ns);
+        end_nameless(ring, *oldest);
     }
 }
 
@@ -177,66 +155,65 @@ void UringTracker::end_with(const TrackedPtr& tracked, const ifl_uring_cqe& reco
 // Whether a CQE that overflowed is the end of a request that ended unseen; of several the first.
 bool UringTracker::take_overflowed(Ring& ring, const TrackedPtr& tracked) {
     const Request& request = tracked->request;
-    const auto found = std::ranges::find_if(ring.overflowed, [&](const OverflowedEnd& each) {
-        return each.record.user_data == request.user_data && submitted_before(request, each.record.header.time_ns) &&
-               each.record.header.time_ns <= *request.complete_ns;
-    });
-    if (found == ring.overflowed.end()) {
+    const auto found = ring.overflowed.take(request.user_data, request.submit_ns.value_or(0), *request.complete_ns);
+    if (!found) {
         return false;
     }
-    looks_wanted_ -= found->looked ? 0 : 1;
-    end_with(tracked, found->record);
-    ring.overflowed.erase(found);
+    forget_unlooked(found->header.time_ns);
+    end_with(tracked, *found);
     remember(ring, tracked, nullptr);
     settle(ring, tracked);
     return true;
 }
 
-// A request that is in the table although its CQE has been seen to overflow is not in flight.
+// A request that is in the table although its CQE has been seen to overflow is not in flight. Of several with one
+// user_data the first that was submitted has ended first, as far as anybody can tell.
 void UringTracker::explain_overflowed(Ring& ring, std::uint64_t looked_ns) {
-    for (auto each = ring.overflowed.begin(); each != ring.overflowed.end();) {
-        const ifl_uring_cqe record = each->record;
-        if (record.header.time_ns >= looked_ns) {
-            ++each;
-            continue;
-        }
-        TrackedPtr oldest;
-        unsigned possible = 0;
-        const auto [first, last] = ring.in_flight.equal_range(record.user_data);
-        for (auto entry = first; entry != last; ++entry) {
-            const Request& request = entry->second->request;
-            if (!submitted_before(request, record.header.time_ns)) {
-                continue;
-            }
-            possible++;
-            if (!oldest || request.submit_ns.value_or(0) < oldest->request.submit_ns.value_or(0)) {
-                oldest = entry->second;
-            }
-        }
-        if (!oldest) {
-            looks_wanted_ -= each->looked ? 0 : 1;
-            each->looked = true;
-            ++each;
-            continue;
-        }
-        looks_wanted_ -= each->looked ? 0 : 1;
-        each = ring.overflowed.erase(each);
-        const auto key = std::pair(oldest->request.kernel_address, oldest->request.submit_ns.value_or(0));
-        ring.settled.insert(key);
-        ring.settled_order.push_back(key);
-        while (ring.settled_order.size() > settled_limit) {
-            ring.settled.erase(ring.settled_order.front());
-            ring.settled_order.pop_front();
-        }
-        end_with(oldest, record);
-        oldest->request.completion_seen = possible == 1;
-        if (oldest->announced != nullptr) {
-            announced_.erase(oldest->part->request_id);
-            ring.announced_ended.push_back(oldest);
-        }
-        remember(ring, oldest, nullptr);
-        settle(ring, oldest);
+    struct Ended {
+        TrackedPtr tracked;
+        ifl_uring_cqe record{};
+        bool only_one = false;
+    };
+    std::vector<Ended> ended;
+    if (looked_ns == 0) {
+        return;
     }
+    for (auto each = ring.in_flight.begin(); each != ring.in_flight.end() && !ring.overflowed.empty();) {
+        const auto [user_data, submit_ns, address] = each->first;
+        const auto record = ring.overflowed.take(user_data, submit_ns, looked_ns - 1);
+        if (!record) {
+            // Those that were submitted later have none either.
+            each = ring.in_flight.upper_bound(
+                {.user_data = user_data, .submit_ns = ~std::uint64_t{0}, .kernel_address = ~std::uint64_t{0}});
+            continue;
+        }
+        const auto next = std::next(each);
+        const bool another = next != ring.in_flight.end() && next->first.user_data == user_data &&
+                             next->first.submit_ns <= record->header.time_ns;
+        ended.push_back({.tracked = each->second, .record = *record, .only_one = !another});
+        each = next;
+    }
+    for (const Ended& each : ended) {
+        end_overflowed(ring, each.tracked, each.record, each.only_one);
+    }
+}
+
+void UringTracker::end_overflowed(Ring& ring, const TrackedPtr& tracked, const ifl_uring_cqe& record, bool only_one) {
+    forget_unlooked(record.header.time_ns);
+    const auto key = std::pair(tracked->request.kernel_address, tracked->request.submit_ns.value_or(0));
+    settled_.insert(key);
+    settled_order_.push_back(key);
+    while (settled_order_.size() > settled_limit) {
+        settled_.erase(settled_order_.take_front());
+    }
+    end_with(tracked, record);
+    tracked->request.completion_seen = only_one;
+    if (tracked->announced != nullptr) {
+        announced_.erase(tracked->part->request_id);
+        ring.announced.end(tracked);
+    }
+    remember(ring, tracked, nullptr);
+    settle(ring, tracked);
 }
 
 // Nothing is known of its request but what the CQE says.

@@ -77,8 +77,13 @@ std::uint64_t History::number_for(std::uint64_t user_data) {
     }
     const std::size_t in = bucket(user_data);
     unsigned same = 0;
+    unsigned passed = 0;
     std::uint64_t oldest = 0;
     for (std::uint64_t number = heads_[in]; alive(number); number = links_[at(number)].older) {
+        if (++passed > longest_chain) {
+            dropped_ = true;
+            break;
+        }
         if (links_[at(number)].user_data != user_data) {
             continue;
         }

@@ -60,7 +60,9 @@ public:
         if (links_.empty()) {
             return;
         }
-        for (std::uint64_t number = heads_[bucket(user_data)]; alive(number); number = links_[at(number)].older) {
+        unsigned passed = 0;
+        for (std::uint64_t number = heads_[bucket(user_data)]; alive(number) && passed < longest_chain;
+             number = links_[at(number)].older, passed++) {
             if (links_[at(number)].user_data == user_data) {
                 visit(places_[at(number)]);
             }
@@ -82,6 +84,8 @@ private:
         std::uint64_t older = 0;  // number of the next of its chain
     };
     static constexpr unsigned kept_of_each = 4;
+    // A program may choose its user_data so that they all fall into one bucket: what is further back is forgotten.
+    static constexpr unsigned longest_chain = 64;
 
     void rehash(std::size_t buckets);  // a power of two
     [[nodiscard]] std::uint64_t number_for(std::uint64_t user_data);

@@ -20,6 +20,11 @@ namespace {
 // What explains a request may come in a record of another CPU that is late.
 constexpr std::uint64_t explain_ns = 20'000'000;
 constexpr std::size_t announced_limit = 1U << 16U;
+constexpr std::size_t in_flight_limit = 1U << 18U;
+// Finished requests that wait in all rings to be reaped. No ring holds more CQEs than that.
+constexpr std::size_t waiting_limit = 1U << 17U;
+// CPUs tell of CQEs in a little disorder, no further.
+constexpr std::size_t disorder_limit = 64;
 constexpr std::size_t unexplained_limit = 256;
 constexpr std::size_t reuses_limit = 1024;
 constexpr std::size_t spares_limit = 1024;
@@ -29,6 +34,11 @@ constexpr std::uint64_t liburing_timeout = ~std::uint64_t{0};
 bool unexplained_end(const Tracked& tracked) {
     return tracked.part->cause == EndCause::unknown ||
            (interrupted(tracked.request) && tracked.request.outcome == Outcome::failed && !tracked.part->prep_failed);
+}
+
+std::uint64_t queued_ns(const Ring::Waiting& each) {
+    return each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[each.cqe].time_ns
+                                                      : each.tracked->request.complete_ns.value_or(0);
 }
 
 bool overlap(const Request& a, const Finished& b) {
@@ -97,10 +107,15 @@ void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const
 }
 
 void UringTracker::on_announced(const ifl_uring_request& record) {
-    Ring& ring = ring_state(record.context_id);
-    if (record.request_id == 0 || announced_.contains(record.request_id)) {
+    Ring* const known = ring_of(record.context_id);
+    if (known == nullptr || record.request_id == 0 || announced_.contains(record.request_id)) {
         return;
     }
+    if (announced_.size() >= announced_limit) {
+        records_left_out_++;
+        return;
+    }
+    Ring& ring = *known;
     const TrackedPtr tracked = tracked_for(record);
     fill(*tracked, record, ring);
     tracked->part->multishot = !zero_copy(tracked->request);
@@ -108,25 +123,34 @@ void UringTracker::on_announced(const ifl_uring_request& record) {
     copy->uring = std::make_shared<const UringPart>(*tracked->part);
     tracked->announced = std::move(copy);
     announced_.emplace(record.request_id, tracked);
-    ring.announced.emplace(record.user_data, tracked);
+    ring.announced.add(tracked);
 }
 
 void UringTracker::on_in_flight(const ifl_uring_request& record) {
+    const Ring* const ring = ring_of(record.context_id);
+    if (ring == nullptr || snapshot_.size() >= in_flight_limit) {
+        records_left_out_ += ring == nullptr ? 0 : 1;
+        return;
+    }
     const TrackedPtr tracked = tracked_for(record);
-    fill(*tracked, record, ring_state(record.context_id));
+    fill(*tracked, record, *ring);
     snapshot_[record.request_id != 0 ? record.request_id : record.req] = tracked;
 }
 
 void UringTracker::on_ended(const ifl_uring_request& record) {
-    Ring& ring = ring_state(record.context_id);
-    ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     if (!snapshot_.empty()) {
         snapshot_.erase(record.request_id != 0 ? record.request_id : record.req);
     }
-    if (!ring.settled.empty() && ring.settled.erase({record.req, record.submit_ns}) != 0) {
+    if (!settled_.empty() && settled_.erase({record.req, record.submit_ns}) != 0) {
         (void)details_.take(record.request_id);
         return;
     }
+    Ring* const known = ring_of(record.context_id);
+    if (known == nullptr) {
+        return;
+    }
+    Ring& ring = *known;
+    ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     const TrackedPtr tracked = tracked_for(record);
     fill(*tracked, record, ring);
     (void)details_.take(record.request_id);
@@ -137,7 +161,8 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
     }
     if (tracked->announced != nullptr) {
         announced_.erase(record.request_id);
-        ring.announced_ended.push_back(tracked);
+        ring.announced.end(tracked);
+        due(ring, later(*tracked->request.complete_ns, explain_ns + 1));
         tracked->awaits_notification = zero_copy(tracked->request) && (record.cqe_flags & cqe_more) != 0 &&
                                        tracked->request.result_known && !tracked->part->notified_ns;
     }
@@ -147,19 +172,15 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
         see_head(ring, record.cq_head, record.cq_tail, record.header.time_ns);
     } else if (!take_overflowed(ring, tracked)) {
         remember(ring, tracked, nullptr);
-        ring.unseen.push_back(tracked);
+        ring.unseen.add(tracked);
+        due(ring, later(*tracked->request.complete_ns, explain_ns));
     }
 }
 
 // From now on it explains cancels, also those that wait.
 void UringTracker::remember(Ring& ring, const TrackedPtr& tracked, const ifl_uring_request* record) {
-    const auto [first, last] = ring.in_flight.equal_range(tracked->request.user_data);
-    const auto same = std::find_if(first, last, [&](const auto& entry) {
-        return entry.second->request.kernel_address == tracked->request.kernel_address &&
-               entry.second->request.submit_ns == tracked->request.submit_ns;
-    });
-    if (same != last) {
-        ring.in_flight.erase(same);
+    if (!ring.in_flight.empty()) {
+        ring.in_flight.erase(in_flight_key(tracked->request));
     }
     decide_outcome(*tracked);
     check_reuse(ring, *tracked);
@@ -173,6 +194,7 @@ void UringTracker::settle(Ring& ring, const TrackedPtr& tracked) {
     try_cancel_request(ring, tracked);
     if (unexplained_end(*tracked)) {
         ring.unexplained.push_back(tracked);
+        due(ring, later(*tracked->request.complete_ns, options_.reap_wait_ns + 1));
         if (ring.unexplained.size() > unexplained_limit) {
             ring.unexplained.pop_front();
         }
@@ -227,12 +249,17 @@ void UringTracker::wait_for_reaping(Ring& ring, Ring::Waiting waiting) {
     const auto before = [&](const Ring::Waiting& each) {
         return static_cast<std::int32_t>(each.cq_tail - waiting.cq_tail) <= 0;
     };
-    auto place = ring.waiting.end();
-    while (place != ring.waiting.begin() && !before(*std::prev(place))) {
-        --place;
+    std::size_t behind = 0;
+    while (behind < std::min(ring.waiting.size(), disorder_limit) && !before(*(ring.waiting.end() - behind - 1))) {
+        behind++;
     }
-    place == ring.waiting.end() ? ring.waiting.push_back(std::move(waiting))
-                                : (void)ring.waiting.insert(place, std::move(waiting));
+    due(ring, later(queued_ns(waiting), options_.reap_wait_ns + 1));
+    behind == 0 ? ring.waiting.push_back(std::move(waiting))
+                : ring.waiting.insert_before_last(behind, std::move(waiting));
+    // Those at the front must have been taken long ago.
+    if (++waiting_ > waiting_limit) {
+        let_go_first(ring);
+    }
 }
 
 void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, std::uint64_t time_ns) {
@@ -251,22 +278,21 @@ void UringTracker::see_head(Ring& ring, std::uint32_t head, std::uint32_t tail, 
         }
         let_go_first(ring);
     }
+    if (!ring.waiting.empty()) {
+        due(ring, later(queued_ns(ring.waiting.front()), options_.reap_wait_ns + 1));
+    }
 }
 
 void UringTracker::let_go_first(Ring& ring) {
     const bool last = ring.waiting.front().cqe == Ring::Waiting::last;
-    TrackedPtr tracked = std::move(ring.waiting.front().tracked);
-    ring.waiting.pop_front();
+    TrackedPtr tracked = ring.waiting.take_front().tracked;
+    waiting_--;
     if (last) {
         hand_out_or_hold(ring, std::move(tracked));
     }
 }
 
 void UringTracker::let_go_waiting(Ring& ring, std::uint64_t completed_before_ns) {
-    const auto queued_ns = [](const Ring::Waiting& each) {
-        return each.cqe < each.tracked->part->cqes.size() ? each.tracked->part->cqes[each.cqe].time_ns
-                                                          : each.tracked->request.complete_ns.value_or(0);
-    };
     while (!ring.waiting.empty() && queued_ns(ring.waiting.front()) < completed_before_ns) {
         let_go_first(ring);
     }
@@ -275,12 +301,25 @@ void UringTracker::let_go_waiting(Ring& ring, std::uint64_t completed_before_ns)
 void UringTracker::hand_out_or_hold(Ring& ring, TrackedPtr tracked) {
     const bool young = *tracked->request.complete_ns + explain_ns > now_ns_;
     if (tracked->awaits_notification || (young && unexplained_end(*tracked))) {
-        ring.held.push_back(std::move(tracked));
+        const std::uint64_t notification_ns = ring.gone ? 0 : options_.reap_wait_ns;
+        const std::uint64_t wait_ns = tracked->awaits_notification ? notification_ns : explain_ns;
+        const std::uint64_t until_ns = later(*tracked->request.complete_ns, wait_ns);
+        tracked->held = true;
+        ring.held.emplace(until_ns, std::move(tracked));
+        due(ring, until_ns);
         return;
     }
     hand_out(*tracked);
     ring.history.shorten(*tracked);
     keep_spare(std::move(tracked));
+}
+
+// It need not be held back any more.
+void UringTracker::note_explained(Ring& ring, const TrackedPtr& tracked) {
+    if (tracked->held && !tracked->handed_out && !tracked->awaits_notification && !unexplained_end(*tracked)) {
+        ring.explained.push_back(tracked);
+        due(ring, now_ns_);
+    }
 }
 
 void UringTracker::hand_out(Tracked& tracked) {
@@ -292,41 +331,51 @@ void UringTracker::hand_out(Tracked& tracked) {
 
 // What was kept back for an explanation that has come, or that will not come any more.
 void UringTracker::sweep(Ring& ring, bool all) {
-    while (!ring.unseen.empty() && (all || *ring.unseen.front()->request.complete_ns + explain_ns <= now_ns_)) {
-        const TrackedPtr tracked = std::move(ring.unseen.front());
-        ring.unseen.pop_front();
+    while (!ring.unseen.empty() && (all || later(ring.unseen.first_ended_ns(), explain_ns) <= now_ns_)) {
+        const TrackedPtr tracked = ring.unseen.take_first();
         if (!tracked->request.result_known) {
             completions_unseen_ += tracked->request.completion_seen ? 0 : 1;
             settle(ring, tracked);
         }
     }
-    std::erase_if(ring.held, [&](const TrackedPtr& tracked) {
-        const std::uint64_t ended_ns = *tracked->request.complete_ns;
-        const std::uint64_t notification_ns = ring.gone ? 0 : options_.reap_wait_ns;
-        const std::uint64_t wait_ns = tracked->awaits_notification ? notification_ns : explain_ns;
-        const bool explained = !tracked->awaits_notification && !unexplained_end(*tracked);
-        if (!all && !explained && ended_ns + wait_ns > now_ns_) {
-            return false;
+    while (!ring.explained.empty()) {
+        hand_out(*ring.explained.take_front());
+    }
+    while (!ring.held.empty() && (all || ring.held.begin()->first <= now_ns_)) {
+        const TrackedPtr tracked = std::move(ring.held.begin()->second);
+        ring.held.erase(ring.held.begin());
+        const std::uint64_t explained_ns = later(*tracked->request.complete_ns, explain_ns);
+        const bool waits_on = !tracked->awaits_notification && unexplained_end(*tracked) && explained_ns > now_ns_;
+        if (!tracked->handed_out && waits_on && !all) {
+            ring.held.emplace(explained_ns, tracked);
+            continue;
         }
         hand_out(*tracked);
-        return true;
-    });
+    }
     while (!ring.unexplained.empty() &&
            (all || *ring.unexplained.front()->request.complete_ns + options_.reap_wait_ns < now_ns_)) {
         ring.unexplained.pop_front();
     }
-    while (!ring.announced_ended.empty() &&
-           (all || ring.announced_ended.size() > announced_limit ||
-            (*ring.announced_ended.front()->request.complete_ns + explain_ns < now_ns_ &&
-             !ring.announced_ended.front()->awaits_notification))) {
-        const TrackedPtr& tracked = ring.announced_ended.front();
-        const auto [first, last] = ring.announced.equal_range(tracked->request.user_data);
-        const auto same = std::find_if(first, last, [&](const auto& entry) { return entry.second == tracked; });
-        if (same != last) {
-            ring.announced.erase(same);
+    ring.announced.forget_ended(all ? Schedule::never_ns : now_ns_ - std::min(now_ns_, explain_ns));
+}
+
+// When the first of what sweep() and its like look at is due; what is added later says so itself.
+std::uint64_t UringTracker::next_due(const Ring& ring) const {
+    std::uint64_t next_ns = Schedule::never_ns;
+    const auto add = [&next_ns](bool is_there, auto&& when) {
+        if (is_there) {
+            next_ns = std::min<std::uint64_t>(next_ns, when());
         }
-        ring.announced_ended.pop_front();
-    }
+    };
+    add(!ring.waiting.empty(), [&] { return later(queued_ns(ring.waiting.front()), options_.reap_wait_ns + 1); });
+    add(!ring.unseen.empty(), [&] { return later(ring.unseen.first_ended_ns(), explain_ns); });
+    add(!ring.held.empty(), [&] { return ring.held.begin()->first; });
+    add(!ring.unexplained.empty(),
+        [&] { return later(*ring.unexplained.front()->request.complete_ns, options_.reap_wait_ns + 1); });
+    add(ring.announced.next_ended_ns() != Schedule::never_ns,
+        [&] { return later(ring.announced.next_ended_ns(), explain_ns + 1); });
+    add(!ring.attempts_by_deadline.empty(), [&] { return later(ring.attempts_by_deadline.begin()->first.first, 1); });
+    return next_ns;
 }
 
 }  // namespace inflight::model

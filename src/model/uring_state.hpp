@@ -2,29 +2,25 @@
 // What the model keeps of io_uring while a trace runs: rings, and cancels that wait for their explanation.
 #pragma once
 
+#include "model/queue.hpp"
+#include "model/schedule.hpp"
 #include "model/types.hpp"
 #include "model/uring_abi.hpp"
+#include "model/uring_announced.hpp"
 #include "model/uring_history.hpp"
+#include "model/uring_overflowed.hpp"
 #include "model/uring_tracked.hpp"
 
+#include <compare>
 #include <cstdint>
-#include <deque>
 #include <list>
-#include <memory>
+#include <map>
 #include <optional>
 #include <set>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace inflight::model::uring {
-
-// A CQE that ends a request which the kernel did not name: the ring was full.
-struct OverflowedEnd {
-    ifl_uring_cqe record{};
-    bool looked = false;  // a snapshot that was made after it did not explain it
-};
 
 // One cancel attempt that has returned.
 struct Attempt {
@@ -40,10 +36,79 @@ struct Attempt {
     std::vector<TrackedPtr> taken;
     std::vector<TrackedPtr> finished;  // that its key names and that have ended, the taken ones too
     std::uint64_t deadline_ns = 0;
+    std::uint64_t number = 0;  // in the order of their coming
     bool wants_look = false;
     bool looked = false;
 };
 using AttemptList = std::list<Attempt>;
+
+// Finds the attempts that an end may concern: those with its user_data, or its chain, or any other key, that had not
+// returned before it was submitted.
+struct AttemptKey {
+    enum class Kind : std::uint8_t { user_data, chain, other };
+    Kind kind = Kind::other;
+    std::uint64_t value = 0;  // 0 of other keys
+    std::uint64_t end_ns = 0;
+    std::uint64_t number = 0;
+    auto operator<=>(const AttemptKey&) const = default;
+};
+[[nodiscard]] AttemptKey key_of(const Attempt& attempt);
+
+// A request that a snapshot shows; two at one address are told apart by their times.
+struct InFlightKey {
+    std::uint64_t user_data = 0;
+    std::uint64_t submit_ns = 0;
+    std::uint64_t kernel_address = 0;
+    auto operator<=>(const InFlightKey&) const = default;
+};
+[[nodiscard]] inline InFlightKey in_flight_key(const Request& request) {
+    return {.user_data = request.user_data,
+            .submit_ns = request.submit_ns.value_or(0),
+            .kernel_address = request.kernel_address};
+}
+
+// Requests of a ring that ended, and it is not known how (yet). Each step takes logarithmic time.
+class Unseen {
+public:
+    void add(const TrackedPtr& tracked) {
+        const InFlightKey key = key_for(*tracked);
+        by_end_.emplace(key, tracked);
+        order_.push_back({key, tracked});
+    }
+    // Takes the first one with this user_data that was submitted before and ended after that time.
+    [[nodiscard]] TrackedPtr take(std::uint64_t user_data, std::uint64_t time_ns) {
+        auto each = by_end_.lower_bound({.user_data = user_data, .submit_ns = time_ns, .kernel_address = 0});
+        for (unsigned looked = 0; looked < looked_at && each != by_end_.end() && each->first.user_data == user_data;
+             looked++, ++each) {
+            if (each->second->request.submit_ns.value_or(0) <= time_ns) {
+                TrackedPtr tracked = std::move(each->second);
+                by_end_.erase(each);
+                return tracked;
+            }
+        }
+        return nullptr;
+    }
+    // Also those that were taken.
+    [[nodiscard]] bool empty() const { return order_.empty(); }
+    [[nodiscard]] std::uint64_t first_ended_ns() const { return order_.front().first.submit_ns; }
+    [[nodiscard]] TrackedPtr take_first() {
+        auto [key, tracked] = order_.take_front();
+        by_end_.erase(key);
+        return std::move(tracked);
+    }
+
+private:
+    static constexpr unsigned looked_at = 64;
+    // The time is that of the end here.
+    static InFlightKey key_for(const Tracked& tracked) {
+        return {.user_data = tracked.request.user_data,
+                .submit_ns = *tracked.request.complete_ns,
+                .kernel_address = tracked.part->request_id};
+    }
+
+    std::map<InFlightKey, TrackedPtr> by_end_;
+    Queue<std::pair<InFlightKey, TrackedPtr>> order_;
+};
 
 struct Ring {
     explicit Ring(std::size_t history_limit) : history(history_limit) {}
@@ -64,25 +129,24 @@ struct Ring {
     std::optional<std::uint64_t> owner_gone_ns;
     std::uint64_t last_use_ns = 0;
 
-    std::deque<Waiting> waiting;         // in the order of cq_tail
-    std::deque<TrackedPtr> held;         // taken from the ring or never in it, not yet explained
-    std::deque<TrackedPtr> unexplained;  // cancelled by something that is not known (yet)
-    std::deque<TrackedPtr> unseen;       // ended, and it is not known how (yet)
-    std::deque<OverflowedEnd> overflowed;
-    std::unordered_multimap<std::uint64_t, TrackedPtr> announced;  // by user_data
-    std::deque<TrackedPtr> announced_ended;                        // of these, until no CQE can be late any more
-    std::unordered_multimap<std::uint64_t, TrackedPtr> in_flight;  // by user_data, as the last snapshot said
+    Queue<Waiting> waiting;                         // in the order of cq_tail
+    std::multimap<std::uint64_t, TrackedPtr> held;  // not yet explained; by the time until which that may come
+    Queue<TrackedPtr> explained;                    // of these, to be handed out
+    Queue<TrackedPtr> unexplained;                  // cancelled by something that is not known (yet)
+    Unseen unseen;
+    Overflowed overflowed;
+    Announced announced;
+    std::map<InFlightKey, TrackedPtr> in_flight;  // as the last snapshot said
     History history;
 
-    // Ends that were told already, from an overflowed CQE: address and time of submission.
-    std::set<std::pair<std::uint64_t, std::uint64_t>> settled;
-    std::deque<std::pair<std::uint64_t, std::uint64_t>> settled_order;
-
     AttemptList attempts;  // in the order in which they came
-    std::unordered_multimap<std::uint64_t, AttemptList::iterator> attempts_by_user_data;
-    std::vector<AttemptList::iterator> wide_attempts;   // whose key is not a user_data alone
-    std::unordered_set<std::uint64_t> addressed;        // user_data of cancels
-    std::unordered_set<std::uint64_t> reuses_reported;  // user_data
+    std::map<AttemptKey, AttemptList::iterator> attempts_by_key;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, AttemptList::iterator> attempts_by_deadline;  // and number
+    std::uint64_t untold_ns = 0;              // until then ends were not told to all attempts that they may concern
+    std::set<std::uint64_t> addressed;        // user_data of cancels
+    std::set<std::uint64_t> reuses_reported;  // user_data
+
+    std::uint64_t due_ns = Schedule::never_ns;  // see UringTracker::schedule_
 };
 
 }  // namespace inflight::model::uring

@@ -23,6 +23,7 @@ struct Tracked {
     bool taken_by_timeout = false;          // taken_by is a linked timeout
     bool ended = false;
     bool handed_out = false;
+    bool held = false;  // back, until it is explained
     bool awaits_notification = false;
     bool plain = false;  // its record says all of it: see Brief
     bool named = false;  // by a cancel, which refers to it

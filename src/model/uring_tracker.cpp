@@ -70,20 +70,32 @@ UringTracker::UringTracker(const TrackerOptions& options, const KnownNames& name
     : options_(options), names_(names), sink_(sink) {}
 UringTracker::~UringTracker() = default;
 
-UringTracker::Ring& UringTracker::ring_state(std::uint64_t context_id) {
+UringTracker::Ring* UringTracker::ring_of(std::uint64_t context_id) {
     // Most records are about the ring of the one before.
     if (last_ring_ != nullptr && last_ring_->context.context_id == context_id) {
-        return *last_ring_;
+        return last_ring_;
     }
-    auto& ring = rings_[context_id];
-    if (!ring) {
+    auto found = rings_.find(context_id);
+    if (found == rings_.end()) {
+        if (context_id != 0 && rings_.size() >= options_.contexts_limit) {
+            records_left_out_++;
+            return nullptr;
+        }
         // A finished request weighs more than an iocb's, and there are more rings than contexts.
-        ring = std::make_unique<Ring>(options_.history_limit / 4);
-        ring->context.family = Family::uring;
-        ring->context.context_id = context_id;
+        found = rings_.emplace(context_id, std::make_unique<Ring>(options_.history_limit / 4)).first;
+        found->second->context.family = Family::uring;
+        found->second->context.context_id = context_id;
     }
-    last_ring_ = ring.get();
-    return *ring;
+    last_ring_ = found->second.get();
+    return last_ring_;
+}
+
+void UringTracker::set_owner(Ring& ring, std::uint32_t pid) {
+    const std::uint64_t id = ring.context.context_id;
+    if (!ring.reported || ring.context.pid != pid) {
+        rings_by_pid_.erase({ring.context.pid, id});
+        rings_by_pid_.emplace(pid, id);
+    }
 }
 
 void UringTracker::note_time(std::uint64_t time_ns) {
@@ -92,11 +104,13 @@ void UringTracker::note_time(std::uint64_t time_ns) {
 
 void UringTracker::on_ring(const ifl_ring& record) {
     note_time(record.header.time_ns);
-    Ring& ring = ring_state(record.context_id);
-    if (ring.gone || record.context_id == 0) {
+    Ring* const known = ring_of(record.context_id);
+    if (known == nullptr || known->gone || record.context_id == 0) {
         return;
     }
+    Ring& ring = *known;
     Context& context = ring.context;
+    set_owner(ring, record.pid);
     take_ring(context, ring.part, record);
     context.ring = ring.part;
     ring.reported = true;
@@ -128,52 +142,75 @@ void UringTracker::on_ring(const ifl_ring& record) {
 void UringTracker::end_ring(Ring& ring, std::uint64_t time_ns, std::uint64_t destroyed_ns) {
     let_go_waiting(ring, ~std::uint64_t{0});
     ring.gone = true;
+    rings_by_pid_.erase({ring.context.pid, ring.context.context_id});
     ring.context.change = ContextChange::destroyed;
     ring.context.time_ns = time_ns;
     ring.context.destroyed_ns = destroyed_ns;
-    gone_order_.emplace_back(time_ns, ring.context.context_id);
+    gone_order_.push_back({time_ns, ring.context.context_id});
     sink_.on_context(ring.context);
 }
 
 // Its rings are closed a little later, and that is a record of its own; unless somebody else has them open too.
 void UringTracker::on_process_exit(const ifl_process_exit& record) {
     note_time(record.header.time_ns);
-    for (auto& [id, ring] : rings_) {
-        if (id != 0 && ring->context.pid == record.pid && ring->reported && !ring->gone) {
-            ring->owner_gone_ns = record.header.time_ns;
-            let_go_waiting(*ring, ~std::uint64_t{0});
-        }
+    const auto first = rings_by_pid_.lower_bound({record.pid, 0});
+    const auto last = rings_by_pid_.upper_bound({record.pid, ~std::uint64_t{0}});
+    for (auto each = first; each != last; ++each) {
+        Ring& ring = *rings_.at(each->second);
+        ring.owner_gone_ns = record.header.time_ns;
+        let_go_waiting(ring, ~std::uint64_t{0});
+        due(ring, later(std::max(record.header.time_ns, ring.last_use_ns), linger_ns + 1));
     }
+    // A process ends once; the rings that outlive it are others'.
+    rings_by_pid_.erase(first, last);
 }
 
 void UringTracker::on_snapshot(const ifl_snapshot& record) {
     note_time(record.header.time_ns);
     const std::uint64_t looked_ns = record.begin_ns != 0 ? record.begin_ns : record.header.time_ns;
     final_look_ = final_look_ || record.final != 0;
-    for (auto& [id, ring] : rings_) {
-        ring->in_flight.clear();
-    }
-    for (auto& [id, tracked] : snapshot_) {
-        const Request& request = tracked->request;
-        Ring& ring = ring_state(request.context_id);
-        bool ended = tracked->ended || ring.settled.contains({request.kernel_address, request.submit_ns.value_or(0)});
-        ring.history.each_of(request.user_data, [&](const Finished& each) {
-            ended = ended || (each.kernel_address() == request.kernel_address && each.submit_ns() == request.submit_ns);
-        });
-        if (!ended) {
-            ring.in_flight.emplace(request.user_data, tracked);
+    for (const std::uint64_t id : shown_) {
+        if (const auto ring = rings_.find(id); ring != rings_.end()) {
+            ring->second->in_flight.clear();
         }
     }
+    shown_.clear();
+    for (auto& [id, tracked] : snapshot_) {
+        const Request& request = tracked->request;
+        Ring* const ring = ring_of(request.context_id);
+        if (ring == nullptr) {
+            continue;
+        }
+        bool ended = tracked->ended || settled_.contains({request.kernel_address, request.submit_ns.value_or(0)});
+        ring->history.each_of(request.user_data, [&](const Finished& each) {
+            ended = ended || (each.kernel_address() == request.kernel_address && each.submit_ns() == request.submit_ns);
+        });
+        if (ended) {
+            continue;
+        }
+        if (ring->in_flight.empty()) {
+            shown_.push_back(request.context_id);
+        }
+        ring->in_flight.emplace(in_flight_key(request), tracked);
+    }
     snapshot_.clear();
-    for (auto& [id, ring] : rings_) {
-        explain_overflowed(*ring, looked_ns);
-        note_look(*ring, looked_ns);
+    for (const std::uint64_t id : shown_) {
+        explain_overflowed(*rings_.at(id), looked_ns);
+    }
+    last_look_ns_ = std::max(last_look_ns_, looked_ns);
+    unlooked_.erase(unlooked_.begin(), unlooked_.lower_bound(looked_ns));
+    note_look(looked_ns);
+}
+
+void UringTracker::forget_unlooked(std::uint64_t time_ns) {
+    if (const auto found = unlooked_.find(time_ns); found != unlooked_.end()) {
+        unlooked_.erase(found);
     }
 }
 
 void UringTracker::each_in_flight(const std::function<void(const Request&)>& visit) const {
     for (const auto& [id, ring] : rings_) {
-        for (const auto& [user_data, tracked] : ring->in_flight) {
+        for (const auto& [key, tracked] : ring->in_flight) {
             visit(tracked->request);
         }
     }
@@ -189,30 +226,47 @@ void UringTracker::each_context(const std::function<void(const Context&)>& visit
 
 void UringTracker::advance(std::uint64_t now_ns) {
     note_time(now_ns);
-    for (auto& [id, ring] : rings_) {
-        let_go_waiting(*ring, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
-        sweep(*ring, false);
-        resolve_due(*ring, false);
-        const auto exited_ns = ring->owner_gone_ns;
-        if (exited_ns && !ring->gone && std::max(*exited_ns, ring->last_use_ns) + linger_ns < now_ns_) {
-            ring->context.by_exit = true;
-            ring->context.in_flight = 0;
-            end_ring(*ring, now_ns_, *exited_ns);
+    for (const std::uint64_t id : schedule_.take(now_ns_)) {
+        if (const auto found = rings_.find(id); found != rings_.end()) {
+            found->second->due_ns = Schedule::never_ns;
+            work_on(*found->second);
         }
     }
     retire_rings();
 }
 
+void UringTracker::work_on(Ring& ring) {
+    let_go_waiting(ring, now_ns_ - std::min(now_ns_, options_.reap_wait_ns));
+    sweep(ring, false);
+    resolve_due(ring, false);
+    if (ring.owner_gone_ns && !ring.gone) {
+        const std::uint64_t end_ns = later(std::max(*ring.owner_gone_ns, ring.last_use_ns), linger_ns);
+        if (end_ns < now_ns_) {
+            ring.context.by_exit = true;
+            ring.context.in_flight = 0;
+            end_ring(ring, now_ns_, *ring.owner_gone_ns);
+        } else {
+            due(ring, later(end_ns, 1));
+        }
+    }
+    due(ring, std::max(next_due(ring), later(now_ns_, 1)));
+}
+
 void UringTracker::retire_rings() {
-    while (!gone_order_.empty() && gone_order_.front().first + linger_ns < now_ns_) {
-        const auto found = rings_.find(gone_order_.front().second);
-        gone_order_.pop_front();
+    while (!gone_order_.empty() && later(gone_order_.front().first, linger_ns) < now_ns_) {
+        const auto found = rings_.find(gone_order_.take_front().second);
         if (found == rings_.end()) {
             continue;
         }
-        settle_leftovers(*found->second);
-        resolve_due(*found->second, true);
-        sweep(*found->second, true);
+        Ring& ring = *found->second;
+        settle_leftovers(ring);
+        resolve_due(ring, true);
+        sweep(ring, true);
+        let_go_waiting(ring, ~std::uint64_t{0});
+        // What was swept may have been a cancel.
+        resolve_due(ring, true);
+        schedule_.forget(ring.context.context_id, ring.due_ns);
+        rings_by_pid_.erase({ring.context.pid, ring.context.context_id});
         last_ring_ = nullptr;
         rings_.erase(found);
     }
@@ -220,16 +274,15 @@ void UringTracker::retire_rings() {
 
 // Ends without a request, and requests without an end, that nothing will bring together any more.
 void UringTracker::settle_leftovers(Ring& ring) {
-    const auto overflowed = std::exchange(ring.overflowed, {});
-    for (const OverflowedEnd& each : overflowed) {
-        looks_wanted_ -= each.looked ? 0 : 1;
-        end_nameless(ring, each.record);
+    while (const auto overflowed = ring.overflowed.take_oldest()) {
+        forget_unlooked(overflowed->header.time_ns);
+        end_nameless(ring, *overflowed);
     }
     std::vector<TrackedPtr> lost;
-    for (const auto& [user_data, tracked] : ring.announced) {
-        const auto [first, last] = ring.in_flight.equal_range(user_data);
-        const bool there = std::any_of(first, last, [&](const auto& entry) { return entry.second == tracked; });
-        if (!tracked->ended && (ring.gone || !there)) {
+    for (const auto& [key, tracked] : ring.announced.open()) {
+        const auto there = ring.in_flight.find(in_flight_key(tracked->request));
+        const bool in_flight = there != ring.in_flight.end() && there->second == tracked;
+        if (!tracked->ended && (ring.gone || !in_flight)) {
             lost.push_back(tracked);
         }
     }
@@ -246,7 +299,7 @@ void UringTracker::settle_leftovers(Ring& ring) {
         tracked->request.completion_seen = false;
         tracked->request.result_known = false;
         remember(ring, tracked, nullptr);
-        ring.unseen.push_back(tracked);
+        ring.unseen.add(tracked);
     }
 }
 
@@ -258,7 +311,7 @@ void UringTracker::finish(std::uint64_t end_ns) {
         resolve_due(*ring, true);
         let_go_waiting(*ring, ~std::uint64_t{0});
         sweep(*ring, true);
-        for (auto& [user_data, tracked] : ring->in_flight) {
+        for (auto& [key, tracked] : ring->in_flight) {
             decide_outcome(*tracked);
             hand_out(*tracked);
         }
