@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/where_time.hpp"
 
+#include "base/arithmetic.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -101,7 +103,7 @@ std::optional<std::int64_t> after_start(const std::string& text, const CaptureCl
     if (bad != std::errc{} || unit == units.end() || !(number >= 0 && number * unit->factor < 4e18)) {
         return std::nullopt;
     }
-    return static_cast<std::int64_t>(clock.start_ns) + std::llround(number * unit->factor);
+    return add_clamped(to_signed_clamped(clock.start_ns), std::llround(number * unit->factor));
 }
 
 std::optional<std::int64_t> by_the_clock(const std::string& text, const CaptureClock& clock) {
@@ -110,7 +112,7 @@ std::optional<std::int64_t> by_the_clock(const std::string& text, const CaptureC
     if (!time || !reader.at_end()) {
         return std::nullopt;
     }
-    const std::int64_t start_ns = static_cast<std::int64_t>(clock.start_ns) + clock.wall_offset_ns;
+    const std::int64_t start_ns = wall_time_ns(clock.start_ns, clock.wall_offset_ns);
     const time_t start_s = start_ns / second_ns;
     tm date{};
     ::localtime_r(&start_s, &date);
@@ -118,11 +120,11 @@ std::optional<std::int64_t> by_the_clock(const std::string& text, const CaptureC
         tm wanted = date;
         wanted.tm_mday += days;
         set_time(wanted, *time);
-        return std::int64_t{::mktime(&wanted)} * second_ns + time->fraction_ns;
+        return add_clamped(multiply_clamped(::mktime(&wanted), second_ns), time->fraction_ns);
     };
     const std::int64_t today_ns = wall_of(0);
     // A capture that began at 14:03:05.7 has second 14:03:05 in it.
-    return (today_ns + second_ns <= start_ns ? wall_of(1) : today_ns) - clock.wall_offset_ns;
+    return subtract_clamped(add_clamped(today_ns, second_ns) <= start_ns ? wall_of(1) : today_ns, clock.wall_offset_ns);
 }
 
 std::optional<std::int64_t> by_the_calendar(const std::string& text, const CaptureClock& clock) {
@@ -165,7 +167,7 @@ std::optional<std::int64_t> by_the_calendar(const std::string& text, const Captu
     if (!reader.at_end()) {
         return std::nullopt;
     }
-    return wall_s * second_ns + time->fraction_ns - clock.wall_offset_ns;
+    return subtract_clamped(add_clamped(multiply_clamped(wall_s, second_ns), time->fraction_ns), clock.wall_offset_ns);
 }
 
 }  // namespace

@@ -63,6 +63,21 @@ TEST_F(WhereTime, Calendar) {
     EXPECT_EQ(time_point("--since", "1970-01-01T00:00:00Z", clock_of_test), 0U);
 }
 
+// Nothing is later than these, and everything earlier: not the other way round.
+TEST_F(WhereTime, AYearThatNoClockReachesLiesAfterEverything) {
+    for (const char* text :
+         {"2263-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "4611686018s"}) {
+        const auto time = time_point("--since", text, clock_of_test);
+        ASSERT_TRUE(time.has_value()) << text;
+        EXPECT_GT(*time, std::uint64_t{1} << 61U) << text;
+    }
+    EXPECT_EQ(time_point("--since", "0001-01-01T00:00:00Z", clock_of_test), 0U);
+    const CaptureClock odd{.start_ns = ~std::uint64_t{0}, .wall_offset_ns = std::numeric_limits<std::int64_t>::min()};
+    for (const char* text : {"14:03:05", "10s", "2026-11-23T14:03:05Z"}) {
+        EXPECT_TRUE(time_point("--since", text, odd).has_value()) << text;
+    }
+}
+
 TEST_F(WhereTime, RefusesWhatIsNone) {
     for (const char* text :
          {"", "10", "s", "-1s", "nans", "1e30h", "25:00:00", "14:60:00", "14:03", "14:03:05.", "14:03:05x",
