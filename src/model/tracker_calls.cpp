@@ -35,9 +35,6 @@ bool same_request(const Request& a, const Request& b) {
     return !addresses_differ && a.address == b.address && a.submit_ns == b.submit_ns;
 }
 
-// More than the kernel side reads of one io_submit.
-constexpr std::uint64_t iocbs_limit = 1U << 16U;
-
 constexpr std::uint16_t poll_opcode = 5;  // IOCB_CMD_POLL
 
 bool is_uring(const ifl_call& call) {
@@ -78,16 +75,11 @@ bool Tracker::could_have_taken(const ifl_call& call, const Request& request) {
 void Tracker::on_iocbs(const ifl_iocbs& record) {
     const std::size_t count = std::min<std::size_t>(record.count, IFL_IOCBS_PER_RECORD);
     auto& partial = partial_[record.call_id];
-    if (partial.iocbs.empty()) {
-        partial.first_index = record.first_index;
-    }
     partial.time_ns = record.header.time_ns;
     // Where a record was lost the others keep their places.
-    const std::uint64_t place = record.first_index - std::uint64_t{partial.first_index};
-    if (place > partial.iocbs.size() && place < iocbs_limit) {
-        partial.iocbs.resize(place);
+    for (std::uint32_t i = 0; i < count; i++) {
+        partial.iocbs.emplace_back(record.first_index + i, record.iocbs[i]);
     }
-    partial.iocbs.insert(partial.iocbs.end(), &record.iocbs[0], &record.iocbs[count]);
 }
 
 void Tracker::on_call(const ifl_call& record) {
@@ -113,7 +105,7 @@ void Tracker::on_call(const ifl_call& record) {
     if (is_uring(record)) {
         uring_.on_call(record);
     }
-    if ((options_.events_wanted & (1U << record.syscall)) != 0) {
+    if ((options_.events_wanted & event_bit(record.syscall)) != 0) {
         emit_event(record);
     } else if (is_uring(record)) {
         (void)uring_.take_details(record);
@@ -136,13 +128,11 @@ void Tracker::emit_event(const ifl_call& record) {
     event.exit_missed = (record.flags & IFL_CALL_EXIT_MISSED) != 0;
     event.decoded = (record.flags & IFL_CALL_NOT_DECODED) == 0;
     if (const auto found = partial_.find(record.call_id); found != partial_.end()) {
-        auto index = found->second.first_index;
-        for (const auto& iocb : found->second.iocbs) {
+        for (const auto& [index, iocb] : found->second.iocbs) {
             if (iocb.state == IFL_READ_NOT_TRIED) {
-                index++;
                 continue;
             }
-            IocbArgument argument{.index = index++,
+            IocbArgument argument{.index = index,
                                   .address = iocb.address,
                                   .readable = iocb.state == IFL_READ_OK,
                                   .bytes = {},
