@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,10 @@ namespace inflight {
 
 // One digit after the point: "12.5 %". `whole` is not 0.
 [[nodiscard]] std::string format_share(std::uint64_t part, std::uint64_t whole);
+
+// What people write: a positive number and a unit, "250ms", "1.5h", "64mb" (of 1024 kb each, in any case). A bare
+// number is of seconds, or of bytes. The fraction of the smallest unit is dropped.
+[[nodiscard]] std::optional<std::uint64_t> parse_duration_ns(std::string_view text);
+[[nodiscard]] std::optional<std::uint64_t> parse_size_bytes(std::string_view text);
 
 }  // namespace inflight
