@@ -21,6 +21,7 @@ namespace inflight::capture {
 
 namespace {
 
+constexpr std::size_t first_read_bytes = 16U << 10U;
 constexpr std::size_t read_bytes = 1U << 20U;
 constexpr std::size_t damage_kept = 1000;
 // The system is asked about memory once in so many records: what these can become is a few megabytes.
@@ -160,8 +161,10 @@ Result<bool> FileSource::fill(std::size_t bytes) {
         if (buffer_at_ + had >= end_at_) {
             return false;
         }
-        buffer_.resize(buffer_.size() + read_bytes);
-        const ssize_t got = read_at_(buffer_.data() + used_ + had, read_bytes, buffer_at_ + had);
+        // A small file does not take the buffer of a large one.
+        const std::size_t step = std::clamp(buffer_.size(), first_read_bytes, read_bytes);
+        buffer_.resize(buffer_.size() + step);
+        const ssize_t got = read_at_(buffer_.data() + used_ + had, step, buffer_at_ + had);
         const int error = errno;
         const std::size_t more = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
         buffer_.resize(used_ + had + more);

@@ -65,7 +65,9 @@ void ask_filter(std::string_view bytes) {
     std::memcpy(&call, bytes.data(), std::min(sizeof(call), bytes.size()));
     bytes.remove_prefix(std::min(sizeof(call), bytes.size()));
     act::SeccompFilter filter(bytes.size() / sizeof(sock_filter));
-    std::memcpy(filter.data(), bytes.data(), filter.size() * sizeof(sock_filter));
+    if (!filter.empty()) {
+        std::memcpy(filter.data(), bytes.data(), filter.size() * sizeof(sock_filter));
+    }
     if (const auto answer = act::seccomp_answer(filter, call)) {
         (void)act::passes_seccomp(*answer);
         (void)act::describe_seccomp(*answer);
