@@ -66,7 +66,7 @@ TEST_F(WhereTime, Calendar) {
 // Nothing is later than these, and everything earlier: not the other way round.
 TEST_F(WhereTime, AYearThatNoClockReachesLiesAfterEverything) {
     for (const char* text :
-         {"2263-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "4611686018s"}) {
+         {"2263-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "3999999999s"}) {
         const auto time = time_point("--since", text, clock_of_test);
         ASSERT_TRUE(time.has_value()) << text;
         EXPECT_GT(*time, std::uint64_t{1} << 61U) << text;
