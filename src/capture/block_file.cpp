@@ -110,6 +110,15 @@ void BlockFile::remove() {
     }
 }
 
+Result<void> write_block(BlockFile& file, BlockMaker& made, format::BlockKind kind) {
+    const auto block = made.take(kind);
+    if (!block) {
+        return std::unexpected(block.error());
+    }
+    file.write(*block);
+    return {};
+}
+
 std::string part_path(const std::string& path, std::uint64_t part) {
     return fmt::format("{}.{:04}", path, part);
 }

@@ -52,6 +52,9 @@ private:
     std::uint64_t bytes_ = 0;
 };
 
+// What has been collected, as one block; nothing is left in it.
+[[nodiscard]] Result<void> write_block(BlockFile& file, BlockMaker& made, format::BlockKind kind);
+
 // What comes after `path` where a recording has several files: "db.capture.0001".
 [[nodiscard]] std::string part_path(const std::string& path, std::uint64_t part);
 

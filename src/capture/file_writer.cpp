@@ -123,14 +123,9 @@ Result<BlockFile> FileWriter::make_next_file(const CaptureInfo& info) {
     if (!next) {
         return next;
     }
-    carried_.for_each(info.trace.start_ns, [this](const ifl_header& record) { block_.add(record); });
-    if (!block_.empty()) {
-        const auto carried = block_.take(format::BlockKind::carried);
-        if (!carried) {
-            next->remove();
-            return std::unexpected(carried.error());
-        }
-        next->write(*carried);
+    if (auto written = write_carried(*next, carried_, info.trace.start_ns); !written) {
+        next->remove();
+        return std::unexpected(written.error());
     }
     if (next->error()) {
         next->remove();

@@ -149,39 +149,33 @@ void FlightRecorder::drop_oldest() {
 }
 
 // What stands in no other block: what is in flight, and that nothing comes after it.
-Result<Block> FlightRecorder::final_block(std::uint64_t end_ns) {
+Result<void> FlightRecorder::write_in_flight(BlockFile& file, std::uint64_t end_ns) {
     for (Words& words : in_flight_) {
         auto& record = *reinterpret_cast<ifl_header*>(words.data());
         if (record.kind == IFL_SNAPSHOT) {
             reinterpret_cast<ifl_snapshot&>(record).final = 1;
         }
         block_.add(record);
+        if (block_.full()) {
+            if (auto written = write_block(file, block_, format::BlockKind::records); !written) {
+                return written;
+            }
+        }
     }
     block_.finish(end_ns);
-    return block_.take(format::BlockKind::records);
+    return write_block(file, block_, format::BlockKind::records);
 }
 
 Result<void> FlightRecorder::write_blocks(BlockFile& file, std::uint64_t end_ns, Written& written) {
     const std::uint64_t start_ns = end_ns - written.span_ns;
-    BlockMaker carried;
-    carried_.for_each(start_ns, [&](const ifl_header& record) { carried.add(record); });
-    if (!carried.empty()) {
-        const auto block = carried.take(format::BlockKind::carried);
-        if (!block) {
-            return std::unexpected(block.error());
-        }
-        file.write(*block);
+    if (auto carried = write_carried(file, carried_, start_ns); !carried) {
+        return carried;
     }
     for (const Held& held : held_) {
         file.write(held.block);
         written.requests += held.block.header.requests;
     }
-    const auto last = final_block(end_ns);
-    if (!last) {
-        return std::unexpected(last.error());
-    }
-    file.write(*last);
-    return {};
+    return write_in_flight(file, end_ns);
 }
 
 void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {

@@ -67,7 +67,7 @@ private:
     void drop_oldest();
     void write_file(std::uint64_t end_ns, const Account& account);
     [[nodiscard]] Result<void> write_blocks(BlockFile& file, std::uint64_t end_ns, Written& written);
-    [[nodiscard]] Result<Block> final_block(std::uint64_t end_ns);
+    [[nodiscard]] Result<void> write_in_flight(BlockFile& file, std::uint64_t end_ns);
 
     std::string path_;
     CaptureInfo info_;

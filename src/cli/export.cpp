@@ -3,6 +3,7 @@
 #include "base/units.hpp"
 #include "cli/captures.hpp"
 #include "cli/command.hpp"
+#include "cli/filters.hpp"
 #include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
 #include "model/findings.hpp"
@@ -52,6 +53,7 @@ struct ExportOptions {
     bool events = false;
     std::string format;
     std::string output;
+    std::uint64_t max_memory_bytes = 0;
     model::FindingOptions findings;
 };
 
@@ -82,6 +84,7 @@ CLI::App* Export::declare(CLI::App& root) {
         ->type_name("FORMAT");
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "With json: the system calls too, if they were recorded");
+    declare_max_memory(*app, options_.max_memory_bytes);
     declare_thresholds(*app, options_.findings);
     app->footer(examples_footer({
         {"inflight export run.ifl --to perfetto --output run.pftrace", "then open it in ui.perfetto.dev"},
@@ -123,7 +126,7 @@ int Export::run() {
         print_error(usable.error());
         return exit_usage;
     }
-    auto captures = Captures::open(options_.files);
+    auto captures = Captures::open(options_.files, options_.max_memory_bytes);
     if (!captures) {
         print_error(captures.error());
         return exit_failed;

@@ -30,6 +30,7 @@ struct ReportOptions {
     std::size_t top = 0;
     bool events = false;
     bool diff = false;
+    std::uint64_t max_memory_bytes = 0;
     CaptureQuestion question;
 };
 
@@ -109,6 +110,7 @@ CLI::App* Report::declare(CLI::App& root) {
                     "An io_submit this long is a finding (as it was recorded)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
+    declare_max_memory(*app, options_.max_memory_bytes);
     declare_selection(*app);
     declare_thresholds(*app, options_.question.findings);
     app->footer(examples_footer({
@@ -242,7 +244,7 @@ Result<void> Report::difference(Output& output) {
     std::vector<CaptureEnd> ends;
     for (std::size_t index = 0; index < 2; ++index) {
         const auto& path = options_.files.at(index);
-        auto captures = Captures::open({path});
+        auto captures = Captures::open({path}, options_.max_memory_bytes);
         if (!captures) {
             return std::unexpected(captures.error());
         }
@@ -287,7 +289,7 @@ Result<void> Report::report(Output& output) {
     if (options_.diff) {
         return difference(output);
     }
-    auto captures = Captures::open(options_.files);
+    auto captures = Captures::open(options_.files, options_.max_memory_bytes);
     if (!captures) {
         return std::unexpected(captures.error());
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/csv.hpp"
 
+#include "base/arithmetic.hpp"
 #include "catalog/names.hpp"
 #include "view/calls.hpp"
 #include "view/escape.hpp"
@@ -96,7 +97,7 @@ MaybeTime step(const Request& request, MaybeTime UringPart::* time) {
 
 std::optional<std::int64_t> wall_time(const Row& row) {
     const auto& submit_ns = row.request.submit_ns;
-    return submit_ns ? std::optional(static_cast<std::int64_t>(*submit_ns) + row.wall_offset_ns) : std::nullopt;
+    return submit_ns ? std::optional(wall_time_ns(*submit_ns, row.wall_offset_ns)) : std::nullopt;
 }
 
 struct Column {
