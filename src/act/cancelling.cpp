@@ -49,6 +49,7 @@ public:
             next = stand_once(next);
         }
         std::vector<Result<Answer>> all;
+        all.reserve(answers_.size());
         for (auto& answer : answers_) {
             all.push_back(answer
                               ? std::move(*answer)
@@ -413,10 +414,11 @@ std::vector<Result<Answer>> cancel(std::span<const Order> orders, const std::fun
     }
     Unpacker unpacker(*packed);
     std::vector<Result<Answer>> answers;
-    for (std::size_t each = 0; each < orders.size(); each++) {
+    answers.reserve(orders.size());
+    for (const Order& order : orders) {
         auto answer = unpack_one(unpacker);
         answers.push_back(unpacker.complete() ? std::move(answer)
-                                              : failure(fmt::format("cancel in process {}", orders[each].pid),
+                                              : failure(fmt::format("cancel in process {}", order.pid),
                                                         "the process that did it ended early"));
     }
     return answers;

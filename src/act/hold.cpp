@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace inflight::act {
@@ -83,9 +84,11 @@ Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_n
                 return failure(fmt::format("hold thread {}", tid), "another process traces it",
                                "a debugger or strace must let it go");
             }
-            if (is_left_alone(thread, tid == pid, main_threads_traced_.contains(pid))) {
+            const bool main_thread_traced = main_threads_traced_.contains(pid);
+            if (is_left_alone(thread, tid == pid, main_thread_traced)) {
                 watch(pid, thread);
-            } else {
+            } else if (tid != pid || main_thread_traced) {
+                // A main thread that has begun to run in between is stopped in the next round.
                 wanted.emplace_back(tid, thread.filtered);
             }
         }
@@ -105,6 +108,10 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
     if (!wanted.empty() && since_ns_ == 0) {
         since_ns_ = now_ns();
     }
+    std::optional<ReapingAlarm> reaping;
+    if (!wanted.empty()) {
+        reaping.emplace();
+    }
     for (const auto& [tid, filtered] : wanted) {
         auto asked = StoppedThread::ask(tid, filtered);
         if (asked) {
@@ -115,6 +122,7 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
             return std::unexpected(asked.error());
         }
     }
+    reaping.reset();
     for (StoppedThread& thread : threads) {
         const pid_t tid = thread.tid();
         auto stopped = thread.wait(std::min(usual_stop_ns, give_up_ns - std::min(now_ns(), give_up_ns)));

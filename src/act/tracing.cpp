@@ -5,10 +5,12 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -18,6 +20,22 @@ namespace inflight::act {
 namespace {
 
 constexpr std::size_t stat_bytes = 2048;
+
+void reap_what_has_ended(int /*signal*/) {
+    const int error = errno;
+    siginfo_t ended{};
+    do {
+        ended.si_pid = 0;
+    } while (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) == 0 && ended.si_pid != 0);
+    errno = error;
+}
+
+void let_alarms_in(int how) {
+    sigset_t alarm;
+    ::sigemptyset(&alarm);
+    ::sigaddset(&alarm, SIGALRM);
+    ::sigprocmask(how, &alarm, nullptr);
+}
 
 }  // namespace
 
@@ -62,6 +80,29 @@ char state_of(pid_t tid) {
 bool has_ended(pid_t tid) {
     const char state = state_of(tid);
     return state == '?' || state == 'Z' || state == 'X';
+}
+
+ReapingAlarm::ReapingAlarm() {
+    struct sigaction reaping{};
+    reaping.sa_handler = reap_what_has_ended;
+    ::sigaction(SIGALRM, &reaping, nullptr);
+    sigevent by_signal{};
+    by_signal.sigev_notify = SIGEV_SIGNAL;
+    by_signal.sigev_signo = SIGALRM;
+    armed_ = ::timer_create(CLOCK_MONOTONIC, &by_signal, &timer_) == 0;
+    if (armed_) {
+        constexpr timespec millisecond{.tv_sec = 0, .tv_nsec = 1'000'000};
+        const itimerspec each{.it_interval = millisecond, .it_value = millisecond};
+        ::timer_settime(timer_, 0, &each, nullptr);
+        let_alarms_in(SIG_UNBLOCK);
+    }
+}
+
+ReapingAlarm::~ReapingAlarm() {
+    if (armed_) {
+        ::timer_delete(timer_);
+        let_alarms_in(SIG_BLOCK);
+    }
 }
 
 Failure failed(pid_t tid, std::string_view what) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <span>
 #include <string_view>
 
@@ -34,6 +35,22 @@ template <typename Value>
 [[nodiscard]] char state_of(pid_t tid);
 // Gone, or a zombie: of that ptrace says that it is not allowed.
 [[nodiscard]] bool has_ended(pid_t tid);
+
+// While this exists, threads that this process traced and that have ended are reaped every millisecond, though this
+// process is blocked. PTRACE_SEIZE waits for an execve(2) in the process, which waits for its other threads to be
+// reaped by whoever traces them: without this both would wait for good. Uses SIGALRM, and waits for any child that has
+// ended. Source: fs/exec.c (de_thread), kernel/ptrace.c (ptrace_attach).
+class ReapingAlarm {
+public:
+    ReapingAlarm();
+    ReapingAlarm(const ReapingAlarm&) = delete;
+    ReapingAlarm& operator=(const ReapingAlarm&) = delete;
+    ~ReapingAlarm();
+
+private:
+    timer_t timer_{};
+    bool armed_ = false;
+};
 
 // Of the last call's errno: "WHAT thread TID: why".
 [[nodiscard]] Failure failed(pid_t tid, std::string_view what);
