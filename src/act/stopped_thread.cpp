@@ -22,6 +22,7 @@ namespace {
 
 // How long a thread may take for a call of ours, and for the stop after it. It is safe to leave it at any moment.
 constexpr std::uint64_t call_patience_ns = 2'000'000'000;
+constexpr std::uint64_t release_patience_ns = 50'000'000;
 constexpr std::uint64_t code_segment_64 = 0x33;
 constexpr std::uint64_t syscall_instruction_bytes = 2;
 // Signals that may arrive before a call of ours gets its turn.
@@ -430,11 +431,12 @@ Release StoppedThread::release() {
             return released;
         }
     }
+    // It was asked, and can be let go only where it stands still. Its call may have returned -EINTR already.
+    if (state_ == State::running && state_of(tid_) != 'D') {
+        [[maybe_unused]] const auto stopped = wait(release_patience_ns);
+    }
     if (state_ != State::stopped) {
-        // It was asked, and can be let go only where it stands still.
-        if (look() != State::stopped) {
-            return released;
-        }
+        return released;
     }
     if (lent_) {
         trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
