@@ -329,7 +329,9 @@ private:
         for (const pid_t tid : candidates_.at(order.only_thread)) {
             const auto thread = hold_->one(pid(), tid);
             if (!thread || (*thread)->ended()) {
-                chosen.refusal = chosen.refusal.empty() && !thread ? thread.error().message() : chosen.refusal;
+                if (!thread && chosen.refusal.empty() && !has_ended(tid)) {
+                    chosen.refusal = thread.error().message();
+                }
                 continue;
             }
             const auto allowed = (*thread)->may_make(call);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -108,9 +109,13 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
     if (!wanted.empty() && since_ns_ == 0) {
         since_ns_ = now_ns();
     }
+    std::vector<pid_t> traced;
+    traced.reserve(wanted.size() + stopped_.size());
+    std::ranges::transform(wanted, std::back_inserter(traced), &std::pair<pid_t, bool>::first);
+    std::ranges::transform(stopped_, std::back_inserter(traced), [](const auto& each) { return each.first; });
     std::optional<ReapingAlarm> reaping;
     if (!wanted.empty()) {
-        reaping.emplace();
+        reaping.emplace(traced);
     }
     for (const auto& [tid, filtered] : wanted) {
         auto asked = StoppedThread::ask(tid, filtered);
@@ -134,6 +139,7 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
         } else if (stopped) {
             stopped_.emplace(tid, std::move(thread));
         } else if (thread.stopped() || state_of(tid) != 'D') {
+            broken_ = stopped.error();
             return std::unexpected(stopped.error());
         } else {
             const Thread sleeper = read_thread(tid, tid);
@@ -174,6 +180,9 @@ bool Hold::forget_those_that_ran() {
 }
 
 Result<void> Hold::all(std::span<const pid_t> pids, std::uint64_t patience_ns) {
+    if (broken_) {
+        return std::unexpected(*broken_);
+    }
     const std::uint64_t give_up_ns = now_ns() + patience_ns;
     complete_ = false;
     for (;;) {
@@ -201,7 +210,10 @@ Result<StoppedThread*> Hold::one(pid_t pid, pid_t tid) {
     if (asked_.contains(tid)) {
         return failure(fmt::format("make a call in thread {}", tid), "it sleeps uninterruptibly", "try again later");
     }
-    constexpr std::uint64_t patience_ns = 500'000'000;
+    if (broken_) {
+        return std::unexpected(*broken_);
+    }
+    constexpr std::uint64_t patience_ns = 1'000'000'000;
     const std::array<std::pair<pid_t, bool>, 1> wanted{std::pair(tid, read_thread(tid, tid).filtered)};
     watched_.erase(tid);
     const auto stopped = stop(wanted, now_ns() + patience_ns);

@@ -21,12 +21,21 @@ namespace {
 
 constexpr std::size_t stat_bytes = 2048;
 
+// For the handler of a signal, which gets nothing else.
+const std::vector<pid_t>* reaped_by_alarm = nullptr;
+
+// Only ends are taken: of a traced thread waitid(2) tells stops too, which others wait for.
 void reap_what_has_ended(int /*signal*/) {
     const int error = errno;
-    siginfo_t ended{};
-    do {
-        ended.si_pid = 0;
-    } while (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) == 0 && ended.si_pid != 0);
+    for (const pid_t tid : *reaped_by_alarm) {
+        siginfo_t news{};
+        const bool ended = ::waitid(P_PID, static_cast<id_t>(tid), &news, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+                           news.si_pid == tid &&
+                           (news.si_code == CLD_EXITED || news.si_code == CLD_KILLED || news.si_code == CLD_DUMPED);
+        if (ended) {
+            ::waitpid(tid, nullptr, WNOHANG | __WALL);
+        }
+    }
     errno = error;
 }
 
@@ -82,7 +91,8 @@ bool has_ended(pid_t tid) {
     return state == '?' || state == 'Z' || state == 'X';
 }
 
-ReapingAlarm::ReapingAlarm() {
+ReapingAlarm::ReapingAlarm(const std::vector<pid_t>& traced) {
+    reaped_by_alarm = &traced;
     struct sigaction reaping{};
     reaping.sa_handler = reap_what_has_ended;
     ::sigaction(SIGALRM, &reaping, nullptr);

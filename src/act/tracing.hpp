@@ -12,6 +12,7 @@
 #include <ctime>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace inflight::act {
 
@@ -36,13 +37,13 @@ template <typename Value>
 // Gone, or a zombie: of that ptrace says that it is not allowed.
 [[nodiscard]] bool has_ended(pid_t tid);
 
-// While this exists, threads that this process traced and that have ended are reaped every millisecond, though this
-// process is blocked. PTRACE_SEIZE waits for an execve(2) in the process, which waits for its other threads to be
-// reaped by whoever traces them: without this both would wait for good. Uses SIGALRM, and waits for any child that has
-// ended. Source: fs/exec.c (de_thread), kernel/ptrace.c (ptrace_attach).
+// While this exists, those of these threads that have ended are reaped every millisecond, though this process is
+// blocked. PTRACE_SEIZE waits for an execve(2) in the process, which waits for its other threads to be reaped by
+// whoever traces them: without this both would wait for good. Uses SIGALRM; one at a time. `traced` must outlive it.
+// Source: fs/exec.c (de_thread), kernel/ptrace.c (ptrace_attach).
 class ReapingAlarm {
 public:
-    ReapingAlarm();
+    explicit ReapingAlarm(const std::vector<pid_t>& traced);
     ReapingAlarm(const ReapingAlarm&) = delete;
     ReapingAlarm& operator=(const ReapingAlarm&) = delete;
     ~ReapingAlarm();
