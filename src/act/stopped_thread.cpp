@@ -152,7 +152,7 @@ Result<void> StoppedThread::wait(std::uint64_t patience_ns) {
     const std::uint64_t give_up_ns = now_ns() + patience_ns;
     for (unsigned looks = 0; look() == State::running; looks++) {
         if (looks > usual_looks && has_ended(tid_)) {
-            // A main thread is told of only when the others were waited for.
+            // The kernel reports the end of a main thread only after all other threads were waited for.
             state_ = State::ended;
         } else if (now_ns() > give_up_ns) {
             return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
@@ -419,7 +419,7 @@ Release StoppedThread::release() {
         trace(PTRACE_INTERRUPT, tid_, 0, 0);
         trace(PTRACE_CONT, tid_, 0, 0);
         const auto status = wait_for_any_stop();
-        // A signal that is told of first belongs to the registers of before.
+        // A signal that is reported first is delivered with the thread's own registers.
         if (status && !is_event_stop(*status)) {
             trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
             code_->erase(tid_);
