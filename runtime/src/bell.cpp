@@ -46,13 +46,15 @@ void Bell::reset() {
     has_thread_ = false;
     result_ = 0;
     place_ = 0;
+    user_data_ = 0;
     eventfd_ = -1;
     ring_ = nullptr;
 }
 
-long Bell::create(Uring& ring, std::uint32_t place) {
+long Bell::create(Uring& ring, std::uint32_t place, std::uint64_t user_data) {
     reset();
     place_ = place;
+    user_data_ = user_data;
     ring_ = &ring;
     if (waits_for_futex()) {
         return 0;
@@ -62,6 +64,7 @@ long Bell::create(Uring& ring, std::uint32_t place) {
         return result;
     }
     has_thread_ = true;
+    listens_ = true;
     while (state_.load() == starting) {
         (void)futex_wait(state_, starting, nullptr);
     }
@@ -82,19 +85,23 @@ void Bell::strike() {
     futex_wake(word_);
 }
 
+// Stays until the kernel says otherwise.
+static void prepare_poll(io_uring_sqe& sqe, std::int32_t file, std::uint64_t user_data) {
+    sqe.opcode = IORING_OP_POLL_ADD;
+    sqe.fd = file;
+    sqe.poll32_events = POLLIN;
+    sqe.len = IORING_POLL_ADD_MULTI;
+    sqe.user_data = user_data;
+}
+
 void Bell::listen(Uring& ring, std::uint32_t strokes, std::uint64_t user_data) {
     io_uring_sqe* sqe = listens_ ? nullptr : ring.next_sqe();
     if (sqe == nullptr) {
         return;
     }
     if (has_thread_) {
-        // Stays until the kernel says otherwise.
-        sqe->opcode = IORING_OP_POLL_ADD;
+        prepare_poll(*sqe, static_cast<std::int32_t>(place_), user_data);
         sqe->flags = IOSQE_FIXED_FILE;
-        sqe->fd = static_cast<std::int32_t>(place_);
-        sqe->poll32_events = POLLIN;
-        sqe->len = IORING_POLL_ADD_MULTI;
-        sqe->user_data = user_data;
     } else {
         prepare_word_wait(*sqe, word_, strokes, user_data);
     }
@@ -105,7 +112,9 @@ void Bell::heard(std::uint32_t completion_flags) {
     listens_ = (completion_flags & IORING_CQE_F_MORE) != 0;
 }
 
-// An eventfd in this thread's own table of descriptors, held by the ring.
+// An eventfd in this thread's own table of descriptors, held by the ring. It is first listened to by its descriptor: a
+// request that lasts and works on a place of the ring's table keeps the files there that are let go after it, up to
+// Linux 6.12.
 long Bell::prepare_eventfd() {
     if (!ring_->attach()) {
         return -EBUSY;
@@ -130,7 +139,12 @@ long Bell::prepare_eventfd() {
     if (submitted < 0) {
         return submitted;
     }
-    return ring_->take(&cqe, 1) == 1 && cqe.res == 1 ? 0 : -EINVAL;
+    if (ring_->take(&cqe, 1) != 1 || cqe.res != 1) {
+        return -EINVAL;
+    }
+    prepare_poll(*ring_->next_sqe(), eventfd_, user_data_);
+    const long listening = ring_->submit();
+    return listening < 0 ? listening : 0;
 }
 
 void* Bell::ring_the_eventfd(void* argument) {

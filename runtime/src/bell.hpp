@@ -19,9 +19,9 @@ namespace inflight::aio {
 class Bell {
 public:
     void reset();
-    // Starts what is needed for `ring`, before its worker uses it. `place` of the ring's file table is the bell's. 0 or
-    // -errno.
-    [[nodiscard]] long create(Uring& ring, std::uint32_t place);
+    // Starts what is needed for `ring`, before its worker uses it. `place` of the ring's file table is the bell's;
+    // `user_data` as for listen(). 0 or -errno.
+    [[nodiscard]] long create(Uring& ring, std::uint32_t place, std::uint64_t user_data);
     // After the worker has ended.
     void destroy();
 
@@ -46,6 +46,7 @@ private:
     bool has_thread_;
     long result_;
     std::uint32_t place_;
+    std::uint64_t user_data_;
     int eventfd_;
     Uring* ring_;
     pthread_t thread_;

@@ -35,12 +35,17 @@ io_uring_sqe* some_sqe(Context& context) {
     return sqe;
 }
 
-// Watches the direct ring's eventfd, which is only ever raised: each time it is, one completion.
-void watch_direct(Context& context) {
+// Watches the direct ring's eventfd, which is only ever raised: each time it is, one completion. `descriptor`: where it
+// is still at hand, else -1. Up to Linux 6.12 the ring's table lets files go in the order in which their places were
+// filled, so that a request which lasts and works on a place of the table would keep all that are let go after it.
+void watch_direct(Context& context, int descriptor) {
     if (io_uring_sqe* sqe = some_sqe(context)) {
         sqe->opcode = IORING_OP_POLL_ADD;
-        sqe->flags = IOSQE_FIXED_FILE;
-        sqe->fd = direct_signal_place;
+        sqe->fd = descriptor;
+        if (descriptor < 0) {
+            sqe->flags = IOSQE_FIXED_FILE;
+            sqe->fd = direct_signal_place;
+        }
         sqe->poll32_events = POLLIN;
         sqe->len = IORING_POLL_ADD_MULTI;
         sqe->user_data = direct_data;
@@ -207,7 +212,7 @@ void do_chores(Context& context) {
     if (context.adoption == Adoption::wanted) {
         const bool reached = context.direct.attach();
         fill_place(context, direct_signal_place, context.direct_signal);
-        watch_direct(context);
+        watch_direct(context, context.direct_signal);
         (void)context.ring.submit();
         context.adoption = reached ? Adoption::done : Adoption::failed;
         publish_nothing(context);
@@ -225,7 +230,7 @@ void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
             context.direct_ticks = true;
             silence_direct(context);
             if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
-                watch_direct(context);
+                watch_direct(context, -1);
             }
             return;
         case order_data: {
@@ -252,7 +257,7 @@ long make_ring(Context& context) {
     if (result >= 0) {
         result = create_pins(context);
     }
-    return result < 0 ? result : context.bell.create(context.ring, bell_place);
+    return result < 0 ? result : context.bell.create(context.ring, bell_place, wakeup_data);
 }
 
 void* work(void* argument) {
