@@ -87,8 +87,8 @@ static __always_inline struct ifl_uring_entry *spill(__u64 req)
 		return entry;
 	empty = bpf_map_lookup_elem(&blank_uring, &zero);
 	uring_spilled = 1;
-	if (empty && bpf_map_update_elem(&uring_requests, &req, empty, BPF_NOEXIST))
-		COUNT(requests_untracked);
+	if (empty)
+		bpf_map_update_elem(&uring_requests, &req, empty, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&uring_requests, &req);
 }
 
@@ -425,8 +425,14 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 	if (!let_through && !ring->wanted)
 		return NULL;
 	entry = make_entry((__u64)plain(req), &was);
-	if (!entry)
+	if (!entry) {
+		/* No room. Its end will be seen, and is told as that of a request that is counted here. */
+		if (let_through) {
+			COUNT(requests_untracked);
+			ring->untracked++;
+		}
 		return NULL;
+	}
 	/* Its memory is given to another: it has ended. */
 	if (was == IFL_UENTRY_OPEN)
 		end_unseen(entry, ring, now);

@@ -87,9 +87,13 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 		if (walk_number > 1)
 			return 1;
 		ring = ring_of((struct io_ring_ctx *)ctx);
-		entry = ring ? make_entry(address, &was) : NULL;
-		if (!entry)
+		if (!ring)
 			return 1;
+		entry = make_entry(address, &was);
+		if (!entry) {
+			COUNT(requests_untracked);
+			return 1;
+		}
 		fill_existing(entry, ring, req, bpf_ktime_get_ns());
 		entry->walked = 0;
 		set_open(entry, IFL_UENTRY_OPEN);

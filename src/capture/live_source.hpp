@@ -43,6 +43,9 @@ public:
     [[nodiscard]] const probe::Report& report() const { return probes_.report(); }
     [[nodiscard]] int pids_fd() const { return probes_.pids_fd(); }
 
+    // What was read and is older than records may be late, but was not handed over in the time that one pump() has.
+    [[nodiscard]] bool behind() const override { return behind_; }
+
 private:
     LiveSource(probe::Probes probes, LiveOptions options);
     std::size_t drain();
@@ -65,12 +68,13 @@ private:
     Sorter sorter_;
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
-    std::vector<ifl_tally> tallies_;                                     // of AIO contexts, in this look
+    std::unordered_map<std::uint64_t, ifl_tally> tallies_;               // of AIO contexts, in this look
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
     std::uint64_t end_ns_ = 0;  // of the trace, where the programs go on after it
     bool detaching_ = false;
+    bool behind_ = false;
     LateRequests late_;
     std::vector<ifl_counters> counters_at_end_;
     bool finished_ = false;                             // what was not delivered will not be
@@ -79,7 +83,7 @@ private:
         std::uint32_t pid = 0;
         std::uint64_t time_ns = 0;
     };
-    std::vector<Death> deaths_;  // of owners, since the last drain
+    std::unordered_map<std::uint32_t, std::uint64_t> deaths_;  // of owners, since the last drain, and when
     struct ClosedRing {
         std::uint64_t ring = 0;
         std::uint64_t context_id = 0;
@@ -87,7 +91,7 @@ private:
         std::uint64_t buried_ns = 0;  // 0: not yet
     };
     std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
-    std::uint64_t last_survey_ns_ = 0;
+    std::uint64_t next_survey_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };

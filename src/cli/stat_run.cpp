@@ -36,6 +36,9 @@ constexpr std::uint64_t look_ns = 60'000'000'000;
 constexpr std::uint64_t longest_interval_ns = 300'000'000'000;
 // What a command leaves in flight ends soon after it, or with its memory.
 constexpr std::uint64_t settle_ns = 100'000'000;
+// The kernel ends the requests of a process that ends; those that began longer ago and are still there it has
+// forgotten.
+constexpr std::uint64_t grace_ns = 1'000'000'000;
 constexpr std::uint64_t settle_step_ns = 5'000'000;
 constexpr std::size_t row_memory_bytes = 64U << 20U;
 constexpr std::uint32_t most_keys = 65'536;
@@ -240,6 +243,8 @@ model::StatTables Counting::read() const {
 }
 
 model::StatFrame Counting::look() {
+    const std::uint64_t now_ns = monotonic_now_ns();
+    probes_->end_those_of_dead(now_ns - std::min(now_ns, grace_ns));
     const unsigned parity = probes_->turn_maxima();
     auto frame = tally_->look(read(), parity);
     probes_->clear_maxima(parity);
