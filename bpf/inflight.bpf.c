@@ -4,6 +4,7 @@
 #include "aio_kprobe.bpf.c"
 #include "aio_tracepoint.bpf.c"
 #include "census.bpf.c"
+#include "held.bpf.c"
 #include "process.bpf.c"
 #include "uring.bpf.c"
 #include "uring_functions.bpf.c"

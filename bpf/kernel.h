@@ -43,6 +43,7 @@ enum {
 	BPF_RB_NO_WAKEUP = 1,
 };
 enum {
+	BPF_F_NO_PREALLOC = 1u << 0,
 	BPF_F_MMAPABLE = 1u << 10,
 };
 struct bpf_raw_tracepoint_args {

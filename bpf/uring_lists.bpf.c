@@ -7,6 +7,7 @@
  * that was made from a list is true is known when a second walk meets it again.
  */
 #include "uring.h"
+#include "../contract/held.h"
 
 /* Set by the user side before each walk; the first is 1. */
 __u32 walk_number = 0;
@@ -25,6 +26,46 @@ struct list_walk {
 #define MAX_TASKS_OF_RING 64
 #define MAX_WORKERS 4096
 
+#define MAX_SLOTS_SEARCHED 1024
+
+struct slot_search {
+	struct io_ring_ctx *ctx;
+	struct file *file;
+	int found;
+};
+
+static long step_slot(__u32 slot, struct slot_search *search)
+{
+	if (fixed_file(search->ctx, slot) != search->file)
+		return 0;
+	search->found = slot;
+	asm volatile(""); /* See step_hlist(). */
+	return 1;
+}
+
+/*
+ * The descriptor or index that stands for the request's file, -1 where that is not known here: cqe.fd is a union with
+ * the result, which is written each time the request is woken. The user side looks for descriptors (held.bpf.c).
+ */
+static __always_inline int number_of(struct io_kiocb *req, struct task_struct *task, struct file *file)
+{
+	struct slot_search search = {.ctx = READ(req, ctx), .file = file, .found = -1};
+	int number = READ(req, cqe.fd);
+
+	if (!(READ(req, flags) & SQE_FIXED_FILE))
+		return number >= 0 && file_of_fd(task, number) == file ? number : -1;
+	if (number >= 0 && fixed_file(search.ctx, number) == file)
+		return number;
+	bpf_loop(MAX_SLOTS_SEARCHED, step_slot, &search, 0);
+	return search.found;
+}
+
+/* As begin_uring_request() decides it. */
+static __always_inline bool is_wanted_request(struct io_kiocb *req, const struct ifl_ring_entry *ring)
+{
+	return ring->ring.setup_flags & RING_SETUP_SQPOLL ? ring->wanted : wanted(submitter_of(req));
+}
+
 static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
 					  struct io_kiocb *req, __u64 now)
 {
@@ -40,10 +81,10 @@ static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct 
 	request->user_data = READ(req, cqe.user_data);
 	request->opcode = READ(req, opcode);
 	request->sqe_flags = READ(req, flags);
-	request->fd = has_fd_in_sqe_only(request->opcode) ? -1 : READ(req, cqe.fd);
 	request->flags = IFL_UREQ_EXISTED | IFL_UREQ_SQE_UNREAD;
 	if (request->sqe_flags & SQE_FIXED_FILE)
 		request->flags |= IFL_UREQ_FIXED_FILE;
+	request->fd = file && !has_fd_in_sqe_only(request->opcode) ? number_of(req, task, file) : -1;
 	request->pid = READ(task, tgid);
 	request->tid = READ(task, pid);
 	request->uid = READ(task, cred, uid.val);
@@ -68,6 +109,33 @@ static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct 
 	entry->generation++;
 }
 
+/* The requests of one ring, where they are to be written out; whoever submitted them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* (set) */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct ifl_listed);
+} listed_requests __weak SEC(".maps");
+
+__u32 listing = 0;
+__u32 listed_count = 0; /* may exceed what there is room for */
+
+static __always_inline void list_request(struct io_kiocb *req, __u32 place)
+{
+	__u32 at = listed_count++;
+	struct ifl_listed *listed = bpf_map_lookup_elem(&listed_requests, &at);
+
+	if (!listed)
+		return;
+	listed->req = (__u64)req;
+	listed->user_data = READ(req, cqe.user_data);
+	listed->file = (__u64)READ(req, file);
+	listed->pid = READ(submitter_of(req), tgid);
+	listed->opcode = READ(req, opcode);
+	listed->place = place;
+}
+
 /*
  * The first list that has it in this walk says where it is. 0: it is no request of this ring any more. Global, as the
  * next: the verifier looks at it once, not for each list.
@@ -81,6 +149,10 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 
 	if (!address || (__u64)READ(req, ctx) != ctx)
 		return 0;
+	if (listing) {
+		list_request(req, place);
+		return 1;
+	}
 	entry = entry_of(req);
 	if (!entry || entry->open == IFL_UENTRY_FREE) {
 		/* Later walks make no entries: what they meet first has just been submitted, or is gone. */
@@ -96,10 +168,15 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 		}
 		fill_existing(entry, ring, req, bpf_ktime_get_ns());
 		entry->walked = 0;
-		set_open(entry, IFL_UENTRY_OPEN);
+		set_open(entry, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);
 	}
 	if (entry->walked != walk_number) {
+		struct file *file = READ(req, file);
+
 		entry->request.place = place;
+		/* At its submission it may have been another's, or none. */
+		if (file && !works_on_no_file(entry->request.opcode))
+			entry->file = (__u64)file;
 		entry->walked = walk_number;
 	}
 	return 1;
@@ -312,12 +389,19 @@ static __noinline void walk_queued(struct list_walk *walk)
 
 struct bpf_map;
 
-static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
+/* Its memory is still this ring's. */
+static __always_inline bool is_there(struct ifl_ring_entry *ring)
 {
 	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
-	struct list_walk walk = {.ctx = (__u64)ctx};
 
-	if (!ctx || ring->closed || !ring->wanted || is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account)
+	return ctx && !ring->closed && !is_dying(ctx) && (__u64)READ(ctx, mm_account) == ring->mm_account;
+}
+
+static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
+{
+	struct list_walk walk = {.ctx = ring->ring.ring};
+
+	if (!ring->wanted || !is_there(ring))
 		return 0;
 	walk_waiting(&walk);
 	walk_queued(&walk);
@@ -329,5 +413,23 @@ SEC("raw_tp")
 int uring_lists(void *ctx)
 {
 	bpf_for_each_map_elem(&uring_rings, walk_ring, NULL, 0);
+	return 0;
+}
+
+/* The same for the list of one ring, whose struct io_ring_ctx is the argument: they are written out. */
+SEC("raw_tp")
+int uring_list(struct bpf_raw_tracepoint_args *args)
+{
+	struct io_ring_ctx *ctx = (struct io_ring_ctx *)args->args[0];
+	struct ifl_ring_entry *ring = ring_of(ctx);
+	struct list_walk walk = {.ctx = (__u64)ctx};
+
+	listed_count = 0;
+	if (!ring || !is_there(ring))
+		return 1;
+	listing = 1;
+	walk_waiting(&walk);
+	walk_queued(&walk);
+	listing = 0;
 	return 0;
 }

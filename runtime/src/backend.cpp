@@ -28,14 +28,15 @@ long try_uring() {
     if (result < 0) {
         return result;
     }
+    learn_abilities(ring);
     io_uring_rsrc_register files{};
     files.nr = 1;
     files.flags = IORING_RSRC_REGISTER_SPARSE;
-    result = ring.register_(IORING_REGISTER_FILES2, &files, sizeof files);
+    result = ring.register_new(IORING_REGISTER_FILES2, &files, sizeof files);
     io_uring_sync_cancel_reg cancel{};
     cancel.addr = 1;
     cancel.fd = -1;
-    if (result >= 0 && ring.register_(IORING_REGISTER_SYNC_CANCEL, &cancel, 1) == -EINVAL) {
+    if (result >= 0 && ring.register_new(IORING_REGISTER_SYNC_CANCEL, &cancel, 1) == -EINVAL) {
         result = -EINVAL;
     }
     ring.destroy();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cancel.hpp"
 
+#include "futex.hpp"
 #include "requests.hpp"
 #include "sys.hpp"
 #include "worker.hpp"
-
-#include <linux/futex.h>
 
 #include <ctime>
 
@@ -20,6 +19,7 @@ constexpr long patience_ns = 10'000'000;
 void stop_unbegun(Context& context, std::uint32_t index, bool queued_event) {
     Slot& slot = context.slots[index];
     slot.hidden = true;
+    leave_inside(context, slot);
     slot.kernel_done = slot.state == State::queued;
     slot.state = State::cancelled;
     slot.still_told = queued_event;
@@ -36,15 +36,43 @@ io_event event_of(const Slot& slot) {
     return {slot.data, slot.iocb, slot.done_bytes != 0 ? static_cast<std::int64_t>(slot.done_bytes) : -ECANCELED, 0};
 }
 
-// Asks the kernel to stop it. 0: it was stopped. -EALREADY: it was interrupted. -ENOENT: it is not in the kernel's
-// hands, or out of reach.
-long ask_kernel(Context& context, std::uint64_t user_data) {
+// Before 6.3, and for a thread that came after the program had closed the ring's descriptor, the worker asks.
+long order_from_worker(Context& context, std::uint64_t user_data) {
+    CancelOrder order{user_data, 0, false, {0}, nullptr};
+    {
+        Guard guard{context};
+        CancelOrder** last = &context.orders;
+        while (*last != nullptr) {
+            last = &(*last)->next;
+        }
+        *last = &order;
+        context.has_work = true;
+    }
+    nudge_worker(context);
+    while (order.done.load() == 0) {
+        (void)futex_wait(order.done, 0, nullptr);
+    }
+    return order.result;
+}
+
+bool can_ask(const Context& context) {
+    return registers_by_index() && context.ring.attach();
+}
+
+long cancel_by_register(Context& context, std::uint64_t user_data) {
     io_uring_sync_cancel_reg request{};
     request.addr = user_data;
     request.fd = -1;
     const long result = context.ring.register_(IORING_REGISTER_SYNC_CANCEL, &request, 1);
     // It waited for no time at all.
     return result == -ETIME ? -EALREADY : result;
+}
+
+// Asks the kernel to stop it. 0: it was stopped. -EALREADY: it was interrupted. -ENOENT: it is not in the kernel's
+// hands, or out of reach. Without the lock.
+long ask_kernel(Context& context, std::uint64_t user_data) {
+    const long result = can_ask(context) ? cancel_by_register(context, user_data) : Uring::unreachable;
+    return result == Uring::unreachable ? order_from_worker(context, user_data) : result;
 }
 
 void wait_for_end(const std::uint32_t& word, bool for_ever) {
@@ -131,9 +159,16 @@ void abandon(Context& context, std::uint32_t index) {
     }
     if (slot.state == State::queued || slot.state == State::armed) {
         stop_unbegun(context, index, false);
-    } else if (slot.state == State::running && !slot.nonblocking_works) {
-        (void)ask_kernel(context, context.slots.user_data_of(index));
+    } else if (is_stuck(slot) && can_ask(context)) {
+        (void)cancel_by_register(context, context.slots.user_data_of(index));
+    } else if (is_stuck(slot)) {
+        context.abandons = true;
+        context.has_work = true;
     }
+}
+
+bool is_stuck(const Slot& slot) {
+    return slot.state == State::running && slot.stream && !slot.nonblocking_works;
 }
 
 }  // namespace inflight::aio

@@ -14,5 +14,7 @@ namespace inflight::aio {
 
 // When the context is being destroyed: stops the request if it would not end by itself. Needs the lock.
 void abandon(Context& context, std::uint32_t index);
+// Whether it is in the kernel and may stay there for ever. Needs the lock.
+[[nodiscard]] bool is_stuck(const Slot& slot);
 
 }  // namespace inflight::aio

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bell.hpp"
 #include "event_ring.hpp"
 #include "hints.hpp"
 #include "lock.hpp"
+#include "pins.hpp"
+#include "signals.hpp"
 #include "slots.hpp"
 #include "uring.hpp"
 
@@ -16,6 +19,20 @@
 namespace inflight::aio {
 
 constexpr unsigned hints_per_context = 64;
+
+// How far the worker is with a direct ring that was just made: it is to watch its eventfd, and to reach the ring
+// itself.
+enum class Adoption : std::uint8_t { none, wanted, done, failed };
+
+// A cancel of a running request that the worker is to hand to the kernel. It stands on the stack of the thread that
+// waits for `result`.
+struct CancelOrder {
+    std::uint64_t user_data;
+    long result;
+    bool submitted;
+    std::atomic<std::uint32_t> done;
+    CancelOrder* next;
+};
 
 // One AIO context. Its memory is never given back to the system, only used again, so that a stale io_context_t can be
 // looked up without harm; what it points to is.
@@ -43,8 +60,8 @@ struct alignas(64) Context {
     // Those who wait for events: for this word to change.
     std::atomic<std::uint32_t> sequence;
     std::atomic<std::uint32_t> waiters;
-    std::atomic<std::uint32_t> masked_waiters;
-    std::uint32_t in_flight;  // accepted, and no event yet
+    std::atomic<std::uint32_t> unfilled;  // requests whose files the worker has yet to give to the ring
+    std::uint32_t in_flight;              // accepted, and no event yet
     // The page of the iocb that was submitted or reaped last. Programs that keep a pool use that one next.
     std::atomic<std::uint64_t> block_page;
     std::atomic<std::uint64_t> last_waiter;  // the thread that waited last in io_getevents; 0: none
@@ -57,30 +74,39 @@ struct alignas(64) Context {
     bool direct_watched;           // a thread waits for its completions: nobody else takes them
     bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
     bool direct_listens;           // its eventfd is switched on
+    Adoption adoption;
+    std::uint32_t inside_in_flight;  // requests that the kernel's AIO would have done within io_submit
     EventRing events;
     SlotTable slots;
     Uring direct;
     FileHint hints[hints_per_context];
 
-    std::uint32_t direct_seen;  // how many had ended when the worker looked last
-    std::uint32_t direct_vain;  // looks in a row that found nothing, because their thread had taken all
-    int direct_signal;
+    std::uint32_t direct_seen;         // how many had ended when the worker looked last
+    std::uint32_t direct_vain;         // looks in a row that found nothing, because their thread had taken all
+    int direct_signal;                 // the direct ring's eventfd, until the worker holds it
+    std::atomic<std::uint32_t> kicks;  // the worker owes the thread that waits for the direct ring so many completions
 
-    int masked_wakeup;  // an eventfd for those who wait with a signal mask; -1 until needed
+    // Those who wait with a signal mask.
+    Uring masked;
+    bool masked_taken;  // one of them waits in this ring; the others look by the clock
+
+    Signals signals;
 
     // The worker.
     Uring ring;
+    Bell bell;
     pthread_t worker;
+    std::uint64_t worker_thread;  // as this_thread() says
     bool has_worker;
-    bool stop;
-    int wakeup;  // an eventfd; -1 until there is a worker
+    std::atomic<bool> stop;
+    std::atomic<std::uint32_t> ready;  // 0 until the worker has begun; then ready_to_work, or the errno
     std::uint32_t queue_first;
     std::uint32_t queue_last;
     std::uint64_t signals_owed;  // the value that an eventfd is raised by: memory that outlives the write
-    std::uint32_t pin_count;
-    std::uint32_t pin_never_used;
-    std::uint32_t pins_free_count;
-    std::int32_t* pins_free;
+    Pins pins;
+    CancelOrder* orders;  // of threads that cannot ask the kernel themselves
+    bool abandons;        // the same for a context that is taken down
+    Context* next_free;   // while it is unused
 };
 
 class Guard {
@@ -114,24 +140,20 @@ private:
 [[nodiscard]] long create_context(unsigned max_events, std::uint64_t* handle);
 // Cancels what can be cancelled, waits for the rest. 0 or -EINVAL.
 [[nodiscard]] long destroy_context(std::uint64_t handle);
-// Waits until all that can end by itself has: what was submitted is not lost when the process ends.
-void drain_all_contexts();
-// In a child of fork(): none of the parent's contexts is one of the child's.
-void forget_all_contexts(bool close_descriptors);
+// In a child of fork(), where no other thread is: none of the parent's contexts is one of the child's.
+void forget_all_contexts();
 
 // The rest needs the lock.
 
 // Puts an event in the ring. The waiters are woken by wake_waiters(), after the lock is given back.
 void publish(Context& context, std::uint64_t data, std::uint64_t iocb, std::int64_t result);
+// Memory for requests that do not end within io_submit, which many contexts never need.
+[[nodiscard]] bool create_slots(Context& context);
 // Lets the waiters look again, though there is no event.
 void publish_nothing(Context& context);
 // The same, and also who waits for the direct ring.
 void call_off(Context& context);
 // Without the lock.
 void wake_waiters(Context& context);
-
-// futex(2) on a word of this process.
-long futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value, const timespec* deadline);
-void futex_wake(const std::atomic<std::uint32_t>& word);
 
 }  // namespace inflight::aio

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "direct.hpp"
 
+#include "futex.hpp"
 #include "memory.hpp"
 #include "requests.hpp"
 #include "sys.hpp"
@@ -21,13 +22,18 @@ constexpr std::uint64_t kick_data = ~std::uint64_t{0};
 void hand_over(Context& context, std::uint32_t index, std::int32_t result) {
     Slot& slot = context.slots[index];
     const bool held = slot.pin >= 0;
-    const long pin = held ? slot.pin : pin_file(context, slot.file);
+    bool owed = false;
+    const long pin = held ? slot.pin : pin_file(context, slot.file, owed);
     if (pin < 0) {
         slot.result = result;
         (void)end_request(context, index);
         return;
     }
     slot.pin = static_cast<std::int32_t>(pin);
+    slot.pin_owed = owed;
+    if (owed) {
+        note_owed(context);
+    }
     slot.at_device = false;
     // It was taken for a file by its number alone. (When it was held from the start the number may mean another by
     // now.)
@@ -106,11 +112,15 @@ bool waited_last(const Context& context) {
 }
 
 // Hands the kernel what stands in the queue, as the request at `place`. What does not have to be known before is done
-// after, while the disk works. 0 or look_again.
+// after, while the disk works. 0, look_again, or not_plain when the kernel does not take it.
 [[gnu::hot]] long kick(Context& context, const SlotTable::Place& place, const Slot& like, bool believed) {
     long taken = context.direct.submit();
     while (taken == -EINTR || taken == -EAGAIN || taken == -EBUSY) {
         taken = context.direct.submit();
+    }
+    if (taken < 0) {
+        context.direct.take_back();
+        return not_plain;
     }
     context.slots.take(place, like);
     context.slots[place.index].state = State::direct;
@@ -126,11 +136,15 @@ bool waited_last(const Context& context) {
     return refused ? look_again : 0;
 }
 
+[[gnu::hot]] bool is_ready(const Context& context) {
+    return context.adoption == Adoption::done && context.direct.attach();
+}
+
 // 0, not_plain or look_again; then nothing has happened.
 [[gnu::hot]] long start_read(Context& context, const iocb& block, std::uint64_t address) {
     Guard guard{context};
     const SlotTable::Place place = context.slots.next(address);
-    if (context.closing.load() || !waits_itself(context) || !context.direct.is_open() || place.index == no_slot ||
+    if (context.closing.load() || !waits_itself(context) || !is_ready(context) || place.index == no_slot ||
         !context.events.has_room(context.in_flight)) {
         return not_plain;
     }
@@ -154,7 +168,7 @@ bool waited_last(const Context& context) {
     sqe->user_data = place.user_data;
     ++context.in_flight;
     const long result = kick(context, place, slot, true);
-    context.in_flight -= result == look_again ? 1 : 0;
+    context.in_flight -= result == 0 ? 0 : 1;
     return result;
 }
 
@@ -174,46 +188,65 @@ bool waits_itself(const Context& context) {
     return !context.direct_watched && waited_last(context);
 }
 
+bool reaches_direct(const Context& context) {
+    return is_ready(context);
+}
+
+namespace {
+
+long make_direct(Context& context) {
+    const std::uint32_t wanted = context.slots.size() < 16384 ? context.slots.size() : 16384;
+    long result = context.direct.create(direct_entries, wanted, IORING_SETUP_SUBMIT_ALL);
+    if (result < 0) {
+        return result;
+    }
+    const long signal = sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    context.direct_signal = static_cast<int>(signal);
+    result = signal < 0 ? signal : context.direct.register_new(IORING_REGISTER_EVENTFD, &context.direct_signal, 1);
+    if (result < 0) {
+        close_if_anonymous(context.direct_signal);
+        context.direct.destroy();
+    }
+    return result;
+}
+
+}  // namespace
+
 long ensure_direct(Context& context) {
-    if (context.direct.is_open()) {
-        return 0;
+    if (context.adoption != Adoption::none) {
+        return reaches_direct(context) ? 0 : -EBUSY;
     }
     long result = ensure_worker(context);
-    if (result < 0) {
-        return result;
+    if (result >= 0) {
+        result = make_direct(context);
     }
-    const std::uint32_t wanted = context.slots.size() < 16384 ? context.slots.size() : 16384;
-    result = context.direct.create(direct_entries, wanted, IORING_SETUP_SUBMIT_ALL);
     if (result < 0) {
-        return result;
-    }
-    context.direct_signal = static_cast<int>(sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
-    result = context.direct_signal < 0 ? context.direct_signal
-                                       : context.direct.register_(IORING_REGISTER_EVENTFD, &context.direct_signal, 1);
-    if (result < 0) {
-        context.direct.destroy();
-        if (context.direct_signal >= 0) {
-            (void)sys(SYS_close, context.direct_signal);
-        }
-        context.direct_signal = -1;
         return result;
     }
     context.direct_listens = true;
-    // The worker is to watch the eventfd.
+    // The worker takes the eventfd and the ring now, while nothing else can be at their descriptors.
+    context.adoption = Adoption::wanted;
     context.has_work = true;
-    wake_worker(context);
-    return 0;
+    while (context.adoption == Adoption::wanted) {
+        const std::uint32_t sequence = context.sequence.load();
+        context.lock.unlock();
+        nudge_worker(context);
+        (void)futex_wait(context.sequence, sequence, nullptr);
+        context.lock.lock();
+    }
+    close_if_anonymous(context.direct_signal);
+    return reaches_direct(context) ? 0 : -EBUSY;
 }
 
 long submit_direct(Context& context, Slot& like, bool believed) {
-    const SlotTable::Place place = context.slots.next(like.iocb);
-    if (place.index == no_slot) {
-        let_go(context, like);
-        return -EAGAIN;
-    }
     if (like.operation == Operation::write) {
         // A file system may refuse it later, out of a queue of its own, when the program has closed the file.
-        const long pin = pin_file(context, like.file);
+        bool owed = false;
+        const long pin = pin_file(context, like.file, owed);
+        if (owed) {
+            unpin_file(context, static_cast<std::int32_t>(pin));
+            return not_plain;
+        }
         like.pin = static_cast<std::int32_t>(pin < 0 ? -1 : pin);
         const bool other = pin < 0 ? pin == -EBADF : believed && !is_file(like.file);
         if (pin < 0 || other) {
@@ -221,13 +254,23 @@ long submit_direct(Context& context, Slot& like, bool believed) {
             return believed && other ? look_again : pin;
         }
     }
+    const SlotTable::Place place = context.slots.next(like.iocb);
+    if (place.index == no_slot) {
+        let_go(context, like);
+        return -EAGAIN;
+    }
     io_uring_sqe* sqe = nullptr;
     while ((sqe = context.direct.next_sqe()) == nullptr) {
         (void)context.direct.submit();
     }
     fill(*sqe, like);
     sqe->user_data = place.user_data;
-    return kick(context, place, like, believed);
+    const long result = kick(context, place, like, believed);
+    if (result == not_plain) {
+        unpin_file(context, like.pin);
+        like.pin = -1;
+    }
+    return result;
 }
 
 [[gnu::hot]] long read_direct(Context& context, const iocb& block, std::uint64_t address) {
@@ -256,7 +299,7 @@ long submit_direct(Context& context, Slot& like, bool believed) {
 }
 
 [[gnu::hot]] void harvest_direct(Context& context) {
-    if (context.direct.is_open() && !context.direct_watched) {
+    if (context.adoption == Adoption::done && !context.direct_watched) {
         Taker nobody;
         harvest(context, nobody);
     }
@@ -300,7 +343,13 @@ void listen_to_direct(Context& context) {
 }
 
 void kick_direct_watcher(Context& context, unsigned count) {
-    if (!context.direct_watched) {
+    if (!context.direct_watched || count == 0) {
+        return;
+    }
+    // The waiting thread and the worker have a way to the ring; another may have none.
+    if (context.worker_thread != this_thread()) {
+        context.kicks.fetch_add(count);
+        context.has_work = true;
         return;
     }
     for (unsigned i = 0; i < count; ++i) {

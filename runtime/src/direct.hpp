@@ -7,10 +7,13 @@ namespace inflight::aio {
 
 // The direct ring: requests to block devices, submitted by the thread that then waits for them. All need the lock.
 
-// 0 or -errno.
+// 0, or -errno when the calling thread has no direct ring to submit to. Lets the lock go meanwhile.
 [[nodiscard]] long ensure_direct(Context& context);
-// Submits `like`, whose vectors are its own from then on. 0, or -errno and nothing has happened; or look_again, the
-// same, when the file was only `believed` to be one for this, and the kernel refuses.
+// Whether there is one that the calling thread reaches.
+[[nodiscard]] bool reaches_direct(const Context& context);
+// Submits `like`, whose vectors are its own from then on. 0, or -errno and nothing has happened; or the same, and
+// look_again, when the file was only `believed` to be one for this, and the kernel refuses; or not_plain, when this
+// thread cannot, and `like` is the worker's.
 [[nodiscard]] long submit_direct(Context& context, Slot& like, bool believed);
 constexpr long look_again = 1;
 // Submits a plain read of a file that is believed to be one for this, by a thread that waits itself, in the shortest

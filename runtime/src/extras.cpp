@@ -6,6 +6,7 @@
 #include "clock.hpp"
 #include "context.hpp"
 #include "direct.hpp"
+#include "futex.hpp"
 #include "memory.hpp"
 #include "sys.hpp"
 #include "worker.hpp"

@@ -20,19 +20,30 @@ public:
     void keep(int file, const FileFacts& facts);
     void forget();
 
-    // How many reads, or writes, in a row found nothing cached, up to `enough`: an attempt that finds nothing begins to
-    // read ahead, which takes as long as ten requests that are handed over.
-    [[nodiscard]] bool misses_always(Operation operation) const;
-    void count(Operation operation, bool hit);
+    // Whether the last reads found nothing cached.
+    [[nodiscard]] bool misses_always() const;
+    void count_read(bool hit);
+
+    // Whether writes wait at present. Each question is taken for a write that is therefore not done at once.
+    [[nodiscard]] bool write_would_wait();
+    // One took long. The next ones are looked at (looks_at_writes()): when one of them takes long too, and its thread
+    // has slept, not only been kept from running, writes are held to wait for a while.
+    void note_slow_write(bool has_slept);
+    void note_looked();
+    [[nodiscard]] bool looks_at_writes() const { return writes_to_look_at_.load(std::memory_order_relaxed) != 0; }
+
+    // The page that the last write on that descriptor ended in, so that it need not be asked whether it is cached.
+    [[nodiscard]] bool ended_in(int file, std::uint64_t page) const;
+    void note_end(int file, std::uint64_t page);
+    void forget_counts();
 
 private:
-    static constexpr std::uint8_t enough = 4;
-
-    [[nodiscard]] static unsigned row(Operation operation) { return operation == Operation::read ? 0 : 1; }
-
     std::atomic<std::uint64_t> known_;
     std::atomic<std::uint8_t> uses_;
-    std::atomic<std::uint8_t> misses_[2];
+    std::atomic<std::uint64_t> last_page_;  // with its descriptor
+    std::atomic<std::uint8_t> misses_;
+    std::atomic<std::uint8_t> writes_to_hand_over_;
+    std::atomic<std::uint8_t> writes_to_look_at_;
 };
 
 }  // namespace inflight::aio

@@ -2,23 +2,38 @@
 #include "process.hpp"
 
 #include "context.hpp"
+#include "drain.hpp"
 #include "memory.hpp"
 #include "sys.hpp"
 
 #include <sys/mman.h>
 
+#include <cstdlib>
+
 namespace inflight::aio {
 
 namespace {
 
-// A page that the kernel wipes in a child: seen also by a child whose fork nobody told us of.
+// A page that the kernel wipes in a child: seen also by a child whose fork nobody told us of. It holds the process's
+// number.
 std::atomic<std::atomic<std::uint32_t>*> mark{nullptr};
+
+std::uint32_t process_number() {
+    return static_cast<std::uint32_t>(sys(SYS_getpid));
+}
 
 void forget_in_child() {
     auto* page = mark.load();
     if (page != nullptr) {
-        forget_all_contexts(true);
-        page->store(1);
+        forget_all_contexts();
+        page->store(process_number());
+    }
+}
+
+// What a process submitted it expects to be done, as the kernel does it even after the process ends.
+[[gnu::destructor]] void at_exit() {
+    if (is_owner_process()) {
+        drain_all_contexts();
     }
 }
 
@@ -29,8 +44,9 @@ bool make_mark() {
         if (void* page = take_pages(4096)) {
             (void)sys(SYS_madvise, page, 4096, MADV_WIPEONFORK);
             auto* word = static_cast<std::atomic<std::uint32_t>*>(page);
-            word->store(1);
+            word->store(process_number());
             pthread_atfork(nullptr, nullptr, forget_in_child);
+            at_quick_exit(at_exit);
             mark.store(word);
         }
     }
@@ -38,19 +54,19 @@ bool make_mark() {
     return mark.load() != nullptr;
 }
 
-// What a process submitted it expects to be done, as the kernel does it even after the process ends.
-[[gnu::destructor]] void at_exit() {
-    drain_all_contexts();
-}
-
 [[noreturn]] void leave(int status) {
-    drain_all_contexts();
+    at_exit();
     for (;;) {
         (void)sys(SYS_exit_group, status);
     }
 }
 
 }  // namespace
+
+bool is_owner_process() {
+    const auto* page = mark.load(std::memory_order_acquire);
+    return page == nullptr || page->load(std::memory_order_relaxed) == process_number();
+}
 
 [[gnu::hot]] bool is_this_process() {
     auto* page = mark.load(std::memory_order_acquire);
@@ -60,9 +76,8 @@ bool make_mark() {
     if (page->load(std::memory_order_relaxed) != 0) {
         return true;
     }
-    // Its descriptors may be another's by now: they stay.
-    forget_all_contexts(false);
-    page->store(1);
+    forget_all_contexts();
+    page->store(process_number());
     return false;
 }
 

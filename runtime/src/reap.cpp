@@ -3,12 +3,10 @@
 
 #include "clock.hpp"
 #include "direct.hpp"
+#include "futex.hpp"
 #include "memory.hpp"
 #include "sys.hpp"
 #include "worker.hpp"
-
-#include <poll.h>
-#include <sys/eventfd.h>
 
 namespace inflight::aio {
 
@@ -29,7 +27,7 @@ public:
         long result = 0;
         for (;;) {
             result = take();
-            if (result < 0 || taken_ >= least_ || taken_ == most_) {
+            if (result < 0 || taken_ == most_ || (taken_ >= least_ && !has_a_moment())) {
                 break;
             }
             if (context_.closing.load()) {
@@ -37,14 +35,15 @@ public:
                 break;
             }
             if (interrupted_) {
-                result = -EINTR;
+                result = least_ == 0 ? 0 : -EINTR;
                 break;
             }
             if (wait_ns_ == 0 || expired_) {
                 break;
             }
             if (deadline_ns_ == 0) {
-                deadline_ns_ = now_ns() + wait_ns_;
+                const std::uint64_t longest = least_ == 0 && wait_ns_ > moment_ns ? moment_ns : wait_ns_;
+                deadline_ns_ = now_ns() + longest;
             }
             wait();
         }
@@ -61,6 +60,11 @@ public:
     }
 
 private:
+    // Who wants no event at least, and yet gives time for some, finds what the kernel would have done within io_submit.
+    [[nodiscard]] bool has_a_moment() const {
+        return taken_ == 0 && wait_ns_ != 0 && !expired_ && context_.inside_in_flight != 0;
+    }
+
     // -EFAULT when there are events and nowhere to put them.
     long take() {
         harvest_direct(context_);
@@ -92,7 +96,8 @@ private:
     void wait() {
         if (mask_ != nullptr) {
             wait_masked();
-        } else if (context_.direct_in_flight != 0 && !context_.direct_watched) {
+        } else if (least_ != 0 && context_.direct_in_flight != 0 && !context_.direct_watched &&
+                   reaches_direct(context_)) {
             wait_direct();
         } else {
             wait_told();
@@ -144,7 +149,7 @@ private:
         if (context_.direct_in_flight != 0) {
             listen_to_direct(context_);
         }
-        if (context_.waiters.load() != 0 || context_.masked_waiters.load() != 0) {
+        if (context_.waiters.load() != 0) {
             // One of them watches from now on, or has its event.
             publish_nothing(context_);
             wake_waiters(context_);
@@ -175,27 +180,78 @@ private:
     }
 
     [[gnu::noinline]] void wait_masked() {
-        if (context_.masked_wakeup < 0) {
-            const long made = sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (made < 0) {
-                expired_ = true;
-                return;
-            }
-            context_.masked_wakeup = static_cast<int>(made);
+        if (waits_for_futex() && !context_.masked_taken && prepare_masked_ring()) {
+            wait_in_masked_ring();
+        } else {
+            wait_by_the_clock();
         }
-        context_.masked_waiters.fetch_add(1);
-        unlock_to_wait();
-        const std::uint64_t now = now_ns();
-        timespec limit = time_of(deadline_ns_ > now ? deadline_ns_ - now : 0);
-        pollfd about{context_.masked_wakeup, POLLIN, 0};
-        const long result = sys(SYS_ppoll, &about, 1, &limit, mask_, sizeof *mask_);
-        std::uint64_t value = 0;
-        (void)sys(SYS_read, context_.masked_wakeup, &value, sizeof value);
-        note(result == 0 ? -ETIMEDOUT : result);
-        context_.lock.lock();
-        context_.masked_waiters.fetch_sub(1);
     }
 
+    [[nodiscard]] bool prepare_masked_ring() {
+        constexpr unsigned entries = 4;
+        return (context_.masked.is_open() || context_.masked.create(entries, 2 * entries, 0) == 0) &&
+               context_.masked.attach();
+    }
+
+    // The kernel waits with a mask for nothing that has no descriptor, except in a ring; and a ring waits for a word.
+    void wait_in_masked_ring() {
+        Uring& ring = context_.masked;
+        context_.masked_taken = true;
+        context_.waiters.fetch_add(1);
+        prepare_word_wait(*ring.next_sqe(), context_.sequence, context_.sequence.load(), word_data);
+        unlock_to_wait();
+        (void)ring.submit();
+        const std::uint64_t now = now_ns();
+        const std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
+        const __kernel_timespec limit{static_cast<long long>(rest / second_ns),
+                                      static_cast<long long>(rest % second_ns)};
+        note(ring.wait(1, &limit, mask_));
+        end_word_wait(ring);
+        context_.lock.lock();
+        context_.waiters.fetch_sub(1);
+        context_.masked_taken = false;
+    }
+
+    // The ring is empty afterwards.
+    static void end_word_wait(Uring& ring) {
+        io_uring_cqe cqes[4];
+        bool over = false;
+        const auto look = [&] {
+            const unsigned count = ring.take(cqes, 4);
+            for (unsigned i = 0; i < count; ++i) {
+                over = over || cqes[i].user_data == word_data;
+            }
+        };
+        look();
+        if (!over) {
+            io_uring_sqe* sqe = ring.next_sqe();
+            sqe->opcode = IORING_OP_ASYNC_CANCEL;
+            sqe->addr = word_data;
+            sqe->user_data = ignored_data;
+            sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+            (void)ring.submit();
+        }
+        // The kernel ends it in a moment; should it not, the next wait in this ring ends at once and looks again.
+        for (int i = 0; i < 10 && !over; ++i) {
+            const __kernel_timespec moment{0, 10'000'000};
+            (void)ring.wait(1, &moment);
+            look();
+        }
+    }
+
+    // Before 6.7, and beside another who waits so.
+    void wait_by_the_clock() {
+        constexpr std::uint64_t look_every_ns = 1'000'000;
+        unlock_to_wait();
+        const std::uint64_t now = now_ns();
+        const std::uint64_t rest = deadline_ns_ > now ? deadline_ns_ - now : 0;
+        const timespec limit = time_of(rest < look_every_ns ? rest : look_every_ns);
+        const long result = sys(SYS_ppoll, nullptr, 0, &limit, mask_, sizeof *mask_);
+        note(result == 0 && rest <= look_every_ns ? -ETIMEDOUT : result);
+        context_.lock.lock();
+    }
+
+    static constexpr std::uint64_t word_data = ~std::uint64_t{0};
     Context& context_;
     long least_;
     long most_;
@@ -204,6 +260,7 @@ private:
     std::uint64_t wait_ns_ = 0;
     std::uint64_t deadline_ns_ = 0;
     long taken_ = 0;
+    static constexpr std::uint64_t moment_ns = 1'000'000'000;
     static constexpr long few = 64;
     long known_room_ = 0;  // for so many events there is memory at `to_`
     bool interrupted_ = false;

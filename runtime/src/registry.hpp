@@ -26,14 +26,19 @@ void give_context(Context* context);
 
 // In a child of fork(), when no other thread is.
 void clear_registry();
-[[nodiscard]] Context* registered_at(unsigned index);
-constexpr unsigned registry_size = 1U << 14;
+
+struct Registered {
+    std::uint64_t handle;
+    Context* context;  // nullptr: there is none at that place
+};
+[[nodiscard]] Registered registered_at(unsigned index);
+[[nodiscard]] unsigned registry_size();
 
 template <typename Work>
 void for_each_registered(Work work) {
-    for (unsigned i = 0; i < registry_size; ++i) {
-        if (Context* context = registered_at(i)) {
-            work(*context);
+    for (unsigned i = 0; i < registry_size(); ++i) {
+        if (const Registered found = registered_at(i); found.context != nullptr) {
+            work(found.handle, *found.context);
         }
     }
 }

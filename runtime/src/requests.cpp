@@ -184,9 +184,15 @@ bool after_cancel(Context& context, std::uint32_t index) {
     return true;
 }
 
+void leave_inside(Context& context, Slot& slot) {
+    context.inside_in_flight -= slot.inside ? 1 : 0;
+    slot.inside = false;
+}
+
 bool end_request(Context& context, std::uint32_t index) {
     Slot& slot = context.slots[index];
     slot.hidden = true;
+    leave_inside(context, slot);
     if (slot.canceller == cancel_waits) {
         const bool stopped = slot.stopped;
         if (!stopped) {
@@ -211,6 +217,7 @@ bool end_request(Context& context, std::uint32_t index) {
 }
 
 [[gnu::hot]] void free_request(Context& context, std::uint32_t index) {
+    leave_inside(context, context.slots[index]);
     let_go(context, context.slots[index]);
     context.slots.give(index);
 }

@@ -15,6 +15,8 @@ void prepare(Context& context, std::uint32_t index, io_uring_sqe& sqe);
 [[nodiscard]] bool after_cancel(Context& context, std::uint32_t index);
 // Queues its event, unless a cancel takes it. Whether an event was queued.
 [[nodiscard]] bool end_request(Context& context, std::uint32_t index);
+// Nobody who has no time to wait waits for it any more.
+void leave_inside(Context& context, Slot& slot);
 // Gives back what it holds, which is not in a place yet: its files and its vectors.
 void let_go(Context& context, const Slot& slot);
 // The same, and its place.

@@ -27,8 +27,7 @@ bool SlotTable::create(std::uint32_t count) {
 void SlotTable::destroy() {
     give_pages(slots_, count_ * sizeof(Slot));
     give_pages(buckets_, (std::size_t{bucket_mask_} + 1) * sizeof(std::uint32_t));
-    slots_ = nullptr;
-    buckets_ = nullptr;
+    *this = SlotTable{};
 }
 
 namespace {

@@ -35,7 +35,7 @@ struct alignas(64) Slot {
     std::int32_t result;
     std::uint32_t hash_next;
     std::uint32_t queue_next;
-    std::int32_t file;        // the descriptor; only for `direct`
+    std::int32_t file;        // the descriptor, as long as io_submit has not returned; and for `direct`
     std::int32_t pin;         // index of the file that the ring holds, -1 when none
     std::int32_t signal;      // the same for the eventfd
     std::uint32_t canceller;  // not 0: a thread waits for the end, on this word
@@ -53,14 +53,19 @@ struct alignas(64) Slot {
     std::uint32_t vector_count;
     std::uint16_t priority;
     std::uint16_t poll_mask;
-    bool reopened;           // the ring holds a second, nonblocking, opening of the same pipe
-    bool nonblocking_works;  // it takes RWF_NOWAIT
+    std::int32_t signal_file;  // the eventfd's descriptor, as `file`
+    bool reopened;             // the ring holds a second, nonblocking, opening of the same pipe
+    bool nonblocking_works;    // it takes RWF_NOWAIT
     bool in_queue;
     bool kernel_done;  // `cancelled`, and the poll has left the kernel
     bool must_go_on;   // a cancel said -EAGAIN: an interruption is not its end
     bool attempted;    // `running` without waiting, to go back to `armed` when not ready
     bool still_told;   // `cancelled`, but its event is queued all the same (INFLIGHT_AIO_CANCEL=kernel)
     bool at_device;    // O_DIRECT: submitting it does not block
+    bool pin_owed;     // the ring does not hold the file yet: the worker is to hand it over
+    bool signal_owed;  // the same for the eventfd
+    bool awaited;      // it was in flight when the process began to exit
+    bool inside;       // the kernel's AIO would have done it within io_submit
 };
 static_assert(sizeof(Slot) == 128);
 

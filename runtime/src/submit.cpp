@@ -2,8 +2,10 @@
 #include "submit.hpp"
 
 #include "backend.hpp"
+#include "buffered.hpp"
 #include "direct.hpp"
 #include "memory.hpp"
+#include "process.hpp"
 #include "requests.hpp"
 #include "sys.hpp"
 #include "transfer.hpp"
@@ -37,8 +39,6 @@ private:
     void refuse();
     [[nodiscard]] long start();
     [[nodiscard]] long start_transfer(Operation operation, bool vectored);
-    [[nodiscard]] bool start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
-                                    long& result);
     [[nodiscard]] long start_device(const Transfer& transfer, const FileFacts& facts, bool believed);
     [[nodiscard]] long start_stream(Transfer& transfer, const FileFacts& facts);
     [[nodiscard]] long start_fsync(Operation operation);
@@ -46,6 +46,7 @@ private:
     [[nodiscard]] long take_vectors(Transfer& transfer, bool vectored);
     // It is over already: its event is queued.
     [[nodiscard]] long end_at_once(std::int64_t result);
+    [[nodiscard]] long do_in_child(const Slot& slot);
     // The rest is the worker's.
     [[nodiscard]] long hand_over(const Slot& like);
     [[nodiscard]] Slot slot_for(Operation operation) const;
@@ -73,10 +74,6 @@ long own_vectors(Slot& slot) {
         std::memcpy(slot.vectors, given, vectors_bytes(slot));
     }
     return 0;
-}
-
-bool wants_no_wait(const Transfer& transfer) {
-    return (transfer.rw_flags & RWF_NOWAIT) != 0;
 }
 
 [[gnu::noinline]] long Submission::run() {
@@ -201,12 +198,9 @@ long Submission::start_transfer(Operation operation, bool vectored) {
     FileHint& hint = context_.hints[static_cast<unsigned>(transfer.file) % hints_per_context];
     FileFacts facts = hint.recall(transfer.file);
     const bool shown = observed() && !wants_no_wait(transfer);
-    const bool skips =
-        shown || (facts.kind == FileKind::cached && hint.misses_always(operation) && !wants_no_wait(transfer));
     // If it has become another file meanwhile, what is tried at once is still right, or refused and then looked at: at
     // worst it is done here and waits. What is handed over must be known.
-    const bool handed_over = skips && facts.kind != FileKind::device;
-    if (!allows(facts, operation) || (handed_over && !is_still(transfer.file, facts))) {
+    if (!allows(facts, operation)) {
         facts.kind = FileKind::unknown;
     }
     const bool believed = facts.kind != FileKind::unknown;
@@ -253,31 +247,21 @@ long Submission::start_transfer(Operation operation, bool vectored) {
     } else if (facts.kind == FileKind::memory) {
         result = do_transfer(transfer, transfer.offset, true);
     } else {
-        complete = start_cached(transfer, facts, skips && believed, done, result);
-        hint.count(operation, complete);
+        complete = do_buffered(transfer, facts, hint, done, result);
     }
-    const bool odd = result == -ESPIPE || result == -EISDIR || result == -EBADF || result == -EINVAL;
-    if (believed && complete && odd) {
+    const bool odd = complete ? result == -ESPIPE || result == -EISDIR || result == -EBADF || result == -EINVAL
+                              : done == 0 && believed && !is_still(transfer.file, facts);
+    if (believed && odd) {
         hint.forget();
         return start_transfer(operation, vectored);
     }
-    return complete ? end_at_once(result) : hand_over(slot_for(transfer, done));
-}
-
-// True when it is complete, and `result` is what it came to.
-bool Submission::start_cached(Transfer& transfer, const FileFacts& facts, bool skips, std::uint64_t& done,
-                              long& result) {
-    constexpr std::uint32_t until_on_disk = RWF_SYNC | RWF_DSYNC;
-    const bool waits_for_disk =
-        transfer.operation == Operation::write && (facts.synced || (transfer.rw_flags & until_on_disk) != 0);
-    bool works = true;
-    const bool complete =
-        !skips && !(waits_for_disk && !wants_no_wait(transfer)) && try_cached(transfer, done, result, works);
-    if (complete || !wants_no_wait(transfer)) {
-        return complete;
+    if (complete) {
+        return end_at_once(result);
     }
-    result = done != 0 ? static_cast<long>(done) : works ? -EAGAIN : -EOPNOTSUPP;
-    return true;
+    Slot slot = slot_for(transfer, done);
+    // A read that is not cached, and a write that waits: the kernel's AIO waits too, within io_submit.
+    slot.inside = true;
+    return hand_over(slot);
 }
 
 long Submission::start_device(const Transfer& transfer, const FileFacts& facts, bool believed) {
@@ -291,10 +275,14 @@ long Submission::start_device(const Transfer& transfer, const FileFacts& facts, 
             if (result == 0) {
                 result = submit_direct(context_, slot, believed);
             }
-            if (result != 0) {
+            if (result != 0 && result != not_plain) {
                 return result;
             }
-            is_direct = true;
+            is_direct = result == 0;
+            if (!is_direct && slot.vectors != nullptr) {
+                give_pages(slot.vectors, vectors_bytes(slot));
+                slot.vectors = transfer.vectors;
+            }
         }
     }
     if (is_direct) {
@@ -360,18 +348,24 @@ long Submission::start_poll() {
 
 long Submission::end_at_once(std::int64_t result) {
     // The event comes before its signal; and who has the event may close the eventfd, so that its number means another.
-    const long held = wants_signal() ? sys(SYS_fcntl, block_.aio_resfd, F_DUPFD_CLOEXEC, 0) : -1;
+    const auto eventfd = static_cast<int>(block_.aio_resfd);
+    long duplicate = -1;
     {
         Guard guard{context_};
+        const bool held = wants_signal() && context_.signals.hold(eventfd);
+        if (wants_signal() && !held) {
+            duplicate = sys(SYS_fcntl, eventfd, F_DUPFD_CLOEXEC, 0);
+        }
         publish(context_, block_.aio_data, address_, result);
+        if (held) {
+            context_.signals.raise();
+        }
     }
     wake_waiters(context_);
-    if (wants_signal()) {
+    if (duplicate >= 0) {
         const std::uint64_t one = 1;
-        (void)sys(SYS_write, held < 0 ? static_cast<long>(block_.aio_resfd) : held, &one, sizeof one);
-    }
-    if (held >= 0) {
-        (void)sys(SYS_close, held);
+        (void)sys(SYS_write, duplicate, &one, sizeof one);
+        close_if_anonymous(static_cast<int>(duplicate));
     }
     return 0;
 }
@@ -400,19 +394,43 @@ Slot Submission::slot_for(const Transfer& transfer, std::uint64_t done) const {
     return slot;
 }
 
+// `owed` is set when the worker has to do it.
 long pin_what_is_meant(Context& context, Slot& slot) {
-    const long second = slot.reopened ? open_nonblocking(slot.file, slot.operation) : -1;
-    if (second < 0) {
-        slot.nonblocking_works = slot.nonblocking_works && !slot.reopened;
-        slot.reopened = false;
-        return pin_file(context, slot.file);
+    if (!slot.reopened || !registers_by_index()) {
+        return pin_file(context, slot.file, slot.pin_owed);
     }
-    const long result = pin_file(context, static_cast<int>(second));
-    (void)sys(SYS_close, second);
+    const long second = open_nonblocking(slot.file, slot.operation);
+    if (second < 0) {
+        slot.nonblocking_works = false;
+        slot.reopened = false;
+        return pin_file(context, slot.file, slot.pin_owed);
+    }
+    const long result = pin_file(context, static_cast<int>(second), slot.pin_owed);
+    close_if_is(static_cast<int>(second), identify(slot.file));
     return result;
 }
 
+// A child of vfork() has its parent's contexts and descriptors of its own: what its numbers mean, the worker, which is
+// its parent's, does not know.
+long Submission::do_in_child(const Slot& slot) {
+    if (slot.operation == Operation::fsync || slot.operation == Operation::fdatasync) {
+        return end_at_once(sys(slot.operation == Operation::fsync ? SYS_fsync : SYS_fdatasync, block_.aio_fildes));
+    }
+    if (slot.operation == Operation::poll || slot.stream || slot.vector_count == 0) {
+        return -EINVAL;
+    }
+    const bool reads = slot.operation == Operation::read;
+    const iovec* vectors = slot.vector_count == 1 ? &slot.vector : slot.vectors;
+    const long moved = sys(reads ? SYS_preadv2 : SYS_pwritev2, block_.aio_fildes, vectors, slot.vector_count,
+                           slot.offset, 0, slot.rw_flags);
+    const auto done = static_cast<std::int64_t>(slot.done_bytes);
+    return end_at_once(done == 0 ? moved : done + (moved > 0 ? moved : 0));
+}
+
 long Submission::hand_over(const Slot& like) {
+    if (!is_owner_process()) {
+        return do_in_child(like);
+    }
     Slot slot = like;
     long result = own_vectors(slot);
     if (result < 0) {
@@ -425,7 +443,8 @@ long Submission::hand_over(const Slot& like) {
         slot.pin = static_cast<std::int32_t>(result < 0 ? -1 : result);
     }
     if (result >= 0 && wants_signal()) {
-        result = pin_file(context_, static_cast<int>(block_.aio_resfd));
+        slot.signal_file = static_cast<std::int32_t>(block_.aio_resfd);
+        result = pin_file(context_, slot.signal_file, slot.signal_owed);
         slot.signal = static_cast<std::int32_t>(result < 0 ? -1 : result);
     }
     std::uint32_t index = no_slot;
@@ -438,49 +457,18 @@ long Submission::hand_over(const Slot& like) {
         let_go(context_, slot);
         return result;
     }
+    if (slot.pin_owed || slot.signal_owed) {
+        note_owed(context_);
+    }
+    context_.inside_in_flight += slot.inside ? 1 : 0;
     enqueue(context_, index);
     return 0;
 }
 
 }  // namespace
 
-namespace {
-
-[[gnu::hot]] long submit_each(Context& context, long count, std::uint64_t list) {
-    ProgramMemory memory{__builtin_frame_address(0), context.block_page.load(std::memory_order_relaxed)};
-    for (long i = 0; i < count; ++i) {
-        std::uint64_t address = 0;
-        iocb block;
-        const std::uint64_t entry = list + static_cast<std::uint64_t>(i) * sizeof address;
-        long result = -EFAULT;
-        if (memory.copy(&address, entry, sizeof address) && memory.copy(&block, address, sizeof block)) {
-            if (i == 0) {
-                context.block_page.store(address / page_bytes, std::memory_order_relaxed);
-            }
-            result = read_direct(context, block, address);
-            if (result == not_plain) {
-                result = Submission{context, block, address}.run();
-            }
-        }
-        if (result < 0) {
-            return i != 0 ? i : result;
-        }
-    }
-    return count;
-}
-
-}  // namespace
-
-[[gnu::hot]] long submit_requests(Context& context, long count, std::uint64_t list) {
-    if (count < 0) {
-        return -EINVAL;
-    }
-    const auto most = static_cast<long>(context.events.capacity()) + 1;
-    const long result = submit_each(context, count < most ? count : most, list);
-    // Once for all of them: the worker would stand in our way to the ring.
-    wake_worker(context);
-    wake_waiters(context);
-    return result;
+long submit_one(Context& context, const iocb& block, std::uint64_t address) {
+    return Submission{context, block, address}.run();
 }
 
 }  // namespace inflight::aio

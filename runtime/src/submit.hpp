@@ -9,4 +9,7 @@ namespace inflight::aio {
 // -errno when the first was not.
 [[nodiscard]] long submit_requests(Context& context, long count, std::uint64_t list);
 
+// One of them, which is a copy of the program's at `address`. 0 or -errno. The worker is to be woken afterwards.
+[[nodiscard]] long submit_one(Context& context, const iocb& block, std::uint64_t address);
+
 }  // namespace inflight::aio

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer.hpp"
 
+#include "identity.hpp"
 #include "sys.hpp"
 
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,18 +16,23 @@
 
 #include <climits>
 #include <cstring>
+#include <initializer_list>
 
 namespace inflight::aio {
 
 namespace {
 
-bool is_memory(int file) {
-    struct statfs about{};
-    if (sys(SYS_fstatfs, file, &about) != 0) {
-        return false;
+bool is_any_of(long type, std::initializer_list<long> types) {
+    for (const long each : types) {
+        if (type == each) {
+            return true;
+        }
     }
-    return about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC || about.f_type == HUGETLBFS_MAGIC;
+    return false;
 }
+
+// Not in <linux/magic.h> of all kernels.
+constexpr long fuse_magic = 0x65735546;
 
 // sys() would do; but the layout of struct stat is libc's affair.
 bool look_up(int file, struct stat& about) {
@@ -35,6 +42,18 @@ bool look_up(int file, struct stat& about) {
     return found;
 }
 
+void look_at_file_system(int file, bool regular, bool direct, FileFacts& facts) {
+    struct statfs about{};
+    const bool known = regular && sys(SYS_fstatfs, file, &about) == 0;
+    const auto type = static_cast<long>(about.f_type);
+    facts.remote = known && is_any_of(type, {fuse_magic, V9FS_MAGIC, AFS_SUPER_MAGIC, CODA_SUPER_MAGIC});
+    if (known && is_any_of(type, {TMPFS_MAGIC, RAMFS_MAGIC, HUGETLBFS_MAGIC})) {
+        facts.kind = FileKind::memory;
+    } else {
+        facts.kind = direct ? FileKind::device : FileKind::cached;
+    }
+}
+
 constexpr std::uint32_t no_signal = 0x100;
 
 // RWF_NOSIGNAL, which the newest kernels have.
@@ -42,9 +61,11 @@ std::uint32_t newest_flags() {
     const long file = sys(SYS_memfd_create, "inflight", MFD_CLOEXEC);
     char byte = 0;
     const iovec vector{&byte, 1};
-    const long result = sys(SYS_pwritev2, file, &vector, 1, 0, 0, no_signal);
-    (void)sys(SYS_close, file);
-    return result == 1 ? no_signal : 0;
+    const FileIdentity identity = identify(static_cast<int>(file));
+    // A read: should another thread put a file of the program's there meanwhile, nothing is written to it.
+    const long result = sys(SYS_preadv2, file, &vector, 1, 0, 0, no_signal);
+    close_if_is(static_cast<int>(file), identity);
+    return result == 0 ? no_signal : 0;
 }
 
 constexpr std::size_t path_bytes = 32;
@@ -72,6 +93,7 @@ long look_at(int file, FileFacts& facts) {
     }
     facts.access = static_cast<std::uint8_t>(flags & O_ACCMODE);
     facts.synced = (flags & O_DSYNC) != 0;
+    facts.appends = (flags & O_APPEND) != 0;
     struct stat about{};
     if (!look_up(file, about)) {
         return -EBADF;
@@ -83,11 +105,7 @@ long look_at(int file, FileFacts& facts) {
             return 0;
         case S_IFREG:
         case S_IFBLK:
-            if (is_memory(file) && S_ISREG(about.st_mode)) {
-                facts.kind = FileKind::memory;
-            } else {
-                facts.kind = (flags & O_DIRECT) != 0 ? FileKind::device : FileKind::cached;
-            }
+            look_at_file_system(file, S_ISREG(about.st_mode), (flags & O_DIRECT) != 0, facts);
             return 0;
         default:
             facts.kind = FileKind::stream;
@@ -116,16 +134,42 @@ bool is_still(int file, const FileFacts& facts) {
            ((flags & O_DIRECT) != 0) == (facts.kind == FileKind::device) && is_file(file);
 }
 
+namespace {
+
 // epoll refuses what knows no polling.
-bool can_be_polled(int file) {
+bool epoll_takes(int file) {
     const long poller = sys(SYS_epoll_create1, EPOLL_CLOEXEC);
     if (poller < 0) {
         return true;
     }
     epoll_event nothing{};
     const long result = sys(SYS_epoll_ctl, poller, EPOLL_CTL_ADD, file, &nothing);
-    (void)sys(SYS_close, poller);
+    close_if_anonymous(static_cast<int>(poller));
     return result != -EPERM;
+}
+
+}  // namespace
+
+bool can_be_polled(int file) {
+    // What a file that knows no polling seems to be, always.
+    constexpr short always_ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    constexpr short all = always_ready | POLLPRI | POLLRDBAND | POLLWRBAND;
+    pollfd about{file, all, 0};
+    const timespec now{};
+    struct stat type{};
+    if (sys(SYS_ppoll, &about, 1, &now, nullptr, 8) < 0 || about.revents != always_ready || !look_up(file, type)) {
+        return true;
+    }
+    switch (type.st_mode & S_IFMT) {
+        case S_IFIFO:
+        case S_IFSOCK:
+            return true;
+        case S_IFDIR:
+        case S_IFBLK:
+            return false;
+        default:
+            return epoll_takes(file);
+    }
 }
 
 long look_at_synced(int file) {

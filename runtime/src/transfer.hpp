@@ -31,6 +31,8 @@ struct FileFacts {
     FileKind kind;
     std::uint8_t access;  // O_RDONLY, O_WRONLY or O_RDWR
     bool synced;          // O_DSYNC: each write waits for the disk
+    bool appends;         // O_APPEND
+    bool remote;          // another program serves the file system, and is asked to do each write
     bool nonblocking;     // O_NONBLOCK
     bool pipe;
 };

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker.hpp"
 
+#include "cancel.hpp"
 #include "direct.hpp"
-#include "memory.hpp"
+#include "futex.hpp"
 #include "requests.hpp"
 #include "sys.hpp"
+#include "transfer.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <iterator>
 
 namespace inflight::aio {
@@ -20,11 +18,13 @@ namespace {
 
 constexpr unsigned sq_entries = 256;
 constexpr unsigned most_cq_entries = 16384;
-constexpr std::uint32_t most_pins = 32768;
 
-// Places that are no request.
+// Completions of no request. `ignored_data` is the next.
 constexpr std::uint64_t wakeup_data = ~std::uint64_t{0};
 constexpr std::uint64_t direct_data = ~std::uint64_t{0} - 1;
+constexpr std::uint64_t order_data = ~std::uint64_t{0} - 3;
+
+constexpr std::uint32_t ready_to_work = UINT32_MAX;
 
 io_uring_sqe* some_sqe(Context& context) {
     io_uring_sqe* sqe = context.ring.next_sqe();
@@ -35,14 +35,15 @@ io_uring_sqe* some_sqe(Context& context) {
     return sqe;
 }
 
-// Watches an eventfd that is only ever raised: each time it is, one completion.
-void watch(Context& context, int descriptor, std::uint64_t user_data) {
+// Watches the direct ring's eventfd, which is only ever raised: each time it is, one completion.
+void watch_direct(Context& context) {
     if (io_uring_sqe* sqe = some_sqe(context)) {
         sqe->opcode = IORING_OP_POLL_ADD;
-        sqe->fd = descriptor;
+        sqe->flags = IOSQE_FIXED_FILE;
+        sqe->fd = direct_signal_place;
         sqe->poll32_events = POLLIN;
         sqe->len = IORING_POLL_ADD_MULTI;
-        sqe->user_data = user_data;
+        sqe->user_data = direct_data;
     }
 }
 
@@ -102,72 +103,194 @@ void tell(Context& context, Ends& ends) {
     }
 }
 
-// Takes requests from the queue as long as the ring has room for them.
-void start_queued(Context& context, Ends& ends) {
+// The file of a request whose thread could not hand it to the ring itself.
+void fill_owed(Context& context, Slot& slot) {
+    if (slot.signal_owed) {
+        fill_place(context, slot.signal, slot.signal_file);
+    }
+    if (!slot.pin_owed) {
+        return;
+    }
+    const long second = slot.reopened ? open_nonblocking(slot.file, slot.operation) : -1;
+    if (second < 0) {
+        slot.nonblocking_works = slot.nonblocking_works && !slot.reopened;
+        slot.reopened = false;
+        fill_place(context, slot.pin, slot.file);
+        return;
+    }
+    const auto descriptor = static_cast<std::int32_t>(second);
+    fill_place(context, slot.pin, descriptor);
+    (void)context.ring.submit();
+    close_if_is(descriptor, identify(slot.file));
+}
+
+// Takes requests from the queue as long as the ring has room for them. How many of them were owed their files.
+std::uint32_t start_queued(Context& context, Ends& ends) {
+    constexpr unsigned entries_each = 3;  // two files and the request
+    std::uint32_t owed = 0;
     while (context.queue_first != no_slot && ends.count < std::size(ends.places)) {
         const std::uint32_t index = context.queue_first;
         Slot& slot = context.slots[index];
         const bool over = slot.state == State::cancelled && slot.kernel_done;
-        io_uring_sqe* sqe = over ? nullptr : context.ring.next_sqe();
-        if (!over && sqe == nullptr) {
-            return;
+        if (!over && context.ring.room() < entries_each) {
+            break;
         }
         context.queue_first = slot.queue_next;
         slot.in_queue = false;
+        if (slot.pin_owed || slot.signal_owed) {
+            ++owed;
+            if (!over) {
+                fill_owed(context, slot);
+            }
+            slot.pin_owed = false;
+            slot.signal_owed = false;
+        }
         if (!over) {
-            prepare(context, index, *sqe);
+            prepare(context, index, *context.ring.next_sqe());
         } else if (after_cancel(context, index)) {
             ends.places[ends.count++] = index;
         }
     }
+    return owed;
+}
+
+// The kernel has the files of so many more requests.
+void note_filled(Context& context, std::uint32_t owed) {
+    if (owed != 0) {
+        (void)context.ring.submit();
+        context.pins.filled.fetch_add(owed);
+        context.unfilled.fetch_sub(owed);
+        futex_wake(context.pins.filled);
+    }
+}
+
+void end_order(CancelOrder& order, long result) {
+    order.result = result;
+    // It stands on the stack of who waits, who goes on as soon as this is seen.
+    order.done.store(1);
+    futex_wake(order.done);
+}
+
+// One at a time, so that a completion says whose it is.
+void submit_order(Context& context) {
+    CancelOrder* order = context.orders;
+    if (order == nullptr || order->submitted) {
+        return;
+    }
+    if (io_uring_sqe* sqe = some_sqe(context)) {
+        sqe->opcode = IORING_OP_ASYNC_CANCEL;
+        sqe->addr = order->user_data;
+        sqe->user_data = order_data;
+        order->submitted = true;
+    }
+}
+
+// What threads without a way to the ring have left to be done.
+void do_chores(Context& context) {
+    empty_stale_places(context);
+    submit_order(context);
+    if (context.abandons) {
+        context.abandons = false;
+        for (std::uint32_t i = 0; i < context.slots.size(); ++i) {
+            if (is_stuck(context.slots[i])) {
+                if (io_uring_sqe* sqe = some_sqe(context)) {
+                    sqe->opcode = IORING_OP_ASYNC_CANCEL;
+                    sqe->addr = context.slots.user_data_of(i);
+                    sqe->user_data = ignored_data;
+                }
+            }
+        }
+    }
+    if (const std::uint32_t count = context.kicks.exchange(0)) {
+        kick_direct_watcher(context, count);
+    }
+    if (context.adoption == Adoption::wanted) {
+        const bool reached = context.direct.attach();
+        fill_place(context, direct_signal_place, context.direct_signal);
+        watch_direct(context);
+        (void)context.ring.submit();
+        context.adoption = reached ? Adoption::done : Adoption::failed;
+        publish_nothing(context);
+        futex_wake(context.sequence);
+    }
 }
 
 void take_completion(Context& context, const io_uring_cqe& cqe, Ends& ends) {
-    if (cqe.user_data == direct_data || cqe.user_data == wakeup_data) {
-        const bool direct = cqe.user_data == direct_data;
-        if (direct) {
+    switch (cqe.user_data) {
+        case wakeup_data:
+            context.bell.heard(cqe.flags);
+            return;
+        case direct_data:
             harvest_direct(context);
             context.direct_ticks = true;
             silence_direct(context);
+            if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
+                watch_direct(context);
+            }
+            return;
+        case order_data: {
+            CancelOrder* order = context.orders;
+            context.orders = order->next;
+            end_order(*order, cqe.res);
+            return;
         }
-        if ((cqe.flags & IORING_CQE_F_MORE) == 0) {
-            watch(context, direct ? context.direct_signal : context.wakeup, cqe.user_data);
-        }
-    } else if (cqe.user_data != ignored_data) {
-        const std::uint32_t index = context.slots.place_of(cqe.user_data);
-        if (after_completion(context, index, cqe.res)) {
-            ends.places[ends.count++] = index;
-        }
+        case ignored_data:
+            return;
+        default:
+            break;
     }
+    const std::uint32_t index = context.slots.place_of(cqe.user_data);
+    if (after_completion(context, index, cqe.res)) {
+        ends.places[ends.count++] = index;
+    }
+}
+
+// By the worker itself, so that no moment passes in which it needs a descriptor that the program may close.
+long make_ring(Context& context) {
+    const std::uint32_t wanted = context.slots.size() < most_cq_entries ? context.slots.size() : most_cq_entries;
+    long result = context.ring.create(sq_entries, wanted, IORING_SETUP_SUBMIT_ALL);
+    if (result >= 0) {
+        result = create_pins(context);
+    }
+    return result < 0 ? result : context.bell.create(context.ring, bell_place);
 }
 
 void* work(void* argument) {
     auto& context = *static_cast<Context*>(argument);
+    context.worker_thread = this_thread();
+    const long refusal = make_ring(context);
+    context.ready = refusal == 0 ? ready_to_work : static_cast<std::uint32_t>(-refusal);
+    futex_wake(context.ready);
+    if (refusal != 0) {
+        return nullptr;
+    }
     Ends ends;
-    bool watches_direct = false;
     bool was_busy = false;
     const __kernel_timespec tick{0, look_every_ns};
-    watch(context, context.wakeup, wakeup_data);
     for (;;) {
         bool idle = false;
+        std::uint32_t owed = 0;
         Look look{};
         {
             Guard guard{context};
             if (context.stop) {
                 return nullptr;
             }
-            if (!watches_direct && context.direct.is_open()) {
-                watch(context, context.direct_signal, direct_data);
-                watches_direct = true;
-            }
+            const std::uint32_t strokes = context.bell.strokes();
+            do_chores(context);
             look = look_at_direct(context);
             was_busy = was_busy || context.queue_first != no_slot;
-            start_queued(context, ends);
+            owed = start_queued(context, ends);
+            if (context.ring.room() == 0) {
+                (void)context.ring.submit();
+            }
+            context.bell.listen(context.ring, strokes, wakeup_data);
             idle = context.queue_first == no_slot && ends.count == 0;
             context.has_work = !idle;
             context.asleep = idle;
             context.looks_soon = idle && was_busy;
         }
+        note_filled(context, owed);
         if (ends.count != 0) {
             tell(context, ends);
         } else if (look.found) {
@@ -198,57 +321,28 @@ void* work(void* argument) {
     }
 }
 
-long make_ring(Context& context) {
-    const std::uint32_t wanted = context.slots.size() < most_cq_entries ? context.slots.size() : most_cq_entries;
-    long result = context.ring.create(sq_entries, wanted, IORING_SETUP_SUBMIT_ALL);
+// Waits until it has its ring.
+long start_worker(Context& context) {
+    context.ready = 0;
+    const long result = start_quiet_thread(context.worker, work, &context, "inflight-aio");
     if (result < 0) {
         return result;
     }
-    rlimit limit{};
-    (void)sys(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
-    std::uint32_t pins = 2 * context.slots.size();
-    pins = pins < most_pins ? pins : most_pins;
-    pins = pins < limit.rlim_cur ? pins : static_cast<std::uint32_t>(limit.rlim_cur);
-    io_uring_rsrc_register files{};
-    files.nr = pins;
-    files.flags = IORING_RSRC_REGISTER_SPARSE;
-    result = context.ring.register_(IORING_REGISTER_FILES2, &files, sizeof files);
-    context.pins_free = static_cast<std::int32_t*>(take_pages(pins * sizeof(std::int32_t)));
-    context.pin_count = pins;
-    context.pin_never_used = 0;
-    context.pins_free_count = 0;
-    if (result >= 0 && context.pins_free == nullptr) {
-        result = -ENOMEM;
+    while (context.ready.load() == 0) {
+        (void)futex_wait(context.ready, 0, nullptr);
     }
-    return result;
-}
-
-long start_thread(Context& context) {
-    // The program's signals are the program's: none is ever handled in this thread.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 128 * 1024);
-    const int result = pthread_create(&context.worker, &attributes, work, &context);
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (result == 0) {
-        pthread_setname_np(context.worker, "inflight-aio");
+    if (context.ready.load() == ready_to_work) {
+        return 0;
     }
-    return -result;
+    pthread_join(context.worker, nullptr);
+    return -static_cast<long>(context.ready.load());
 }
 
 void give_back(Context& context) {
+    context.bell.destroy();
     context.ring.destroy();
-    if (context.wakeup >= 0) {
-        (void)sys(SYS_close, context.wakeup);
-    }
-    context.wakeup = -1;
-    give_pages(context.pins_free, context.pin_count * sizeof(std::int32_t));
-    context.pins_free = nullptr;
+    destroy_pins(context);
+    context.worker_thread = 0;
 }
 
 }  // namespace
@@ -257,17 +351,14 @@ long ensure_worker(Context& context) {
     if (context.has_worker) {
         return 0;
     }
-    long result = make_ring(context);
+    long result = context.slots.size() != 0 || create_slots(context) ? 0 : -ENOMEM;
     if (result >= 0) {
-        result = sys(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-        context.wakeup = result < 0 ? -1 : static_cast<int>(result);
-    }
-    if (result >= 0) {
-        result = start_thread(context);
+        result = start_worker(context);
     }
     if (result < 0) {
         give_back(context);
-        return result;
+        // Descriptors that are closed by another thread again and again.
+        return result == -EBUSY ? -EAGAIN : result;
     }
     context.has_worker = true;
     return 0;
@@ -310,43 +401,15 @@ void wake_worker(Context& context) {
 
 void nudge_worker(Context& context) {
     if (context.has_worker) {
-        const std::uint64_t one = 1;
-        (void)sys(SYS_write, context.wakeup, &one, sizeof one);
+        context.bell.strike();
     }
 }
 
-long pin_file(Context& context, int descriptor) {
-    const bool again = context.pins_free_count != 0;
-    if (!again && context.pin_never_used == context.pin_count) {
-        return -EAGAIN;
+void wait_until_filled(Context& context, std::uint32_t owed) {
+    std::uint32_t filled = 0;
+    while (static_cast<std::int32_t>(owed - (filled = context.pins.filled.load())) > 0) {
+        (void)futex_wait(context.pins.filled, filled, nullptr);
     }
-    const auto index =
-        again ? context.pins_free[context.pins_free_count - 1] : static_cast<std::int32_t>(context.pin_never_used);
-    io_uring_files_update update{};
-    update.offset = static_cast<std::uint32_t>(index);
-    update.fds = address_of(&descriptor);
-    const long result = context.ring.register_(IORING_REGISTER_FILES_UPDATE, &update, 1);
-    if (result < 0) {
-        return result;
-    }
-    if (again) {
-        --context.pins_free_count;
-    } else {
-        ++context.pin_never_used;
-    }
-    return index;
-}
-
-void unpin_file(Context& context, std::int32_t index) {
-    if (index < 0) {
-        return;
-    }
-    const int none = -1;
-    io_uring_files_update update{};
-    update.offset = static_cast<std::uint32_t>(index);
-    update.fds = address_of(&none);
-    (void)context.ring.register_(IORING_REGISTER_FILES_UPDATE, &update, 1);
-    context.pins_free[context.pins_free_count++] = index;
 }
 
 }  // namespace inflight::aio

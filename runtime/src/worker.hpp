@@ -20,12 +20,8 @@ void wake_worker(Context& context);
 // The same, whether it seems to be needed or not.
 void nudge_worker(Context& context);
 
-// Holds the open file behind a descriptor, which the program may close while its request waits. A duplicated descriptor
-// would do the same, but closing it drops the process's POSIX locks on the file. The index, or -errno.
-[[nodiscard]] long pin_file(Context& context, int descriptor);
-void unpin_file(Context& context, std::int32_t index);
-
-// Completions that are no request's, and mean nothing.
-constexpr std::uint64_t ignored_data = ~std::uint64_t{0} - 2;
+// Returns when the worker has given the ring the files of the first `owed` requests that were owed them. Without the
+// lock.
+void wait_until_filled(Context& context, std::uint32_t owed);
 
 }  // namespace inflight::aio

@@ -1,62 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "act/stopped_thread.hpp"
 
-#include "act/interrupted.hpp"
+#include "act/sleeping_call.hpp"
 #include "act/thread_filters.hpp"
+#include "act/tracing.hpp"
 
 #include <fmt/format.h>
 #include <linux/audit.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
-#include <fstream>
-#include <sstream>
-#include <string>
 #include <utility>
-#include <vector>
 
 namespace inflight::act {
 namespace {
 
-// Before it was changed it may be left alone, after that it must be waited for: on a busy machine it comes to its stop
-// late.
-constexpr std::uint64_t patience_ns = 500'000'000;
-constexpr std::uint64_t endurance_ns = 60'000'000'000;
+// How long a thread may take for a call of ours, and for the stop after it. It is safe to leave it at any moment.
+constexpr std::uint64_t call_patience_ns = 2'000'000'000;
 constexpr std::uint64_t code_segment_64 = 0x33;
-constexpr std::uint64_t red_zone_bytes = 128;
-constexpr std::array<unsigned char, 2> syscall_instruction{0x0f, 0x05};
-// ERESTART_RESTARTBLOCK (include/linux/errno.h): the rest of a timeout is the kernel's to know.
-constexpr long restarted_by_call = -516;
+constexpr std::uint64_t syscall_instruction_bytes = 2;
+// Signals that may arrive before a call of ours gets its turn.
+constexpr int most_signals = 64;
 constexpr int at_syscall = SIGTRAP | 0x80;
-constexpr int at_event_stop = SIGTRAP | PTRACE_EVENT_STOP << 8;
+constexpr std::uint64_t no_call = ~std::uint64_t{0};
 
-std::uint64_t now_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-// '?': it is gone.
-char state_of(pid_t tid) {
-    std::ifstream file(fmt::format("/proc/{}/stat", tid));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto name_end = text.rfind(") ");
-    return name_end == std::string::npos ? '?' : text[name_end + 2];
-}
-
-// Of a zombie ptrace says that it is not allowed.
-bool has_ended(pid_t tid) {
-    const char state = state_of(tid);
-    return state == '?' || state == 'Z' || state == 'X';
-}
+// What the kernel leaves in rax until the way out (include/linux/errno.h).
+enum Restart : long {
+    restart_sys = -512,
+    restart_nointr = -513,
+    restart_nohand = -514,
+    restart_block = -516,
+};
 
 // Until a thread may have come to its stop: the kernel tells by SIGCHLD, where that is blocked in all of this process;
 // else it is looked for now and then. Not a loop: the thread may need this processor.
@@ -68,48 +47,6 @@ void wait_for_news() {
     ::sigtimedwait(&news, nullptr, &at_most);
 }
 
-Failure failed(pid_t tid, std::string_view what) {
-    const int error = errno;
-    const auto whole = fmt::format("{} thread {}", what, tid);
-    if (error == ESRCH || has_ended(tid)) {
-        return failure(whole, "it has ended meanwhile");
-    }
-    return failure(whole, describe_errno(error),
-                   error == EPERM ? "it needs the right to ptrace that process, which nobody else may trace" : "");
-}
-
-// `data` is a number or an address, as the request wants it.
-long trace(int request, pid_t tid, std::uint64_t address, std::uint64_t data) {
-    return ::syscall(SYS_ptrace, request, tid, address, data);
-}
-
-template <typename Value>
-std::uint64_t address_of(Value& value) {
-    return reinterpret_cast<std::uint64_t>(&value);
-}
-
-// Memory of another process.
-iovec remote_memory(std::uint64_t address, std::size_t bytes) {
-    return {.iov_base = reinterpret_cast<void*>(address), .iov_len = bytes};  // NOLINT(performance-no-int-to-ptr)
-}
-
-bool read_memory(pid_t pid, std::uint64_t address, std::span<std::byte> out) {
-    const iovec local{.iov_base = out.data(), .iov_len = out.size()};
-    const iovec remote = remote_memory(address, out.size());
-    return ::process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(out.size());
-}
-
-bool write_memory(pid_t pid, std::uint64_t address, std::span<const std::byte> bytes) {
-    const iovec local{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
-    const iovec remote = remote_memory(address, bytes.size());
-    return ::process_vm_writev(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(bytes.size());
-}
-
-bool is_syscall_instruction(pid_t pid, std::uint64_t address) {
-    std::array<std::byte, 2> bytes{};
-    return read_memory(pid, address, bytes) && std::memcmp(bytes.data(), syscall_instruction.data(), 2) == 0;
-}
-
 // A call as a filter sees it: `after` is the address behind its instruction.
 seccomp_data seen_by_seccomp(const user_regs_struct& registers, long number, std::uint64_t after) {
     return {.nr = static_cast<int>(number),
@@ -118,76 +55,37 @@ seccomp_data seen_by_seccomp(const user_regs_struct& registers, long number, std
             .args = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9}};
 }
 
-// Signals that wait for it and are not blocked: the program may be entitled to see its call interrupted.
-bool has_deliverable_signal(pid_t tid, std::uint64_t mask) {
-    std::ifstream status(fmt::format("/proc/{}/status", tid));
-    std::string line;
-    std::uint64_t pending = 0;
-    while (std::getline(status, line)) {
-        if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) {
-            pending |= std::stoull(line.substr(line.find(':') + 1), nullptr, 16);
-        }
-    }
-    return (pending & ~mask) != 0;
+CallArguments arguments_of(const user_regs_struct& registers) {
+    return {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
+}
+
+// A stop of get_signal(): the one that was asked for, or a group stop, which SIGSTOP and its kin bring.
+bool is_event_stop(int status) {
+    return status >> 16 == PTRACE_EVENT_STOP;
 }
 
 }  // namespace
 
 StoppedThread::StoppedThread(StoppedThread&& other) noexcept
     : tid_(other.tid_),
+      filtered_(other.filtered_),
       seized_(std::exchange(other.seized_, false)),
-      stopped_(other.stopped_),
-      ended_(other.ended_),
-      unwaited_(other.unwaited_),
-      called_(other.called_),
+      state_(other.state_),
+      lent_(other.lent_),
+      at_call_(other.at_call_),
       saved_(other.saved_),
-      saved_mask_(other.saved_mask_),
+      made_again_(other.made_again_),
+      timeout_restarted_(other.timeout_restarted_),
       since_ns_(other.since_ns_),
-      instruction_(other.instruction_) {}
+      code_(other.code_),
+      dispatch_known_(other.dispatch_known_) {}
 
 StoppedThread::~StoppedThread() {
     release();
 }
 
-// `wanted`: the stop, as waitpid tells it. Others that come before are passed on.
-Result<void> StoppedThread::wait_for_stop(int wanted, std::uint64_t at_most_ns) {
-    constexpr unsigned usual_looks = 20;
-    const std::uint64_t give_up_ns = now_ns() + at_most_ns;
-    for (unsigned look = 0;; look++) {
-        int status = 0;
-        const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
-        if (got < 0 && errno != EINTR) {
-            return failed(tid_, "wait for");
-        }
-        if (got == tid_) {
-            if (WIFEXITED(status) || WIFSIGNALED(status)) {
-                ended_ = true;
-                return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
-            }
-            const int stop = status >> 8;
-            if (stop == wanted) {
-                return {};
-            }
-            const bool by_signal = stop >> 8 == 0 && stop != at_syscall;
-            const int request = wanted == at_syscall ? PTRACE_SYSCALL : PTRACE_CONT;
-            trace(request, tid_, 0, static_cast<std::uint64_t>(by_signal ? stop : 0));
-        } else if (look > usual_looks && has_ended(tid_)) {
-            // A main thread is told of only when the others were waited for.
-            ended_ = true;
-            unwaited_ = true;
-            return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
-        } else if (now_ns() > give_up_ns) {
-            return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
-                           state_of(tid_) == 'D' ? "it sleeps uninterruptibly: try again later"
-                                                 : "the processors are too busy for it to run: try again later");
-        } else {
-            wait_for_news();
-        }
-    }
-}
-
-Result<StoppedThread> StoppedThread::ask(pid_t tid) {
-    StoppedThread thread(tid);
+Result<StoppedThread> StoppedThread::ask(pid_t tid, bool filtered) {
+    StoppedThread thread(tid, filtered);
     thread.since_ns_ = now_ns();
     if (trace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD) != 0) {
         return failed(tid, "attach to");
@@ -199,15 +97,73 @@ Result<StoppedThread> StoppedThread::ask(pid_t tid) {
     return thread;
 }
 
-Result<void> StoppedThread::wait() {
-    if (auto stopped = wait_for_stop(at_event_stop, patience_ns); !stopped) {
-        return stopped;
+bool StoppedThread::on_status(int status) {
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        state_ = State::ended;
+        return false;
     }
-    if (trace(PTRACE_GETREGS, tid_, 0, address_of(saved_)) != 0 ||
-        trace(PTRACE_GETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_)) != 0) {
+    if (is_event_stop(status)) {
+        return true;
+    }
+    const bool by_signal = status >> 16 == 0 && WSTOPSIG(status) != at_syscall;
+    trace(PTRACE_CONT, tid_, 0, static_cast<std::uint64_t>(by_signal ? WSTOPSIG(status) : 0));
+    return false;
+}
+
+// Where a call returned -EINTR by itself, or must not be restarted by restart_syscall(2), the kernel is left to decide:
+// with this result it restarts the call from its beginning, unless the handler of a signal runs, which the program then
+// sees as EINTR.
+Result<void> StoppedThread::remember() {
+    if (trace(PTRACE_GETREGS, tid_, 0, address_of(saved_)) != 0) {
         return failed(tid_, "read the registers of");
     }
-    stopped_ = true;
+    state_ = State::stopped;
+    made_again_ = must_be_made_again();
+    timeout_restarted_ = false;
+    if (made_again_) {
+        const auto* const call = find_sleeping_call(static_cast<long>(saved_.orig_rax));
+        timeout_restarted_ = call == nullptr || has_timeout(*call, arguments_of(saved_));
+        saved_.rax = static_cast<std::uint64_t>(restart_nohand);
+        if (trace(PTRACE_SETREGS, tid_, 0, address_of(saved_)) != 0) {
+            return failed(tid_, "set the registers of");
+        }
+    }
+    return {};
+}
+
+StoppedThread::State StoppedThread::look() {
+    if (state_ != State::running) {
+        return state_;
+    }
+    int status = 0;
+    const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
+    // ECHILD: another thread called execve and took its number.
+    if (got < 0 && errno != EINTR) {
+        state_ = State::ended;
+    } else if (got == tid_ && on_status(status) && !remember()) {
+        state_ = State::ended;
+    }
+    return state_;
+}
+
+Result<void> StoppedThread::wait(std::uint64_t patience_ns) {
+    constexpr unsigned usual_looks = 20;
+    const std::uint64_t give_up_ns = now_ns() + patience_ns;
+    for (unsigned looks = 0; look() == State::running; looks++) {
+        if (looks > usual_looks && has_ended(tid_)) {
+            // A main thread is told of only when the others were waited for.
+            state_ = State::ended;
+        } else if (now_ns() > give_up_ns) {
+            return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
+                           state_of(tid_) == 'D' ? "it sleeps uninterruptibly: try again later"
+                                                 : "the processors are too busy for it to run: try again later");
+        } else {
+            wait_for_news();
+        }
+    }
+    if (state_ == State::ended) {
+        return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
+    }
     if (saved_.cs != code_segment_64) {
         return failure(fmt::format("stop thread {}", tid_), "it runs 32-bit code",
                        "only 64-bit programs are supported");
@@ -215,166 +171,277 @@ Result<void> StoppedThread::wait() {
     return {};
 }
 
-Result<std::uint64_t> StoppedThread::find_syscall_instruction() const {
-    if (is_syscall_instruction(tid_, saved_.rip - syscall_instruction.size())) {
-        return saved_.rip - syscall_instruction.size();
-    }
-    std::ifstream maps(fmt::format("/proc/{}/maps", tid_));
-    std::string line;
-    while (std::getline(maps, line)) {
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        char dash = 0;
-        std::string rights;
-        std::istringstream fields(line);
-        fields >> std::hex >> begin >> dash >> end >> rights;
-        if (!rights.starts_with("r-x") || line.find("[vdso]") == std::string::npos) {
-            continue;
-        }
-        std::vector<std::byte> code(end - begin);
-        if (read_memory(tid_, begin, code)) {
-            const auto found = std::ranges::search(code, std::as_bytes(std::span(syscall_instruction)));
-            if (!found.empty()) {
-                return begin + static_cast<std::uint64_t>(found.begin() - code.begin());
-            }
-        }
-    }
-    return failure(fmt::format("make a call in thread {}", tid_), "its vDSO has no system call instruction");
-}
-
-Result<long> StoppedThread::run(user_regs_struct registers) {
-    // Signals wait; SIGKILL and SIGSTOP do not, and need not.
-    const std::uint64_t all = ~std::uint64_t{0};
-    if (trace(PTRACE_SETSIGMASK, tid_, sizeof(all), address_of(all)) != 0 ||
-        trace(PTRACE_SETREGS, tid_, 0, address_of(registers)) != 0) {
-        return failed(tid_, "set the registers of");
-    }
-    called_ = true;
-    for (int stop = 0; stop < 2; stop++) {
-        if (trace(PTRACE_SYSCALL, tid_, 0, 0) != 0) {
-            return failed(tid_, "continue");
-        }
-        if (auto stopped = wait_for_stop(at_syscall, endurance_ns); !stopped) {
-            return std::unexpected(stopped.error());
-        }
-    }
-    if (trace(PTRACE_GETREGS, tid_, 0, address_of(registers)) != 0) {
-        return failed(tid_, "read the registers of");
-    }
-    return static_cast<long>(registers.rax);
-}
-
-std::uint64_t StoppedThread::place_for(const ForeignCall& call) const {
-    constexpr std::uint64_t alignment = 16;
-    return (saved_.rsp - red_zone_bytes - call.memory.size()) & ~(alignment - 1);
-}
-
-Result<user_regs_struct> StoppedThread::registers_for(const ForeignCall& call) {
-    if (instruction_ == 0) {
-        const auto found = find_syscall_instruction();
+Result<void> StoppedThread::find_room() {
+    if (!code_) {
+        auto found = LentCode::find(tid_);
         if (!found) {
             return std::unexpected(found.error());
         }
-        instruction_ = *found;
+        code_ = *found;
+    }
+    return {};
+}
+
+Result<void> StoppedThread::may_make(const ForeignCall& call) {
+    if (auto room = find_room(); !room) {
+        return room;
+    }
+    if (!dispatch_known_) {
+        if (auto reaches = calls_reach_the_kernel(tid_); !reaches) {
+            return reaches;
+        }
+        dispatch_known_ = true;
+    }
+    if (!filtered_) {
+        return {};
     }
     auto arguments = call.arguments;
-    std::ranges::replace(arguments, ForeignCall::at_memory, place_for(call));
+    std::ranges::replace(arguments, ForeignCall::at_memory, code_->argument_address());
+    seccomp_data seen = seen_by_seccomp(saved_, call.number, code_->after_call());
+    std::ranges::copy(arguments, seen.args);
+    return allowed_by_seccomp(tid_, seen);
+}
+
+// The kernel aborts a sequence that was preempted when the thread goes on. It would not, because the thread goes on in
+// other code first, and the kernel then forgets the sequence. So the thread goes on where the kernel would have sent
+// it.
+void StoppedThread::abort_restartable_sequence() {
+    // struct ptrace_rseq_configuration, struct rseq and struct rseq_cs, which the build machine's headers may not have.
+    struct Configuration {
+        std::uint64_t area;
+        std::uint32_t area_bytes;
+        std::uint32_t signature;
+        std::uint32_t flags;
+        std::uint32_t pad;
+    };
+    struct Sequence {
+        std::uint32_t version;
+        std::uint32_t flags;
+        std::uint64_t start;
+        std::uint64_t bytes;
+        std::uint64_t abort;
+    };
+    constexpr int get_rseq_configuration = 0x420f;
+    constexpr std::uint64_t sequence_offset = 8;
+    Configuration configuration{};
+    std::uint64_t address = 0;
+    Sequence sequence{};
+    if (trace(get_rseq_configuration, tid_, sizeof(configuration), address_of(configuration)) <= 0 ||
+        configuration.area == 0 ||
+        !read_memory(tid_, configuration.area + sequence_offset, std::as_writable_bytes(std::span(&address, 1))) ||
+        address == 0 || !read_memory(tid_, address, std::as_writable_bytes(std::span(&sequence, 1)))) {
+        return;
+    }
+    if (saved_.rip - sequence.start < sequence.bytes) {
+        saved_.rip = sequence.abort;
+    }
+}
+
+// With which registers it goes on when nobody is left to put its own back: those that the kernel would have made of
+// them on the way out of the stop.
+user_regs_struct StoppedThread::without_the_stop() const {
+    user_regs_struct after = saved_;
+    if (static_cast<long>(saved_.orig_rax) < 0) {
+        return after;
+    }
+    const auto repeat = [&after](std::uint64_t number) {
+        after.rax = number;
+        after.rip -= syscall_instruction_bytes;
+    };
+    switch (static_cast<long>(saved_.rax)) {
+        case restart_sys:
+        case restart_nointr:
+        case restart_nohand:
+            repeat(saved_.orig_rax);
+            break;
+        case restart_block:
+            repeat(SYS_restart_syscall);
+            break;
+        default:
+            break;
+    }
+    return after;
+}
+
+// Puts the code and the argument there, and the registers on it.
+Result<void> StoppedThread::enter_lent_code(const ForeignCall& call) {
+    if (!lent_) {
+        abort_restartable_sequence();
+        if (auto written = code_->write(tid_, without_the_stop()); !written) {
+            return written;
+        }
+    }
+    if (!call.memory.empty()) {
+        if (auto written = code_->write_argument(tid_, call.memory); !written) {
+            return written;
+        }
+    }
+    auto arguments = call.arguments;
+    std::ranges::replace(arguments, ForeignCall::at_memory, code_->argument_address());
     user_regs_struct registers = saved_;
-    registers.rip = instruction_;
+    registers.rip = code_->address();
     registers.rax = static_cast<std::uint64_t>(call.number);
-    registers.orig_rax = ~std::uint64_t{0};
+    registers.orig_rax = no_call;
     registers.rdi = arguments[0];
     registers.rsi = arguments[1];
     registers.rdx = arguments[2];
     registers.r10 = arguments[3];
     registers.r8 = arguments[4];
     registers.r9 = arguments[5];
-    return registers;
+    if (trace(PTRACE_SETREGS, tid_, 0, address_of(registers)) != 0) {
+        return failed(tid_, "set the registers of");
+    }
+    lent_ = true;
+    return {};
 }
 
-Result<void> StoppedThread::may_make(const ForeignCall& call) {
-    const auto registers = registers_for(call);
-    if (!registers) {
-        return std::unexpected(registers.error());
+// The status of its next stop, whatever it is.
+Result<int> StoppedThread::wait_for_any_stop() {
+    constexpr unsigned usual_looks = 200;
+    const std::uint64_t give_up_ns = now_ns() + call_patience_ns;
+    for (unsigned looks = 0;; looks++) {
+        int status = 0;
+        const pid_t got = ::waitpid(tid_, &status, __WALL | WNOHANG);
+        const bool gone = (got < 0 && errno != EINTR) || (got == tid_ && !WIFSTOPPED(status)) ||
+                          (got == 0 && looks > usual_looks && has_ended(tid_));
+        if (gone) {
+            state_ = State::ended;
+            return failure(fmt::format("wait for thread {}", tid_), "it has ended meanwhile");
+        }
+        if (got == tid_) {
+            return status;
+        }
+        if (now_ns() > give_up_ns) {
+            state_ = State::running;
+            return failure(fmt::format("wait for thread {}", tid_), "its call has not returned in time",
+                           "the thread goes on by itself when it does");
+        }
+        if (looks > usual_looks / 2) {
+            wait_for_news();
+        }
     }
-    if (auto reaches = calls_reach_the_kernel(tid_); !reaches) {
-        return reaches;
+}
+
+// A signal came before the call was made: the thread gets it with its own registers, as if nothing had been, and is
+// stopped again before it runs on.
+Result<void> StoppedThread::give_back(int signal) {
+    if (trace(PTRACE_SETREGS, tid_, 0, address_of(saved_)) != 0) {
+        return failed(tid_, "set the registers of");
     }
-    return allowed_by_seccomp(tid_,
-                              seen_by_seccomp(*registers, call.number, registers->rip + syscall_instruction.size()));
+    lent_ = false;
+    at_call_ = false;
+    code_->erase(tid_);
+    if (trace(PTRACE_INTERRUPT, tid_, 0, 0) != 0 ||
+        trace(PTRACE_CONT, tid_, 0, static_cast<std::uint64_t>(signal)) != 0) {
+        return failed(tid_, "continue");
+    }
+    state_ = State::running;
+    return wait(call_patience_ns);
+}
+
+// True: it stands at a stop of its system call. False: a signal came first, and it stands still with its own registers.
+Result<bool> StoppedThread::run_to_syscall_stop() {
+    for (int stops = 0; stops < most_signals; stops++) {
+        if (trace(PTRACE_SYSCALL, tid_, 0, 0) != 0) {
+            return failed(tid_, "continue");
+        }
+        const auto status = wait_for_any_stop();
+        if (!status) {
+            return std::unexpected(status.error());
+        }
+        if (*status >> 16 == 0 && WSTOPSIG(*status) == at_syscall) {
+            return true;
+        }
+        if (*status >> 16 == 0) {
+            if (auto given = give_back(WSTOPSIG(*status)); !given) {
+                return std::unexpected(given.error());
+            }
+            return false;
+        }
+        // A group stop: it runs nevertheless, and stops again when it is let go.
+    }
+    return failure(fmt::format("make a call in thread {}", tid_), "it is stopped again and again", "try again later");
 }
 
 Result<long> StoppedThread::make(const ForeignCall& call) {
-    const auto registers = registers_for(call);
-    if (!registers) {
-        return std::unexpected(registers.error());
+    if (auto room = find_room(); !room) {
+        return std::unexpected(room.error());
     }
-    const std::uint64_t place = place_for(call);
-    std::vector<std::byte> before(call.memory.size());
-    if (!call.memory.empty() && (!read_memory(tid_, place, before) || !write_memory(tid_, place, call.memory))) {
-        if (errno == ESRCH) {
-            return failed(tid_, "lend the stack of");
+    for (int tries = 0; tries < most_signals; tries++) {
+        if (auto entered = enter_lent_code(call); !entered) {
+            return std::unexpected(entered.error());
         }
-        return failure(fmt::format("make a call in thread {}", tid_), "there is no room below its stack");
+        const auto before = run_to_syscall_stop();
+        if (!before) {
+            return std::unexpected(before.error());
+        }
+        if (!*before) {
+            continue;
+        }
+        // From its entry no signal comes before its end.
+        at_call_ = true;
+        const auto after = run_to_syscall_stop();
+        if (!after) {
+            return std::unexpected(after.error());
+        }
+        user_regs_struct registers{};
+        if (trace(PTRACE_GETREGS, tid_, 0, address_of(registers)) != 0) {
+            return failed(tid_, "read the registers of");
+        }
+        return static_cast<long>(registers.rax);
     }
-    auto ret = run(*registers);
-    if (!call.memory.empty() && !ended_) {
-        write_memory(tid_, place, before);
-    }
-    return ret;
+    return failure(fmt::format("make a call in thread {}", tid_), "signals arrive all the time", "try again later");
 }
 
 // Instead of returning -EINTR, which the program would see, or of being restarted by a call that would hurt it.
 bool StoppedThread::must_be_made_again() const {
-    const auto result = static_cast<long>(saved_.rax);
-    if (result == -EINTR) {
-        return interrupted_call(static_cast<long>(saved_.orig_rax)) != nullptr;
-    }
-    return result == restarted_by_call && static_cast<long>(saved_.orig_rax) >= 0 &&
-           !allowed_by_seccomp(tid_, seen_by_seccomp(saved_, SYS_restart_syscall, saved_.rip));
-}
-
-bool StoppedThread::rewind_interrupted(user_regs_struct& registers) const {
-    if (!must_be_made_again() || has_deliverable_signal(tid_, saved_mask_)) {
+    const auto number = static_cast<long>(saved_.orig_rax);
+    if (number < 0) {
         return false;
     }
-    const std::array<std::uint64_t, 6> arguments{registers.rdi, registers.rsi, registers.rdx,
-                                                 registers.r10, registers.r8,  registers.r9};
-    const auto* const interrupted = interrupted_call(static_cast<long>(registers.orig_rax));
-    registers.rax = registers.orig_rax;
-    registers.rip -= syscall_instruction.size();
-    registers.orig_rax = ~std::uint64_t{0};
-    return interrupted == nullptr || has_timeout(*interrupted, arguments);
+    if (static_cast<long>(saved_.rax) == -EINTR) {
+        const auto* const call = find_sleeping_call(number);
+        return call != nullptr && can_be_made_again(*call);
+    }
+    return static_cast<long>(saved_.rax) == restart_block && filtered_ &&
+           !allowed_by_seccomp(tid_, seen_by_seccomp(saved_, SYS_restart_syscall, saved_.rip));
 }
 
 Release StoppedThread::release() {
     Release released;
-    if (!std::exchange(seized_, false) || ended_) {
-        released.killed = std::exchange(unwaited_, false);
+    if (!std::exchange(seized_, false) || state_ == State::ended) {
         return released;
     }
     // The kernel restarts an interrupted call on the way out of a stop like the first, with the registers as they are
-    // then: so one more, and only there the old registers.
-    if (called_) {
+    // then: so one more, and only there the thread's own.
+    if (at_call_) {
         trace(PTRACE_INTERRUPT, tid_, 0, 0);
         trace(PTRACE_CONT, tid_, 0, 0);
-        if (!wait_for_stop(at_event_stop, endurance_ns) && ended_) {
-            released.killed = std::exchange(unwaited_, false);
+        const auto status = wait_for_any_stop();
+        // A signal that is told of first belongs to the registers of before.
+        if (status && !is_event_stop(*status)) {
+            trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
+            code_->erase(tid_);
+            trace(PTRACE_DETACH, tid_, 0, static_cast<std::uint64_t>(WSTOPSIG(*status) & 0x7f));
+            released.stood_still_ns = now_ns() - since_ns_;
+            return released;
+        }
+        if (!status) {
             return released;
         }
     }
-    if (!stopped_) {
-        // It was asked, and can be left only where it stands still.
-        if (wait_for_stop(at_event_stop, endurance_ns)) {
-            trace(PTRACE_DETACH, tid_, 0, 0);
+    if (state_ != State::stopped) {
+        // It was asked, and can be let go only where it stands still.
+        if (look() != State::stopped) {
+            return released;
         }
-        return released;
     }
-    user_regs_struct registers = saved_;
-    released.timeout_restarted = rewind_interrupted(registers);
-    trace(PTRACE_SETREGS, tid_, 0, address_of(registers));
-    trace(PTRACE_SETSIGMASK, tid_, sizeof(saved_mask_), address_of(saved_mask_));
-    released.killed = trace(PTRACE_DETACH, tid_, 0, 0) != 0 && errno == ESRCH;
+    if (lent_) {
+        trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
+        code_->erase(tid_);
+    }
+    released.timeout_restarted = timeout_restarted_;
+    trace(PTRACE_DETACH, tid_, 0, 0);
     released.stood_still_ns = now_ns() - since_ns_;
     return released;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "act/target.hpp"
 
-#include "act/interrupted.hpp"
 #include "base/fd.hpp"
 
 #include <elf.h>
@@ -16,8 +15,11 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace inflight::act {
@@ -25,7 +27,9 @@ namespace {
 
 // Of the first pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO).
 constexpr ino_t first_pid_namespace = 0xEFFFFFFC;
-constexpr std::uint64_t io_worker = 0x10;  // PF_IO_WORKER, include/linux/sched.h
+constexpr std::size_t status_bytes = 8192;
+constexpr std::uint64_t kernel_thread = 0x00200000;  // PF_KTHREAD
+constexpr std::uint64_t io_worker = 0x10;            // PF_IO_WORKER, include/linux/sched.h
 
 // Of a thread: that of a process whose main thread has ended says little.
 std::map<std::string, std::string> read_status(pid_t tid) {
@@ -42,13 +46,17 @@ std::map<std::string, std::string> read_status(pid_t tid) {
     return fields;
 }
 
-// What stands behind the name, which may hold anything: the state, five numbers, the flags.
-std::pair<char, std::uint64_t> read_stat(pid_t pid, pid_t tid) {
+// The flags of struct task_struct: what stands behind the name, which may hold anything, is the state, five numbers,
+// the flags.
+std::uint64_t read_flags(pid_t pid, pid_t tid) {
     std::ifstream file(fmt::format("/proc/{}/task/{}/stat", pid, tid));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    // The name may hold newlines. A read fails with ESRCH where the thread ends meanwhile.
+    std::array<char, status_bytes> buffer{};
+    file.read(buffer.data(), buffer.size());
+    const std::string text(buffer.data(), static_cast<std::size_t>(file.gcount()));
     const auto name_end = text.rfind(')');
     if (name_end == std::string::npos) {
-        return {'?', 0};
+        return 0;
     }
     std::istringstream fields(text.substr(name_end + 1));
     char state = '?';
@@ -59,25 +67,44 @@ std::pair<char, std::uint64_t> read_stat(pid_t pid, pid_t tid) {
         fields >> ignored;
     }
     fields >> flags;
-    return {state, flags};
+    return flags;
 }
 
-Thread read_thread(pid_t pid, pid_t tid) {
-    const auto [state, flags] = read_stat(pid, tid);
-    Thread thread{.tid = tid, .state = state, .kernels = (flags & io_worker) != 0, .call = {}, .arguments = {}};
-    std::ifstream file(fmt::format("/proc/{}/task/{}/syscall", pid, tid));
-    long number = -1;
-    if (file >> number && number >= 0) {
-        thread.call = number;
-        for (auto& argument : thread.arguments) {
-            file >> std::hex >> argument;
-        }
+std::string_view field_of(std::string_view status, std::string_view name) {
+    const auto at = status.find(name);
+    if (at == std::string_view::npos) {
+        return {};
     }
-    return thread;
+    const auto begin = status.find_first_not_of(" \t", at + name.size());
+    return begin == std::string_view::npos ? std::string_view{}
+                                           : status.substr(begin, status.find('\n', begin) - begin);
 }
 
-bool has_ended(const Thread& thread) {
-    return thread.state == 'Z' || thread.state == 'X' || thread.state == '?';
+std::uint64_t value_of(std::string_view digits) {
+    std::uint64_t value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+}
+
+std::string_view read_whole(int fd, std::span<char> buffer) {
+    const ssize_t bytes = ::pread(fd, buffer.data(), buffer.size(), 0);
+    return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0))};
+}
+
+Progress progress_in(std::string_view status) {
+    const auto state = field_of(status, "\nState:");
+    return {.state = state.empty() ? '?' : state.front(),
+            .switches = value_of(field_of(status, "\nvoluntary_ctxt_switches:")) +
+                        value_of(field_of(status, "\nnonvoluntary_ctxt_switches:"))};
+}
+
+// The kernel's function in which it sleeps is one of FUSE: an interruption is passed on to the file system, which may
+// answer with EINTR. Source: fs/fuse/dev.c (request_wait_answer).
+bool waits_for_fuse(pid_t pid, pid_t tid) {
+    std::ifstream file(fmt::format("/proc/{}/task/{}/wchan", pid, tid));
+    std::string function;
+    file >> function;
+    return function == "request_wait_answer" || function.contains("fuse_");
 }
 
 int number_of(const std::map<std::string, std::string>& status, const std::string& field) {
@@ -106,15 +133,87 @@ Result<void> check_64_bit(pid_t pid, pid_t tid) {
 
 }  // namespace
 
+Progress read_progress(int status_fd) {
+    std::array<char, status_bytes> buffer{};
+    return progress_in(read_whole(status_fd, buffer));
+}
+
+Thread read_thread(pid_t pid, pid_t tid) {
+    const UniqueFd file(::open(fmt::format("/proc/{}/task/{}/status", pid, tid).c_str(), O_RDONLY | O_CLOEXEC));
+    std::array<char, status_bytes> buffer{};
+    const auto status = read_whole(file.get(), buffer);
+    Thread thread{.tid = tid,
+                  .progress = progress_in(status),
+                  .kernels = (read_flags(pid, tid) & io_worker) != 0,
+                  .filtered = field_of(status, "\nSeccomp:") != "0",
+                  .fuse = false,
+                  .call = {},
+                  .arguments = {}};
+    std::ifstream call(fmt::format("/proc/{}/task/{}/syscall", pid, tid));
+    long number = -1;
+    if (call >> number && number >= 0) {
+        thread.call = number;
+        for (auto& argument : thread.arguments) {
+            call >> std::hex >> argument;
+        }
+        thread.fuse = thread.progress.state == 'S' && waits_for_fuse(pid, tid);
+    }
+    return thread;
+}
+
+std::vector<pid_t> list_threads(pid_t pid) {
+    std::vector<pid_t> tids;
+    std::error_code error;
+    std::filesystem::directory_iterator each(fmt::format("/proc/{}/task", pid), error);
+    for (; !error && each != std::filesystem::directory_iterator(); each.increment(error)) {
+        const auto name = each->path().filename().string();
+        tids.push_back(static_cast<pid_t>(value_of(name)));
+    }
+    return tids;
+}
+
+bool has_ended(const Thread& thread) {
+    const char state = thread.progress.state;
+    return state == 'Z' || state == 'X' || state == '?';
+}
+
 std::optional<int> disturbance(const Thread& thread) {
-    if (thread.state == 'R') {
+    if (thread.progress.state == 'R') {
         return 0;
     }
-    if (thread.state != 'S') {
+    if (thread.progress.state != 'S' || thread.fuse) {
         return std::nullopt;
     }
-    const auto* const interrupted = thread.call ? interrupted_call(*thread.call) : nullptr;
-    return interrupted == nullptr ? 1 : has_timeout(*interrupted, thread.arguments) ? 3 : 2;
+    if (!thread.call) {
+        return 1;
+    }
+    switch (stop_effect(*thread.call, thread.arguments)) {
+        case StopEffect::restarted:
+            return 1;
+        case StopEffect::made_again:
+            return has_timeout(*find_sleeping_call(*thread.call), thread.arguments) ? 3 : 2;
+        case StopEffect::ends_early:
+            return 4;
+        case StopEffect::cut_short:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+std::string why_not_stopped(const Thread& thread) {
+    switch (thread.progress.state) {
+        case 'D':
+            return "sleeps uninterruptibly (state D)";
+        case 'T':
+        case 't':
+            return "is stopped";
+        case 'S':
+            return thread.fuse ? "waits for a file system in user space, which would be told of an interruption"
+                               : fmt::format("sleeps in system call {}, which a stop could cut short",
+                                             thread.call.value_or(-1));
+        default:
+            return "has ended";
+    }
 }
 
 Result<Target> Target::look(pid_t pid) {
@@ -125,25 +224,27 @@ Result<Target> Target::look(pid_t pid) {
                        "run it on the host, or with the host's pid namespace");
     }
     Target target(pid);
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), error)) {
-        const Thread thread = read_thread(pid, std::stoi(entry.path().filename().string()));
+    const auto tids = list_threads(pid);
+    for (const pid_t tid : tids) {
+        const Thread thread = read_thread(pid, tid);
         if (!thread.kernels && !has_ended(thread)) {
             target.threads_.push_back(thread);
         }
     }
     if (target.threads_.empty()) {
-        return std::filesystem::exists(fmt::format("/proc/{}", pid), error)
-                   ? failure(what, "the process has ended, and its parent has not noticed (zombie)",
-                             "its requests are the kernel's to end")
-                   : failure(what, "the process is gone");
+        return tids.empty() ? failure(what, "the process is gone")
+                            : failure(what, "the process has ended, and its parent has not noticed (zombie)",
+                                      "its requests are the kernel's to end");
     }
     const pid_t living = target.threads_.front().tid;
     const auto status = read_status(living);
     if (!status.contains("VmSize")) {
-        return status.empty() ? failure(what, "the process is gone") : failure(what, "it is a thread of the kernel");
+        if ((read_flags(pid, living) & kernel_thread) != 0) {
+            return failure(what, "it is a thread of the kernel");
+        }
+        return status.empty() ? failure(what, "the process is gone")
+                              : failure(what, "the process is ending", "its requests end with it");
     }
-    target.state_ = target.threads_.front().state;
     target.tracer_ = number_of(status, "TracerPid");
     if (auto checked = check_64_bit(pid, living); !checked) {
         return std::unexpected(checked.error());
@@ -157,32 +258,43 @@ Result<void> Target::may_be_stopped() const {
         return failure(what, fmt::format("process {} traces it already", tracer_),
                        "a debugger or strace must let it go");
     }
-    if (state_ == 'T' || state_ == 't') {
+    if (const char state = threads_.front().progress.state; state == 'T' || state == 't') {
         return failure(what, "it is stopped (SIGSTOP)", "let it continue first: kill -CONT");
     }
     return {};
 }
 
 Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
-    std::vector<std::pair<int, pid_t>> possible;
+    // The main thread comes after others that see nothing of a stop: while it is traced, signals that the process
+    // ignores wake another thread.
+    constexpr int unseen = 2;
+    std::vector<std::tuple<int, bool, int, pid_t>> possible;
     for (const Thread& thread : threads_) {
         const auto disturbs = disturbance(thread);
         if (disturbs && (wanted == 0 || thread.tid == wanted)) {
-            possible.emplace_back(*disturbs, thread.tid);
+            possible.emplace_back(std::max(*disturbs, unseen), thread.tid == pid_, *disturbs, thread.tid);
         }
     }
     if (!possible.empty()) {
         std::ranges::sort(possible);
         std::vector<pid_t> tids;
         tids.reserve(possible.size());
-        for (const auto& [disturbs, tid] : possible) {
+        for (const auto& [effect, is_main, disturbs, tid] : possible) {
             tids.push_back(tid);
         }
         return tids;
     }
-    return failure(fmt::format("make a call in process {}", pid_),
-                   wanted == 0 ? "all of its threads sleep uninterruptibly (state D)"
-                               : fmt::format("thread {}, which alone may, is gone or sleeps uninterruptibly", wanted),
+    const auto what = fmt::format("make a call in process {}", pid_);
+    if (wanted == 0) {
+        return failure(what,
+                       fmt::format("none of its threads can be stopped now: thread {} {}", threads_.front().tid,
+                                   why_not_stopped(threads_.front())),
+                       "try again later");
+    }
+    const auto found = std::ranges::find(threads_, wanted, &Thread::tid);
+    return failure(what,
+                   fmt::format("thread {}, which alone may, {}", wanted,
+                               found == threads_.end() ? "is gone" : why_not_stopped(*found)),
                    "try again later");
 }
 

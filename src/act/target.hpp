@@ -2,6 +2,7 @@
 // What must be known of a process before anything in it is touched, and its threads.
 #pragma once
 
+#include "act/sleeping_call.hpp"
 #include "base/result.hpp"
 
 #include <sys/types.h>
@@ -14,17 +15,37 @@
 
 namespace inflight::act {
 
-struct Thread {
-    pid_t tid = 0;
-    char state = '?';          // of /proc/PID/task/TID/stat
-    bool kernels = false;      // a worker or SQ thread of io_uring, which nobody may stop
-    std::optional<long> call;  // the system call that it is in
-    std::array<std::uint64_t, 6> arguments{};
+// What /proc tells of the running of a thread. While it stays the same the thread has not run.
+struct Progress {
+    char state = '?';            // of /proc/PID/task/TID/status; '?': it is gone
+    std::uint64_t switches = 0;  // of context, voluntary or not
+    bool operator==(const Progress&) const = default;
 };
 
+struct Thread {
+    pid_t tid = 0;
+    Progress progress;         // read before all others: if it has not changed, they hold still
+    bool kernels = false;      // a worker or SQ thread of io_uring, which nobody may stop
+    bool filtered = true;      // it has a seccomp filter
+    bool fuse = false;         // it waits for a file system in user space, which would be told of an interruption
+    std::optional<long> call;  // the system call that it is in
+    CallArguments arguments{};
+};
+
+// Reads all of it; about 100 us.
+[[nodiscard]] Thread read_thread(pid_t pid, pid_t tid);
+// Without those that have ended: their numbers only, in no order. Empty: the process is gone.
+[[nodiscard]] std::vector<pid_t> list_threads(pid_t pid);
+[[nodiscard]] bool has_ended(const Thread& thread);
+// Reads the first part from an open /proc/PID/task/TID/status.
+[[nodiscard]] Progress read_progress(int status_fd);
+
 // The smaller the less does a stop disturb: 0 it runs, 1 it is in a call that the kernel restarts unseen, 2 in one that
-// is made again, 3 in one that is made again with its timeout; nothing: it cannot be stopped now.
+// is made again, 3 in one that is made again with its timeout, 4 in a wait that ends early; nothing: it must not be
+// stopped now, for it sleeps uninterruptibly, or in a call that would be cut short.
 [[nodiscard]] std::optional<int> disturbance(const Thread& thread);
+// What stands in the way where disturbance() says nothing: "sleeps uninterruptibly (state D)".
+[[nodiscard]] std::string why_not_stopped(const Thread& thread);
 
 class Target {
 public:
@@ -46,7 +67,6 @@ public:
 private:
     explicit Target(pid_t pid) : pid_(pid) {}
     pid_t pid_;
-    char state_ = '?';
     pid_t tracer_ = 0;
     std::vector<Thread> threads_;
 };

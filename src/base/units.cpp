@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <span>
 #include <string_view>
 
@@ -38,7 +41,62 @@ const Unit& unit_for(std::span<const Unit> units, std::uint64_t amount) {
     return *best;
 }
 
+constexpr Unit duration_words[] = {
+    {1, "ns"},           {1'000, "us"},        {1'000, "µs"},         {1'000'000, "ms"},
+    {1'000'000'000, ""}, {1'000'000'000, "s"}, {60'000'000'000, "m"}, {3'600'000'000'000, "h"}};
+
+constexpr Unit byte_words[] = {{1, ""},
+                               {1, "b"},
+                               {1ULL << 10, "k"},
+                               {1ULL << 10, "kb"},
+                               {1ULL << 10, "kib"},
+                               {1ULL << 20, "m"},
+                               {1ULL << 20, "mb"},
+                               {1ULL << 20, "mib"},
+                               {1ULL << 30, "g"},
+                               {1ULL << 30, "gb"},
+                               {1ULL << 30, "gib"},
+                               {1ULL << 40, "t"},
+                               {1ULL << 40, "tb"},
+                               {1ULL << 40, "tib"}};
+
+std::expected<std::uint64_t, NumberFault> scaled(std::string_view text, std::span<const Unit> words, double most) {
+    double number = 0;
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const auto unit = std::ranges::find(words, text.substr(static_cast<std::size_t>(end - text.data())), &Unit::name);
+    if (unit == words.end()) {
+        return std::unexpected(NumberFault::no_number);
+    }
+    if (bad == std::errc::result_out_of_range) {
+        const bool small = text.find("e-") != std::string_view::npos || text.front() == '-';
+        return std::unexpected(small ? NumberFault::no_number : NumberFault::too_large);
+    }
+    const double amount = number * static_cast<double>(unit->size);
+    // Written so that a NaN is refused too.
+    if (bad != std::errc{} || !(amount >= 1)) {
+        return std::unexpected(NumberFault::no_number);
+    }
+    if (amount > most) {
+        return std::unexpected(NumberFault::too_large);
+    }
+    return static_cast<std::uint64_t>(amount);
+}
+
 }  // namespace
+
+std::expected<std::uint64_t, NumberFault> parse_duration_ns(std::string_view text) {
+    // A sum of two such and of the time since the machine was booted is still a number.
+    constexpr double longest_ns = 100.0 * 365 * 86'400 * 1e9;
+    return scaled(text, duration_words, longest_ns);
+}
+
+std::expected<std::uint64_t, NumberFault> parse_size_bytes(std::string_view text) {
+    constexpr double largest_bytes = 1024.0 * static_cast<double>(1ULL << 40U);
+    std::string lower(text);
+    std::ranges::transform(lower, lower.begin(),
+                           [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
+    return scaled(lower, byte_words, largest_bytes);
+}
 
 std::string format_duration(std::uint64_t duration_ns) {
     const Unit& unit = unit_for(duration_units, duration_ns);

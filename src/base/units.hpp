@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,12 @@ namespace inflight {
 
 // One digit after the point: "12.5 %". `whole` is not 0.
 [[nodiscard]] std::string format_share(std::uint64_t part, std::uint64_t whole);
+
+enum class NumberFault : std::uint8_t { no_number, too_large };
+
+// What people write: a positive number and a unit, "250ms", "1.5h", "64mb" (of 1024 kb each, in any case). A bare
+// number is of seconds, or of bytes. The fraction of the smallest unit is dropped. At most 100 years, or 1024 tb.
+[[nodiscard]] std::expected<std::uint64_t, NumberFault> parse_duration_ns(std::string_view text);
+[[nodiscard]] std::expected<std::uint64_t, NumberFault> parse_size_bytes(std::string_view text);
 
 }  // namespace inflight

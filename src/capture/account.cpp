@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/account.hpp"
 
+#include "base/arithmetic.hpp"
+#include "capture/format.hpp"
+
 #include <fmt/format.h>
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -17,6 +20,9 @@
 namespace inflight::capture {
 
 namespace {
+
+// Of the requests that explain a later cancel: more than any recorder asks for.
+constexpr std::uint64_t most_remembered = 1U << 20U;
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
@@ -43,36 +49,35 @@ void put(Writer& out, const char* key, const std::vector<std::string>& values) {
 class Values : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Values> {
 public:
     std::map<std::string, std::uint64_t, std::less<>> unsigned_numbers;
-    std::map<std::string, std::int64_t, std::less<>> signed_numbers;
+    std::map<std::string, std::int64_t, std::less<>> negative_numbers;
     std::map<std::string, std::string, std::less<>> strings;
     std::map<std::string, std::size_t, std::less<>> lengths;
 
-    // What the parser calls, in its words.
+    // What the parser calls, in its words. False ends the parsing.
     bool Default() {
         path();
-        return true;
+        return fits();
     }
     bool Int(int value) { return Int64(value); }
     bool Uint(unsigned value) { return Uint64(value); }
     bool Int64(std::int64_t value) {
-        signed_numbers.insert_or_assign(path(), value);
-        return true;
+        if (value >= 0) {
+            return Uint64(static_cast<std::uint64_t>(value));
+        }
+        negative_numbers.insert_or_assign(path(), value);
+        return fits();
     }
     bool Uint64(std::uint64_t value) {
-        const std::string at = path();
-        unsigned_numbers.insert_or_assign(at, value);
-        if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-            signed_numbers.insert_or_assign(at, static_cast<std::int64_t>(value));
-        }
-        return true;
+        unsigned_numbers.insert_or_assign(path(), value);
+        return fits();
     }
     bool String(const char* text, rapidjson::SizeType bytes, bool /*copy*/) {
         strings.insert_or_assign(path(), std::string(text, bytes));
-        return true;
+        return fits();
     }
     bool Key(const char* text, rapidjson::SizeType bytes, bool /*copy*/) {
-        levels_.back().key.assign(text, bytes);
-        return true;
+        levels_.back().key.assign(text, std::min<std::size_t>(bytes, longest_key));
+        return bytes <= longest_key;
     }
     bool StartObject() { return begin(false); }
     bool EndObject(rapidjson::SizeType /*members*/) { return end(); }
@@ -83,6 +88,14 @@ public:
     }
 
 private:
+    // Each value is kept with its path. A machine with the most CPUs that Linux knows has fewer values, and no key is
+    // as long.
+    static constexpr std::size_t most_values = 8192UL * 20 * 4;
+    static constexpr std::size_t longest_key = 64;
+    static constexpr std::size_t deepest = 8;
+
+    bool fits() { return ++values_ <= most_values; }
+
     struct Level {
         std::string prefix;
         std::string key;
@@ -100,9 +113,8 @@ private:
         return level.prefix.empty() ? name : level.prefix + "/" + name;
     }
     bool begin(bool array) {
-        constexpr std::size_t deepest = 8;
         levels_.push_back({.prefix = path(), .key = {}, .index = 0, .array = array});
-        return levels_.size() <= deepest;
+        return levels_.size() <= deepest && fits();
     }
     bool end() {
         levels_.pop_back();
@@ -110,6 +122,7 @@ private:
     }
 
     std::vector<Level> levels_;
+    std::size_t values_ = 0;
 };
 
 // Takes fields out of the values; remembers the first that is not as it should be.
@@ -118,7 +131,15 @@ public:
     explicit Fields(const Values& values) : values_(values) {}
 
     void take(const std::string& path, std::uint64_t& out) { take_from(values_.unsigned_numbers, path, out); }
-    void take(const std::string& path, std::int64_t& out) { take_from(values_.signed_numbers, path, out); }
+    void take(const std::string& path, std::int64_t& out) {
+        if (const auto found = values_.negative_numbers.find(path); found != values_.negative_numbers.end()) {
+            out = found->second;
+            return;
+        }
+        std::uint64_t value = 0;
+        take(path, value);
+        out = to_signed_clamped(value);
+    }
     void take(const std::string& path, std::string& out) { take_from(values_.strings, path, out); }
     void take(const std::string& path, std::vector<std::string>& out) {
         const std::size_t length = length_of(path);
@@ -156,7 +177,7 @@ Result<Values> parse(std::string_view text) {
     rapidjson::Reader reader;
     Values values;
     if (reader.Parse<rapidjson::kParseIterativeFlag>(stream, values).IsError()) {
-        return failure("read what the capture says of itself", "it is not JSON");
+        return failure("read what the capture says of itself", "it is not JSON, or has more than it can have");
     }
     return values;
 }
@@ -270,9 +291,14 @@ Result<CaptureInfo> info_from_json(std::string_view text) {
     fields.take("part", info.part);
     fields.take("names_missing", info.names_missing);
     info.tracker.events_wanted = static_cast<std::uint32_t>(events);
-    info.tracker.history_limit = history;
+    info.tracker.history_limit = std::min<std::uint64_t>(history, most_remembered);
     if (!fields.first_missing().empty()) {
         return no_field(fields.first_missing());
+    }
+    constexpr auto longest_ns = static_cast<std::int64_t>(format::time_limit_ns);
+    if (info.trace.start_ns > format::time_limit_ns || info.trace.wall_offset_ns > longest_ns ||
+        info.trace.wall_offset_ns < -longest_ns) {
+        return failure("read what the capture says of itself", "it says that it was made in another age");
     }
     return info;
 }

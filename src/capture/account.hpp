@@ -17,7 +17,7 @@ struct CaptureInfo {
     model::TraceInfo trace;
     model::TrackerOptions tracker;
     std::string recording;   // the same in all files of one recording, and in no other
-    std::uint64_t part = 0;  // of a recording that has several files: from 1. 0: the file can only stand alone
+    std::uint64_t part = 0;  // of a recording that has several files. 0: the file can only stand alone
     // Of files and cgroups that were named before this file begins, and were dropped since because there were too many.
     std::uint64_t names_missing = 0;
 };

@@ -126,4 +126,20 @@ void Carried::for_each(std::uint64_t time_ns, const std::function<void(const ifl
     }
 }
 
+Result<void> write_carried(BlockFile& file, const Carried& carried, std::uint64_t time_ns) {
+    BlockMaker block;
+    Result<void> written;
+    const auto write = [&] { written = write_block(file, block, format::BlockKind::carried); };
+    carried.for_each(time_ns, [&](const ifl_header& record) {
+        block.add(record);
+        if (block.full() && written) {
+            write();
+        }
+    });
+    if (!block.empty() && written) {
+        write();
+    }
+    return written;
+}
+
 }  // namespace inflight::capture

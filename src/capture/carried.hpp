@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/result.hpp"
+#include "capture/block_file.hpp"
 #include "contract/records.h"
 
 #include <cstddef>
@@ -41,5 +43,8 @@ private:
     std::unordered_set<std::uint64_t> announced_;  // requests that have not ended
     std::uint64_t names_dropped_ = 0;
 };
+
+// What is carried into a file that begins at `time_ns`, in blocks of the usual size.
+[[nodiscard]] Result<void> write_carried(BlockFile& file, const Carried& carried, std::uint64_t time_ns);
 
 }  // namespace inflight::capture

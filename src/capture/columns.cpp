@@ -325,13 +325,16 @@ void ColumnWriter::take(std::string& out) {
     bytes_ = 0;
 }
 
-Result<void> read_columns(std::string_view columns,
+Result<void> read_columns(std::string_view columns, std::size_t items,
                           const std::function<void(std::uint16_t kind, std::span<const std::byte>)>& visit) {
     Reader reader(columns);
     std::uint32_t layout_count = 0;
     std::uint32_t item_count = 0;
-    if (!reader.read(layout_count) || !reader.read(item_count) || layout_count > 256) {
+    if (!reader.read(layout_count) || !reader.read(item_count) || layout_count > format::layouts_limit) {
         return damaged("its first words make no sense");
+    }
+    if (item_count != items) {
+        return damaged("it does not have the items that its header says");
     }
     std::vector<Rows> layouts(layout_count);
     std::uint64_t total_bytes = 0;
@@ -344,7 +347,8 @@ Result<void> read_columns(std::string_view columns,
         total_bytes += std::uint64_t{header.row_bytes} * header.rows;
         total_rows += header.rows;
         if (header.row_bytes == 0 || header.row_bytes % word_bytes != 0 || header.rows == 0 ||
-            total_bytes > format::raw_limit_bytes || total_rows > item_count) {
+            header.row_bytes > format::row_limit_bytes || total_bytes > format::rows_limit_bytes ||
+            total_rows > item_count) {
             return damaged("its table of layouts makes no sense");
         }
     }

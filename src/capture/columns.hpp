@@ -47,8 +47,10 @@ private:
 };
 
 // Gives each item to `visit` as its kind and bytes (aligned to 8, valid during the call; a record may be shorter than
-// its row). Fails, having visited nothing, where `columns` is not what take() makes: nothing in it is trusted.
+// its row). Fails, having visited nothing, where `columns` is not what take() makes of `items`: nothing in it is
+// trusted.
 [[nodiscard]] Result<void> read_columns(
-    std::string_view columns, const std::function<void(std::uint16_t kind, std::span<const std::byte>)>& visit);
+    std::string_view columns, std::size_t items,
+    const std::function<void(std::uint16_t kind, std::span<const std::byte>)>& visit);
 
 }  // namespace inflight::capture

@@ -9,11 +9,12 @@
 
 namespace inflight::capture {
 
-FileWriter::FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file)
+FileWriter::FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, Numbered there, BlockFile file)
     : path_(std::move(path)),
       info_(std::move(info)),
       rotation_(rotation),
-      files_(rotation.keep),
+      number_(there.next),
+      files_(rotation.keep, std::move(there.captures)),
       file_(std::move(file)),
       block_(info_.trace.start_ns),
       file_begun_ns_(info_.trace.start_ns) {
@@ -23,12 +24,21 @@ FileWriter::FileWriter(std::string path, CaptureInfo info, const Rotation& rotat
 Result<std::unique_ptr<FileWriter>> FileWriter::create(const std::string& path, const CaptureInfo& info,
                                                        const Rotation& rotation) {
     CaptureInfo first = info;
-    first.part = rotation.wanted() ? 1 : 0;
-    auto file = BlockFile::create(rotation.wanted() ? part_path(path, 1) : path, first);
+    Numbered there;
+    if (!rotation.wanted()) {
+        first.part = 0;
+        auto file = BlockFile::create(path, first);
+        return file ? Result<std::unique_ptr<FileWriter>>(std::unique_ptr<FileWriter>(
+                          new FileWriter(path, first, rotation, std::move(there), std::move(*file))))
+                    : std::unexpected(file.error());
+    }
+    there = numbered_files(path);
+    first.part = there.next;  // so that a part is called as its file is
+    auto file = BlockFile::create_numbered(path, there.next, first);
     if (!file) {
         return std::unexpected(file.error());
     }
-    return std::unique_ptr<FileWriter>(new FileWriter(path, first, rotation, std::move(*file)));
+    return std::unique_ptr<FileWriter>(new FileWriter(path, first, rotation, std::move(there), std::move(*file)));
 }
 
 void FileWriter::check_file() {
@@ -80,7 +90,7 @@ Account FileWriter::account_since_begin(Account account) const {
 
 Kept FileWriter::kept() const {
     return {.bytes = bytes_before_ + file_.bytes(),
-            .files = info_.part == 0 ? 1 : info_.part,
+            .files = written_files_,
             .files_removed = files_.removed(),
             .names_missing = info_.names_missing,
             .everything = true};
@@ -108,23 +118,20 @@ void FileWriter::write_records() {
 
 // The file that a recording goes on in, with all that it needs of earlier ones.
 Result<BlockFile> FileWriter::make_next_file(const CaptureInfo& info) {
-    auto next = BlockFile::create(part_path(path_, info.part), info);
+    std::uint64_t number = number_ + 1;
+    auto next = BlockFile::create_numbered(path_, number, info);
     if (!next) {
         return next;
     }
-    carried_.for_each(info.trace.start_ns, [this](const ifl_header& record) { block_.add(record); });
-    if (!block_.empty()) {
-        const auto carried = block_.take(format::BlockKind::carried);
-        if (!carried) {
-            next->remove();
-            return std::unexpected(carried.error());
-        }
-        next->write(*carried);
+    if (auto written = write_carried(*next, carried_, info.trace.start_ns); !written) {
+        next->remove();
+        return std::unexpected(written.error());
     }
     if (next->error()) {
         next->remove();
         return std::unexpected(*next->error());
     }
+    number_ = number;
     return next;
 }
 
@@ -160,6 +167,7 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
     file_begun_ns_ = now_ns;
     info_ = std::move(info);
     file_ = std::move(*next);
+    written_files_++;
     files_.add(file_.path());
 }
 

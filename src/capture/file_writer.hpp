@@ -23,7 +23,8 @@ struct Rotation {
 // Writes what comes to a capture file, or to one after the other, each of which can be read alone. Not thread-safe.
 class FileWriter final : public Recorder {
 public:
-    // Makes the first file. `path` is its name, or what the names of several begin with.
+    // Makes the first file. `path` is its name, or what the names of several begin with: their numbers go on after what
+    // is there.
     [[nodiscard]] static Result<std::unique_ptr<FileWriter>> create(const std::string& path, const CaptureInfo& info,
                                                                     const Rotation& rotation = {});
 
@@ -35,7 +36,7 @@ public:
     [[nodiscard]] Kept kept() const override;
 
 private:
-    FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, BlockFile file);
+    FileWriter(std::string path, CaptureInfo info, const Rotation& rotation, Numbered there, BlockFile file);
     void write_records();
     [[nodiscard]] Result<BlockFile> make_next_file(const CaptureInfo& info);
     void begin_next_file(std::uint64_t now_ns);
@@ -46,6 +47,8 @@ private:
     std::string path_;
     CaptureInfo info_;
     Rotation rotation_;
+    std::uint64_t number_;  // of the file that is written, where they are numbered
+    std::uint64_t written_files_ = 1;
     KeptFiles files_;
     BlockFile file_;
     BlockMaker block_;

@@ -30,12 +30,14 @@ bool is_in_flight(const ifl_header& record) {
 
 }  // namespace
 
-FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Tell tell)
+FlightRecorder::FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Numbered there,
+                               Tell tell)
     : path_(std::move(path)),
       info_(std::move(info)),
       options_(options),
       tell_(std::move(tell)),
-      kept_files_(options.keep),
+      next_number_(there.next),
+      kept_files_(options.keep, std::move(there.captures)),
       block_(info_.trace.start_ns) {}
 
 Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string& path, const CaptureInfo& info,
@@ -43,10 +45,11 @@ Result<std::unique_ptr<FlightRecorder>> FlightRecorder::create(const std::string
     const auto slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-        return failure("make capture files " + path + ".0001 and so on", describe_errno(errno),
+        return failure("make capture files " + part_path(path, 1) + " and so on", describe_errno(errno),
                        "choose another folder");
     }
-    return std::unique_ptr<FlightRecorder>(new FlightRecorder(path, info, options, std::move(tell)));
+    return std::unique_ptr<FlightRecorder>(
+        new FlightRecorder(path, info, options, numbered_files(path), std::move(tell)));
 }
 
 void FlightRecorder::ask_for_file(const std::string& why) {
@@ -146,39 +149,33 @@ void FlightRecorder::drop_oldest() {
 }
 
 // What stands in no other block: what is in flight, and that nothing comes after it.
-Result<Block> FlightRecorder::final_block(std::uint64_t end_ns) {
+Result<void> FlightRecorder::write_in_flight(BlockFile& file, std::uint64_t end_ns) {
     for (Words& words : in_flight_) {
         auto& record = *reinterpret_cast<ifl_header*>(words.data());
         if (record.kind == IFL_SNAPSHOT) {
             reinterpret_cast<ifl_snapshot&>(record).final = 1;
         }
         block_.add(record);
+        if (block_.full()) {
+            if (auto written = write_block(file, block_, format::BlockKind::records); !written) {
+                return written;
+            }
+        }
     }
     block_.finish(end_ns);
-    return block_.take(format::BlockKind::records);
+    return write_block(file, block_, format::BlockKind::records);
 }
 
 Result<void> FlightRecorder::write_blocks(BlockFile& file, std::uint64_t end_ns, Written& written) {
     const std::uint64_t start_ns = end_ns - written.span_ns;
-    BlockMaker carried;
-    carried_.for_each(start_ns, [&](const ifl_header& record) { carried.add(record); });
-    if (!carried.empty()) {
-        const auto block = carried.take(format::BlockKind::carried);
-        if (!block) {
-            return std::unexpected(block.error());
-        }
-        file.write(*block);
+    if (auto carried = write_carried(file, carried_, start_ns); !carried) {
+        return carried;
     }
     for (const Held& held : held_) {
         file.write(held.block);
         written.requests += held.block.header.requests;
     }
-    const auto last = final_block(end_ns);
-    if (!last) {
-        return std::unexpected(last.error());
-    }
-    file.write(*last);
-    return {};
+    return write_in_flight(file, end_ns);
 }
 
 void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
@@ -189,13 +186,15 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
     CaptureInfo info = info_;
     info.trace.start_ns = held_.empty() ? info.trace.start_ns : held_.front().begin_ns;
     info.names_missing = carried_.names_dropped();
-    Written written{.path = part_path(path_, files_ + 1),
+    Written written{.path = {},
                     .why = std::exchange(why_, {}),
                     .bytes = 0,
                     .requests = 0,
                     .span_ns = end_ns - info.trace.start_ns,
                     .error = {}};
-    auto file = BlockFile::create(written.path, info);
+    std::uint64_t number = next_number_;
+    auto file = BlockFile::create_numbered(path_, number, info);
+    written.path = part_path(path_, number);
     if (file) {
         if (auto blocks = write_blocks(*file, end_ns, written); !blocks) {
             fail(blocks.error());
@@ -220,6 +219,7 @@ void FlightRecorder::write_file(std::uint64_t end_ns, const Account& account) {
         }
     } else {
         files_++;
+        next_number_ = number + 1;
         bytes_ += file->bytes();
         names_missing_ = info.names_missing;
         kept_files_.add(written.path);

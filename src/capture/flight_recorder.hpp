@@ -62,17 +62,18 @@ private:
         model::Losses losses;        // so far, at its end
     };
 
-    FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Tell tell);
+    FlightRecorder(std::string path, CaptureInfo info, const FlightOptions& options, Numbered there, Tell tell);
     void hold();
     void drop_oldest();
     void write_file(std::uint64_t end_ns, const Account& account);
     [[nodiscard]] Result<void> write_blocks(BlockFile& file, std::uint64_t end_ns, Written& written);
-    [[nodiscard]] Result<Block> final_block(std::uint64_t end_ns);
+    [[nodiscard]] Result<void> write_in_flight(BlockFile& file, std::uint64_t end_ns);
 
     std::string path_;
     CaptureInfo info_;
     FlightOptions options_;
     Tell tell_;
+    std::uint64_t next_number_;
     KeptFiles kept_files_;
     BlockMaker block_;
     std::vector<Words> block_carried_;

@@ -48,9 +48,31 @@ struct BlockHeader {
 };
 static_assert(sizeof(BlockHeader) == 56);
 
-// More is damage.
+// More is damage. No real recording comes near these; each keeps a small file from asking for much memory or time.
 inline constexpr std::uint32_t payload_limit_bytes = 64U << 20U;
-inline constexpr std::uint32_t raw_limit_bytes = 256U << 20U;
+inline constexpr std::uint32_t text_limit_bytes = 32U << 20U;   // payload of an info or account
+inline constexpr std::uint32_t row_limit_bytes = 16U << 10U;    // the longest record of today has 4,152
+inline constexpr std::uint64_t rows_limit_bytes = 256U << 20U;  // of one block
+inline constexpr std::uint32_t layouts_limit = 256;
+
+// What one payload may become: a block of regular iocbs or vectors shrinks to a six-hundredth.
+[[nodiscard]] constexpr std::uint64_t raw_allowed_bytes(std::uint64_t payload_bytes) {
+    constexpr std::uint64_t base = 8U << 20U;
+    constexpr std::uint64_t ratio = 4096;
+    constexpr std::uint64_t most = 64U << 20U;
+    return base + payload_bytes * ratio < most ? base + payload_bytes * ratio : most;
+}
+
+// How many items a file may have where its blocks of records have so many bytes of payload up to there. Times alone
+// make two bytes of an item; with a clock that ticks each millisecond a byte may have thirty.
+[[nodiscard]] constexpr std::uint64_t items_allowed(std::uint64_t payload_bytes) {
+    constexpr std::uint64_t base = 1U << 16U;
+    constexpr std::uint64_t per_byte = 64;
+    return base + payload_bytes * per_byte;
+}
+
+// A record is no younger: 146 years after the machine was started.
+inline constexpr std::uint64_t time_limit_ns = std::uint64_t{1} << 62U;
 
 // A block is written when its records take so much before compression, or when the first is so old.
 inline constexpr std::size_t block_bytes = 4U << 20U;

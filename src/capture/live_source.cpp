@@ -99,6 +99,7 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(probe::Probes probes, LiveO
         }
     }
     source->uring_.drop_unconfirmed();
+    source->find_descriptors();
     return source;
 }
 
@@ -150,7 +151,7 @@ void LiveSource::on_buffered(const ifl_header& record) {
                 {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns, .buried_ns = 0});
         }
     }
-    sorter_.add(record);
+    add(record);
 }
 
 std::size_t LiveSource::drain() {
@@ -306,16 +307,16 @@ Result<void> LiveSource::take_snapshot(bool final) {
         set_header(request, IFL_URING_REQUEST, begin_ns);
         request.header.tier = IFL_TIER_TRACEPOINT;
         request.state = IFL_UREQ_IN_FLIGHT;
-        sorter_.add(request.header);
+        add(request.header);
     }
     for (ifl_request& request : requests) {
         const auto tier = request.header.tier;
         set_header(request, IFL_REQUEST, begin_ns);
         request.header.tier = tier;
         request.state = IFL_REQUEST_IN_FLIGHT;
-        sorter_.add(request.header);
+        add(request.header);
     }
-    late_.for_each([this](const ifl_header& request) { sorter_.add(request); });
+    late_.for_each([this](const ifl_header& request) { add(request); });
     ifl_snapshot snapshot{};
     set_header(snapshot, IFL_SNAPSHOT, now_ns);
     snapshot.begin_ns = begin_ns;

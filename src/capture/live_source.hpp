@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "capture/found_descriptors.hpp"
 #include "capture/late_requests.hpp"
 #include "capture/record_buffers.hpp"
 #include "capture/sorter.hpp"
@@ -32,10 +33,19 @@ public:
 
     // Whether this request, which a snapshot showed, is in flight at this moment. Takes about a microsecond.
     [[nodiscard]] bool is_in_flight(const model::Request& request) const;
+    // The struct file that it works on, 0: none, or not known.
+    [[nodiscard]] std::uint64_t file_of(const model::Request& request) const;
+    // The struct io_ring_ctx of each ring that is there, by inflight's number.
+    [[nodiscard]] std::unordered_map<std::uint64_t, std::uint64_t> ring_addresses() const;
+    // For questions about files and rings; valid as long as this object.
+    [[nodiscard]] probe::Held held() const { return probe::Held(probes_.held_programs()); }
     LiveSource(const LiveSource&) = delete;
     LiveSource& operator=(const LiveSource&) = delete;
 
     Result<std::size_t> pump(Consumer& consumer) override;
+    // Empties the buffers and hands out nothing: what keeps the consumer busy for long must not cost records. May be
+    // called while a consumer is given a record.
+    void read_on() { drain(); }
     // Detaches the hooks and reads what is left in the tables. Before the programs: the trace ends when this is called.
     Result<void> finish(Consumer& consumer, Ending ending) override;
     [[nodiscard]] model::Losses losses() const override;
@@ -48,6 +58,10 @@ public:
 
 private:
     LiveSource(probe::Probes probes, LiveOptions options);
+    void find_descriptors();
+    void add(const ifl_header& record) {
+        found_.pass(record, [this](const ifl_header& each) { sorter_.add(each); });
+    }
     std::size_t drain();
     Result<void> take_snapshot(bool final);
     Result<void> take_census();
@@ -66,6 +80,7 @@ private:
     LiveOptions options_;
     RecordBuffers buffers_;
     Sorter sorter_;
+    FoundDescriptors found_;
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
     std::unordered_map<std::uint64_t, ifl_tally> tallies_;               // of AIO contexts, in this look

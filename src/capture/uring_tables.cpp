@@ -73,6 +73,33 @@ bool UringTables::is_open(std::uint64_t req, std::uint64_t submit_ns) const {
     return bpf_map_lookup_elem(spilled_, &req, &spilled) == 0 && is_it(spilled);
 }
 
+std::uint64_t UringTables::file_of(std::uint64_t req, std::uint64_t submit_ns) const {
+    const auto is_it = [&](const ifl_uring_entry& entry) {
+        return open_of(entry) == IFL_UENTRY_OPEN && entry.request.req == req && entry.request.submit_ns == submit_ns;
+    };
+    if (const ifl_uring_entry& slot = slots_.place_of(req); is_it(slot)) {
+        return slot.file;
+    }
+    ifl_uring_entry spilled{};
+    return bpf_map_lookup_elem(spilled_, &req, &spilled) == 0 && is_it(spilled) ? spilled.file : 0;
+}
+
+void UringTables::for_each_existing(const std::function<void(const ifl_uring_entry&)>& visit) const {
+    const auto existed = [](const ifl_uring_entry& entry) {
+        return open_of(entry) == IFL_UENTRY_OPEN && (entry.request.flags & IFL_UREQ_EXISTED) != 0;
+    };
+    for (const ifl_uring_entry& slot : slots_.entries()) {
+        if (existed(slot)) {
+            visit(slot);
+        }
+    }
+    for_each_entry<std::uint64_t, ifl_uring_entry>(spilled_, [&](std::uint64_t, const ifl_uring_entry& entry) {
+        if (existed(entry)) {
+            visit(entry);
+        }
+    });
+}
+
 void UringTables::drop_unconfirmed() {
     constexpr std::uint32_t confirming = 2;
     const auto is_void = [](const ifl_uring_entry& entry) {

@@ -31,6 +31,10 @@ public:
     // Whether the request at this address is in flight now, and is the one that was submitted then (0: before the
     // hooks).
     [[nodiscard]] bool is_open(std::uint64_t req, std::uint64_t submit_ns) const;
+    // Its struct file as the hooks or the last walk over the lists saw it; 0: none, or it is not open.
+    [[nodiscard]] std::uint64_t file_of(std::uint64_t req, std::uint64_t submit_ns) const;
+    // Entries of requests in flight that were submitted before the hooks; the filter lets them through.
+    void for_each_existing(const std::function<void(const ifl_uring_entry&)>& visit) const;
     // Frees the places of requests that the first walk over the lists found and the second did not: they had ended
     // already, and no hook will tell.
     void drop_unconfirmed();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cancels chosen requests of running processes, and says what became of them.
+#include "base/new_file.hpp"
+#include "base/waiting.hpp"
 #include "cli/cancelling.hpp"
 #include "cli/command.hpp"
 #include "cli/looking.hpp"
@@ -7,7 +9,6 @@
 #include "view/cancelled.hpp"
 #include "view/in_flight.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -18,15 +19,21 @@
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
+#include <limits>
+#include <string_view>
 
 namespace inflight::cli {
 
 namespace {
 
 std::string who_asks() {
+    // Whoever starts us can put any text there: only a number is taken for one.
     const char* const sudo = std::getenv("SUDO_UID");
-    return fmt::format("uid {}{}", ::getuid(),
-                       sudo != nullptr ? fmt::format(" (sudo by uid {})", sudo) : std::string());
+    std::uint32_t uid = 0;
+    const std::string_view text = sudo != nullptr ? sudo : "";
+    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), uid);
+    const bool known = bad == std::errc{} && end == text.data() + text.size() && !text.empty();
+    return fmt::format("uid {}{}", ::getuid(), known ? fmt::format(" (sudo by uid {})", uid) : std::string());
 }
 
 // Where each cancel is written down: the system's log always, a file where one is named.
@@ -37,11 +44,11 @@ public:
         if (path.empty()) {
             return {};
         }
-        constexpr mode_t owner_only = 0600;
-        file_.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, owner_only));
-        if (!file_.valid()) {
-            return failure("--audit " + path, describe_errno(errno), "nothing was cancelled");
+        auto file = open_for_writing(path, Existing::append);
+        if (!file) {
+            return failure("--audit " + path, file.error().why, "nothing was cancelled");
         }
+        file_ = std::move(file->fd);
         return {};
     }
     // False: the file did not take it.
@@ -57,7 +64,7 @@ public:
         std::array<char, 32> stamp{};
         std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%SZ ", &utc);
         const std::string line = stamp.data() + text + "\n";
-        return ::write(file_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size());
+        return write_all(file_.get(), line).bytes == line.size();
     }
 
 private:
@@ -98,7 +105,10 @@ CLI::App* Cancel::declare(CLI::App& root) {
         root.add_subcommand("cancel", "Cancel requests in flight of a running process, and see what becomes of them");
     app->add_option("id", ids_, "Requests, as `inflight ls` names them")->type_name("ID")->option_text("ID...");
     const auto* const group = "Or of one process (-p PID)";
-    app->add_option("--fd", fd_, "Those on this file descriptor")->group(group)->type_name("N");
+    app->add_option("--fd", fd_, "Those on this file descriptor")
+        ->group(group)
+        ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
+        ->type_name("N");
     app->add_option("--older-than", older_than_ns_, "Those in flight for longer than this")
         ->group(group)
         ->transform(as_duration_ns())
@@ -170,7 +180,9 @@ std::vector<model::InFlight> Cancel::choose(const std::vector<model::InFlight>& 
             }
             continue;
         }
-        const bool fits = (!fd_ || each.request.fd == *fd_) && each.age_ns >= older_than_ns_;
+        // The number may be another file than it was when the request was submitted.
+        const bool on_fd = !fd_ || std::ranges::find(each.file_now.fds, *fd_) != each.file_now.fds.end();
+        const bool fits = on_fd && each.age_ns >= older_than_ns_;
         if (fits && (!all_ || each.cancellable.means != model::CancelMeans::none)) {
             chosen.push_back(each);
         }
@@ -225,7 +237,8 @@ std::expected<std::vector<model::InFlight>, int> Cancel::preview() {
 }
 
 bool Cancel::confirmed(std::size_t count) const {
-    fmt::print(stderr, "Cancel {}? [y/N] ", count == 1 ? "it" : fmt::format("these {}", count));
+    ask(fmt::format("Cancel {}? [y/N] ", count == 1 ? "it" : fmt::format("these {}", count)));
+    Signals::let_through();
     std::string answer;
     return std::getline(std::cin, answer) && (answer == "y" || answer == "Y" || answer == "yes");
 }
@@ -290,13 +303,13 @@ int Cancel::carry_out(Audit& audit) {
 
 int Cancel::run() {
     if (const auto settled = settle(); !settled) {
-        print_error(settled.error().message());
+        print_error(settled.error());
         return exit_usage;
     }
     Audit audit;
     if (!dry_run_) {
         if (const auto opened = audit.open(audit_); !opened) {
-            print_error(opened.error().message());
+            print_error(opened.error());
             return exit_failed;
         }
     }

@@ -2,11 +2,13 @@
 #include "cli/cancelling.hpp"
 
 #include "capture/live_source.hpp"
+#include "probe/narrowing.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
+#include <map>
 
 namespace inflight::cli {
 
@@ -18,13 +20,6 @@ constexpr std::uint32_t setup_single_issuer = 1U << 12U;
 bool same_request(const model::Request& a, const model::Request& b) {
     return a.family == b.family && a.kernel_address == b.kernel_address && a.submit_ns == b.submit_ns &&
            a.context_id == b.context_id && a.user_data == b.user_data && a.address == b.address;
-}
-
-// Before the next stop. inflight has the greater priority, and the program would else stand still for all of them.
-void give_a_turn(std::uint64_t stood_still_ns) {
-    constexpr std::uint64_t longest_ns = 10'000'000;
-    const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(stood_still_ns, longest_ns))};
-    ::nanosleep(&pause, nullptr);
 }
 
 bool has_flag(const model::InFlight& each, std::uint32_t flag) {
@@ -50,7 +45,8 @@ void Cancelling::on_request(const model::Request& request) {
 }
 
 // What stands in the way before a process is looked at; empty: nothing.
-std::string Cancelling::refusal(const model::InFlight& each, const std::vector<model::InFlight>& chosen,
+std::string Cancelling::refusal(RingGuard& guard, const model::InFlight& each,
+                                const std::vector<model::InFlight>& chosen,
                                 const std::vector<model::InFlight>& all) const {
     if (each.cancellable.means == model::CancelMeans::none) {
         return std::string(each.cancellable.why);
@@ -60,64 +56,93 @@ std::string Cancelling::refusal(const model::InFlight& each, const std::vector<m
                    ? "kernel AIO can only be cancelled by a call in its process: --way inject"
                    : "its ring has one issuer (IORING_SETUP_SINGLE_ISSUER), which alone may cancel: --way inject";
     }
+    if (each.request.family == model::Family::uring) {
+        const auto alone = guard.alone(each);
+        return alone ? std::string() : alone.error().message();
+    }
     const auto shares = [&](const model::InFlight& other) { return name_of(other.request) == name_of(each.request); };
     const auto sharing = std::ranges::count_if(all, shares);
     if (sharing > std::ranges::count_if(chosen, shares)) {
         return fmt::format(
-            "{} requests in flight share its {} {:#x}, and the kernel would take any of them: choose all of "
-            "them",
-            sharing, each.request.family == model::Family::aio ? "iocb" : "user_data", name_of(each.request).second);
+            "{} requests in flight share its iocb {:#x}, and the kernel would take any of them: choose all of them",
+            sharing, name_of(each.request).second);
     }
     return "";
 }
 
-act::Order Cancelling::order_for(Looking& looking, const model::InFlight& each) const {
+act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model::InFlight& each) const {
     const model::Request& request = each.request;
     const bool inject = each.cancellable.means == model::CancelMeans::inject || options_.way == act::Way::inject;
+    const bool uring = request.family == model::Family::uring;
+    const Narrowing narrowing = uring ? guard.alone(each).value_or(Narrowing()) : Narrowing();
     return {.pid = static_cast<pid_t>(request.pid),
             .aio = request.family == model::Family::aio,
             .way = inject ? act::Way::inject : act::Way::ring,
             .ctx_id = request.ctx_id,
             .iocb = request.address,
-            .ring_fd = each.ring ? each.ring->fd : -1,
+            .ring_fd = uring ? guard.steady_descriptor(each) : -1,
             .user_data = request.user_data,
+            .opcode = narrowing.opcode,
+            .request_fd = narrowing.fd,
+            .holders = guard.holders(each),
+            .check_ring = uring ? [&guard, &each](int own_fd) { return guard.check_ring(each, ::getpid(), own_fd); }
+                                : std::function<Result<void>(int)>(),
             .only_thread = has_flag(each, setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
             .hold_all = options_.stop,
             .sq_thread = has_flag(each, setup_sqpoll),
-            .still_in_flight = [&looking, &request] { return looking.tracing().is_in_flight(request); },
+            .held_anew = [&guard] { guard.forget_walks(); },
+            .still_in_flight =
+                [&looking, &guard, &each, uring, narrowing] {
+                    return looking.tracing().is_in_flight(each.request) &&
+                           (!uring || guard.still_alone(each, narrowing));
+                },
             .timeout_ns = options_.timeout_ns};
+}
+
+void Cancelling::take_over(view::CancelReport& report, const act::Order& order, const Result<act::Answer>& answer) {
+    if (!answer) {
+        report.tried.refusal = answer.error().message();
+        return;
+    }
+    report.threads_stopped = answer->threads_stopped;
+    report.stood_still_ns = answer->stood_still_ns;
+    report.timeout_restarted = answer->timeout_restarted;
+    report.tried.refusal = answer->refusal;
+    if (!answer->refusal.empty()) {
+        return;
+    }
+    report.way = order.way == act::Way::ring ? "ring" : "inject";
+    // One that had ended by the last look is awaited too: its record is on its way.
+    report.tried.ret = answer->ret;
+    report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
+    report.call_ns = answer->call_ns;
+    report.thread = static_cast<std::uint32_t>(answer->thread);
+    awaited_++;
 }
 
 void Cancelling::act(Looking& looking, const std::vector<model::InFlight>& chosen,
                      const std::vector<model::InFlight>& all) {
+    RingGuard guard(looking, looking.tracing().held(), chosen, probe::can_narrow_cancel());
+    // By process: it stands still once for all of them.
+    std::map<std::uint32_t, std::vector<std::size_t>> by_process;
     for (const model::InFlight& each : chosen) {
         view::CancelReport& report = reports_.emplace_back();
         report.chosen = each;
-        report.tried.refusal = refusal(each, chosen, all);
-        if (!report.tried.refusal.empty()) {
-            continue;
+        report.tried.refusal = refusal(guard, each, chosen, all);
+        if (report.tried.refusal.empty()) {
+            by_process[each.request.pid].push_back(reports_.size() - 1);
         }
-        const act::Order order = order_for(looking, each);
-        const auto answer = act::cancel(order);
-        if (!answer) {
-            report.tried.refusal = answer.error().message();
-            continue;
+    }
+    for (const auto& [pid, places] : by_process) {
+        std::vector<act::Order> orders;
+        orders.reserve(places.size());
+        for (const std::size_t place : places) {
+            orders.push_back(order_for(looking, guard, reports_[place].chosen));
         }
-        report.threads_stopped = answer->threads_stopped;
-        report.stood_still_ns = answer->stood_still_ns;
-        report.timeout_restarted = answer->timeout_restarted;
-        give_a_turn(report.stood_still_ns);
-        report.tried.refusal = answer->refusal;
-        if (!answer->refusal.empty()) {
-            continue;
+        const auto answers = act::cancel(orders, [&looking] { looking.tracing().read_on(); });
+        for (std::size_t each = 0; each < places.size(); each++) {
+            take_over(reports_[places[each]], orders[each], answers[each]);
         }
-        report.way = order.way == act::Way::ring ? "ring" : "inject";
-        // One that had ended by the last look is awaited too: its record is on its way.
-        report.tried.ret = answer->ret;
-        report.tried.start_ns = answer->tried ? answer->start_ns : capture::monotonic_ns();
-        report.call_ns = answer->call_ns;
-        report.thread = static_cast<std::uint32_t>(answer->thread);
-        awaited_++;
     }
     acted_ns_ = capture::monotonic_ns();
 }

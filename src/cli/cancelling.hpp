@@ -4,6 +4,7 @@
 
 #include "act/cancelling.hpp"
 #include "cli/looking.hpp"
+#include "cli/ring_guard.hpp"
 #include "model/sink.hpp"
 #include "view/cancelled.hpp"
 
@@ -42,9 +43,12 @@ public:
 private:
     using Name = std::pair<std::uint64_t, std::uint64_t>;  // context_id, and user_data or the iocb
     [[nodiscard]] static Name name_of(const model::Request& request);
-    [[nodiscard]] std::string refusal(const model::InFlight& each, const std::vector<model::InFlight>& chosen,
+    [[nodiscard]] std::string refusal(RingGuard& guard, const model::InFlight& each,
+                                      const std::vector<model::InFlight>& chosen,
                                       const std::vector<model::InFlight>& all) const;
-    [[nodiscard]] act::Order order_for(Looking& looking, const model::InFlight& each) const;
+    [[nodiscard]] act::Order order_for(Looking& looking, RingGuard& guard, const model::InFlight& each) const;
+
+    void take_over(view::CancelReport& report, const act::Order& order, const Result<act::Answer>& answer);
 
     CancellingOptions options_;
     std::vector<view::CancelReport> reports_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/captures.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "cli/captures_merge.hpp"
 #include "cli/command.hpp"
@@ -50,7 +51,8 @@ view::CaptureFile state_of(const capture::FileSource& source) {
                            .ended = source.ended(),
                            .ended_by = source.account().ended_by,
                            .names_missing = source.names_missing(),
-                           .damage = {}};
+                           .damage = {},
+                           .recording = source.info().recording};
     for (const auto& damage : source.damage()) {
         file.damage.push_back(fmt::format("{} {} at {}: {}", damage.length_bytes, noun(damage.length_bytes, "byte"),
                                           damage.offset_bytes, damage.why));
@@ -60,11 +62,12 @@ view::CaptureFile state_of(const capture::FileSource& source) {
 
 }  // namespace
 
-Result<Captures> Captures::open(const std::vector<std::string>& paths) {
+Result<Captures> Captures::open(const std::vector<std::string>& paths, std::uint64_t max_memory_bytes) {
     Captures captures;
+    const auto budget = std::make_shared<capture::MemoryBudget>(max_memory_bytes);
     std::vector<Error> errors;
     for (const auto& path : paths) {
-        auto source = capture::FileSource::open(path);
+        auto source = capture::FileSource::open(path, budget);
         if (source) {
             captures.sources_.push_back(std::move(*source));
             continue;
@@ -75,18 +78,19 @@ Result<Captures> Captures::open(const std::vector<std::string>& paths) {
                                         .ended = false,
                                         .ended_by = {},
                                         .names_missing = 0,
-                                        .damage = {"nothing of it can be read: " + source.error().why}});
+                                        .damage = {"nothing of it can be read: " + source.error().why},
+                                        .recording = {}});
     }
     if (captures.sources_.empty()) {
         return std::unexpected(errors.front());
     }
     for (const auto& error : errors) {
-        print_error(error.message());
+        print_error(error);
     }
     // The earliest is the clock of all.
     std::ranges::stable_sort(captures.sources_, {}, [](const auto& source) {
         const auto& trace = source->info().trace;
-        return static_cast<std::int64_t>(trace.start_ns) + trace.wall_offset_ns;
+        return wall_time_ns(trace.start_ns, trace.wall_offset_ns);
     });
     captures.find_chains();
     return captures;
@@ -127,7 +131,7 @@ std::int64_t Captures::shift_ns(std::size_t source) const {
     // Two readings of both clocks of one host differ a little, and by what the wall clock was set in between.
     constexpr std::int64_t same_clock_ns = 1'000'000'000;
     const auto& trace = sources_.at(source)->info().trace;
-    const std::int64_t shift = trace.wall_offset_ns - info().wall_offset_ns;
+    const std::int64_t shift = subtract_clamped(trace.wall_offset_ns, info().wall_offset_ns);
     const bool same = trace.host_name == info().host_name && std::abs(shift) < same_clock_ns;
     return same ? 0 : shift;
 }

@@ -38,8 +38,8 @@ struct CaptureEnd {
 // Capture files that could be opened. A file that could not is reported with the others, as damaged.
 class Captures {
 public:
-    // The error is the first one where no file can be read.
-    [[nodiscard]] static Result<Captures> open(const std::vector<std::string>& paths);
+    // The error is the first one where no file can be read. `max_memory_bytes` is what --max-memory says, 0: nothing.
+    [[nodiscard]] static Result<Captures> open(const std::vector<std::string>& paths, std::uint64_t max_memory_bytes);
 
     // Of the first file; its clock is that of all times.
     [[nodiscard]] const view::TraceInfo& info() const { return sources_.front()->info().trace; }

@@ -127,7 +127,11 @@ std::string last_line(const FindingsOnly& gate, const model::Summary& summary) {
 int Check::run() {
     const auto selection = selection_from(options_.tracing.filters);
     if (!selection) {
-        print_error(selection.error().message());
+        print_error(selection.error());
+        return exit_usage;
+    }
+    if (const auto places = check_places(options_.tracing.output, {options_.tracing.save}); !places) {
+        print_error(places.error());
         return exit_usage;
     }
     const auto begun =
@@ -158,7 +162,7 @@ int Check::run() {
     const std::string notes = notes_about(limits, limits.repeats + findings.repeats());
     if (options_.format == "json") {
         view->end(summary);
-        fmt::print(stderr, "{}", notes);
+        tell_lines(notes);
     } else {
         tracing.output().write(notes + last_line(gate, summary));
     }

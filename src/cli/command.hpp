@@ -8,6 +8,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace inflight::cli {
@@ -61,9 +62,23 @@ std::unique_ptr<Command> make_events();
 std::unique_ptr<Command> make_completion(const CLI::App& root);
 std::unique_ptr<Command> make_manual(const CLI::App& root);
 
-// "inflight: …" on standard error.
+// "inflight: WHAT: WHY" on standard error, the advice in a line below. Whatever names are in it, it cannot steer a
+// terminal, and no part of it passes for a line of its own. Where standard error is closed, or nobody reads it when a
+// signal comes, nothing is said.
+void print_error(const Error& error);
 void print_error(const std::string& message);
-// The same, for a caller that then returns this status.
+// A line of its own there, as it is, but for what could steer a terminal.
+void tell(const std::string& line);
+// Lines that a view made: nothing in them needs escaping.
+void tell_lines(std::string_view lines);
+// As tell(), without a line end.
+void ask(const std::string& question);
+// On standard output. The status is returned, or that it failed.
+[[nodiscard]] int print_text(std::string_view text, int status);
+// Gives the three standard descriptors something to be where they are closed, so that no file that is opened later
+// becomes one of them.
+void fill_standard_descriptors();
+// As print_error(), for a caller that then returns this status.
 [[nodiscard]] std::unexpected<int> stop(const Error& error, int status);
 
 }  // namespace inflight::cli

@@ -3,10 +3,14 @@
 #include "cli/command.hpp"
 #include "cli/filters.hpp"
 #include "probe/loader.hpp"
+#include "view/escape.hpp"
 
 #include <fmt/format.h>
 #include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>
+
+#include <iterator>
+#include <utility>
 
 namespace inflight::cli {
 
@@ -20,11 +24,12 @@ constexpr int exit_cannot_trace = 2;
 using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 
 void write_string(Writer& writer, std::string_view text) {
-    writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+    const std::string quoted = '"' + view::json_escaped(text) + '"';
+    writer.RawValue(quoted.data(), quoted.size(), rapidjson::kStringType);
 }
 
 void write_member(Writer& writer, std::string_view key, std::string_view text) {
-    write_string(writer, key);
+    writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
     write_string(writer, text);
 }
 
@@ -34,8 +39,10 @@ public:
     int run() override;
 
 private:
-    void print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const;
-    void print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error, int status) const;
+    static std::string as_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                               int status);
+    static std::string as_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                               int status);
 
     HookOptions hooks_;
     std::string format_ = "text";
@@ -59,7 +66,7 @@ int Doctor::run() {
     probe::Options options;
     std::optional<Error> error;
     if (auto applied = apply_hooks(hooks_, options); !applied) {
-        print_error(applied.error().message());
+        print_error(applied.error());
         return exit_cannot_trace;
     }
     const auto probes = probe::Probes::attach(options);
@@ -67,44 +74,50 @@ int Doctor::run() {
     const probe::Report* report = probes ? &probes->report() : nullptr;
     const Error* failed = probes ? nullptr : &probes.error();
     const int status = report == nullptr ? exit_cannot_trace : report->plan.degraded() ? exit_degraded : exit_all;
-    format_ == "json" ? print_json(kernel, report, failed, status) : print_text(kernel, report, failed, status);
-    return status;
+    return print_text(
+        format_ == "json" ? as_json(kernel, report, failed, status) : as_text(kernel, report, failed, status), status);
 }
 
-void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
-                        int status) const {
+std::string Doctor::as_text(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                            int status) {
+    std::string out;
+    const auto put = [&out]<typename... Values>(fmt::format_string<Values...> format, Values&&... values) {
+        fmt::format_to(std::back_inserter(out), format, std::forward<Values>(values)...);
+    };
     const auto yes = [](bool value) { return value ? "yes" : "no"; };
-    fmt::print("kernel         {}\n", kernel.release);
-    fmt::print("BTF            {}\n", yes(kernel.has_btf));
-    fmt::print("may load BPF   {}   read memory with it {}   read symbols {}\n", yes(kernel.effective_bpf),
-               yes(kernel.effective_perfmon), yes(kernel.effective_syslog));
-    fmt::print("lockdown       {}\n", kernel.lockdown.empty() ? "this kernel has none" : kernel.lockdown);
+    put("kernel         {}\n", view::printable(kernel.release));
+    put("BTF            {}\n", yes(kernel.has_btf));
+    put("may load BPF   {}   read memory with it {}   read symbols {}\n", yes(kernel.effective_bpf),
+        yes(kernel.effective_perfmon), yes(kernel.effective_syslog));
+    put("lockdown       {}\n", kernel.lockdown.empty() ? "this kernel has none" : view::printable(kernel.lockdown));
     const double share = kernel.aio_max_nr == 0
                              ? 0.0
                              : 100.0 * static_cast<double>(kernel.aio_nr) / static_cast<double>(kernel.aio_max_nr);
-    fmt::print("aio-nr         {} of aio-max-nr {} ({:.1f}%)\n", kernel.aio_nr, kernel.aio_max_nr, share);
+    put("aio-nr         {} of aio-max-nr {} ({:.1f}%)\n", kernel.aio_nr, kernel.aio_max_nr, share);
     if (report == nullptr) {
-        fmt::print("\nThis machine cannot be traced: {}\n", error->message());
-        return;
+        put("\nThis machine cannot be traced: {}: {}\n", view::printable(error->what), view::printable(error->why));
+        if (!error->hint.empty()) {
+            put("  {}\n", view::printable(error->hint));
+        }
+        return out;
     }
-    fmt::print("buffers        {} for each of {}\n", format_bytes(report->buffer_bytes_per_cpu),
-               counted(report->cpus, "CPU"));
-    fmt::print("in flight      at most {} requests tracked at a time\n", report->table_entries);
-    fmt::print("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
+    put("buffers        {} for each of {}\n", format_bytes(report->buffer_bytes_per_cpu), counted(report->cpus, "CPU"));
+    put("in flight      at most {} requests tracked at a time\n", report->table_entries);
+    put("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
     for (const auto& hook : report->plan.hooks) {
-        fmt::print("{:<20} {:<11} {}\n", hook.spec->name, name(hook.tier), hook.spec->purpose);
+        put("{:<20} {:<11} {}\n", hook.spec->name, name(hook.tier), hook.spec->purpose);
     }
     // Most hooks have the same reason and the same loss: say each once.
     std::vector<std::string> said;
-    const auto say = [&said](std::string_view heading, const std::string& text, bool& first) {
+    const auto say = [&said, &put](std::string_view heading, const std::string& text, bool& first) {
         if (text.empty() || std::ranges::find(said, text) != said.end()) {
             return;
         }
         said.push_back(text);
         if (std::exchange(first, false)) {
-            fmt::print("\n{}\n", heading);
+            put("\n{}\n", heading);
         }
-        fmt::print("  {}\n", text);
+        put("  {}\n", view::printable(text));
     };
     bool first = true;
     for (const auto& hook : report->plan.hooks) {
@@ -116,13 +129,13 @@ void Doctor::print_text(const probe::KernelInfo& kernel, const probe::Report* re
     for (const auto& hook : report->plan.hooks) {
         say("lost by it", hook.lost, first);
     }
-    fmt::print("\n{}\n", status == exit_all
-                             ? "Everything is seen."
-                             : "Requests, outcomes and verdicts are all seen; the details above are not.");
+    put("\n{}\n", status == exit_all ? "Everything is seen."
+                                     : "Requests, outcomes and verdicts are all seen; the details above are not.");
+    return out;
 }
 
-void Doctor::print_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
-                        int status) const {
+std::string Doctor::as_json(const probe::KernelInfo& kernel, const probe::Report* report, const Error* error,
+                            int status) {
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
     writer.StartObject();
@@ -169,7 +182,7 @@ void Doctor::print_json(const probe::KernelInfo& kernel, const probe::Report* re
         write_member(writer, "error", error->message());
     }
     writer.EndObject();
-    fmt::print("{}\n", buffer.GetString());
+    return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "catalog/events.hpp"
+#include "base/output.hpp"
 #include "catalog/page.hpp"
 #include "cli/command.hpp"
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <utility>
 
 namespace inflight::cli {
 
@@ -43,15 +43,21 @@ int Events::write_pages() const {
     const std::filesystem::path directory(all_);
     const auto write = [&](const std::string& name, const std::string& text) {
         const auto path = directory / name;
-        std::ofstream file(path, std::ios::trunc);
-        file << text;
-        file.close();
+        constexpr mode_t everybody_reads = 0644;  // pages of a manual, with nothing of this machine in them
+        auto file = open_for_writing(path, Existing::replace, everybody_reads);
         if (!file) {
-            print_error(fmt::format("write {}: it cannot be written\n  is {} a directory, with space left?",
-                                    path.string(), all_));
+            print_error(Error{.what = "write " + path.string(),
+                              .why = file.error().why,
+                              .hint = fmt::format("is {} a directory, with space left?", all_)});
             return false;
         }
-        return true;
+        FdOutput output(std::move(*file), path);
+        output.write(text);
+        output.flush();
+        if (const auto error = output.error()) {
+            print_error(*error);
+        }
+        return !output.error();
     };
     for (const auto& event : catalog::events()) {
         if (!write(fmt::format("{}.md", event.name), catalog::event_page_markdown(event))) {
@@ -66,16 +72,15 @@ int Events::run() {
         return write_pages();
     }
     if (name_.empty()) {
-        fmt::print("{}", markdown_ ? catalog::event_index_markdown() : catalog::event_list_text());
-        return exit_ok;
+        return print_text(markdown_ ? catalog::event_index_markdown() : catalog::event_list_text(), exit_ok);
     }
     const auto* event = catalog::find_event(name_);
     if (event == nullptr) {
-        print_error(fmt::format("events {}: there is no such event\n  `inflight events` lists them", name_));
+        print_error(
+            Error{.what = "events " + name_, .why = "there is no such event", .hint = "`inflight events` lists them"});
         return exit_usage;
     }
-    fmt::print("{}", markdown_ ? catalog::event_page_markdown(*event) : catalog::event_page_text(*event));
-    return exit_ok;
+    return print_text(markdown_ ? catalog::event_page_markdown(*event) : catalog::event_page_text(*event), exit_ok);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "base/units.hpp"
 #include "cli/captures.hpp"
 #include "cli/command.hpp"
+#include "cli/filters.hpp"
 #include "cli/printing.hpp"
 #include "cli/thresholds.hpp"
 #include "model/findings.hpp"
@@ -11,8 +12,6 @@
 #include "view/perfetto.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -54,15 +53,9 @@ struct ExportOptions {
     bool events = false;
     std::string format;
     std::string output;
+    std::uint64_t max_memory_bytes = 0;
     model::FindingOptions findings;
 };
-
-bool same_file(const std::string& left, const std::string& right) {
-    struct stat one{};
-    struct stat other{};
-    return ::stat(left.c_str(), &one) == 0 && ::stat(right.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
-           one.st_ino == other.st_ino;
-}
 
 class Export final : public Command {
 public:
@@ -73,7 +66,6 @@ private:
     [[nodiscard]] const Format& format() const { return *std::ranges::find(formats, options_.format, &Format::name); }
     [[nodiscard]] Result<void> check_output() const;
     [[nodiscard]] Result<CaptureEnd> convert(Captures& captures, Output& output) const;
-    void drop_unusable_output() const;
     static void tell(const CaptureEnd& end);
 
     ExportOptions options_;
@@ -92,6 +84,7 @@ CLI::App* Export::declare(CLI::App& root) {
         ->type_name("FORMAT");
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
     app->add_flag("--events", options_.events, "With json: the system calls too, if they were recorded");
+    declare_max_memory(*app, options_.max_memory_bytes);
     declare_thresholds(*app, options_.findings);
     app->footer(examples_footer({
         {"inflight export run.ifl --to perfetto --output run.pftrace", "then open it in ui.perfetto.dev"},
@@ -108,20 +101,7 @@ Result<void> Export::check_output() const {
         return failure(fmt::format("export to {}", format().name), "it is binary, and standard output is a terminal",
                        "name a file with --output, or redirect standard output");
     }
-    const auto is_output = [this](const std::string& file) { return same_file(file, options_.output); };
-    if (!options_.output.empty() && std::ranges::any_of(options_.files, is_output)) {
-        return failure("export to " + options_.output, "that is a capture file to be read",
-                       "choose another file with --output");
-    }
-    return {};
-}
-
-void Export::drop_unusable_output() const {
-    struct stat info{};
-    if (!format().lines && !options_.output.empty() && ::stat(options_.output.c_str(), &info) == 0 &&
-        S_ISREG(info.st_mode)) {
-        ::unlink(options_.output.c_str());
-    }
+    return check_places(options_.output, options_.files);
 }
 
 Result<CaptureEnd> Export::convert(Captures& captures, Output& output) const {
@@ -143,32 +123,33 @@ Result<CaptureEnd> Export::convert(Captures& captures, Output& output) const {
 
 int Export::run() {
     if (const auto usable = check_output(); !usable) {
-        print_error(usable.error().message());
+        print_error(usable.error());
         return exit_usage;
     }
-    auto captures = Captures::open(options_.files);
+    auto captures = Captures::open(options_.files, options_.max_memory_bytes);
     if (!captures) {
-        print_error(captures.error().message());
+        print_error(captures.error());
         return exit_failed;
     }
     if (format().all_calls && captures->events_recorded() == 0) {
         print_error(failure(fmt::format("export to {}", format().name), "the capture has no system calls",
                             "record them with `inflight record --events`")
-                        .error()
-                        .message());
+                        .error());
         return exit_failed;
     }
     ::signal(SIGPIPE, SIG_IGN);
     const auto output = open_output(options_.output);
     if (!output) {
-        print_error(output.error().message());
+        print_error(output.error());
         return exit_failed;
     }
     const auto end = convert(*captures, **output);
     (*output)->flush();
     if (!end || (*output)->error()) {
-        drop_unusable_output();
-        print_error(end ? (*output)->error()->message() : end.error().message());
+        if (!format().lines) {
+            (*output)->remove_file();
+        }
+        print_error(end ? *(*output)->error() : end.error());
         return exit_failed;
     }
     tell(*end);
@@ -177,21 +158,24 @@ int Export::run() {
 
 // CSV has no place for what was lost, and no format one for what is damaged.
 void Export::tell(const CaptureEnd& end) {
-    std::string text =
-        fmt::format("inflight: {} {}, {} {}, lost {}", end.summary.requests, noun(end.summary.requests, "request"),
-                    end.summary.cancels, noun(end.summary.cancels, "cancel"), end.summary.losses.total());
+    inflight::cli::tell(fmt::format("inflight: {} {}, {} {}, lost {}", end.summary.requests,
+                                    noun(end.summary.requests, "request"), end.summary.cancels,
+                                    noun(end.summary.cancels, "cancel"), end.summary.losses.total()));
     for (const auto& file : end.files) {
         for (const auto& damage : file.damage) {
-            text += fmt::format("\ninflight: {}: left out, damaged: {}", file.path, damage);
+            inflight::cli::tell(fmt::format("inflight: {}: left out, damaged: {}", file.path, damage));
         }
         if (file.names_missing != 0) {
-            text += fmt::format("\ninflight: {}: {}", file.path, view::missing_names_text(file.names_missing));
+            inflight::cli::tell(
+                fmt::format("inflight: {}: {}", file.path, view::missing_names_text(file.names_missing)));
         }
         if (!file.ended) {
-            text += fmt::format("\ninflight: {} has no end: it was cut off, or is being written", file.path);
+            inflight::cli::tell(fmt::format("inflight: {} has no end: it was cut off, or is being written", file.path));
         }
     }
-    fmt::print(stderr, "{}\n", text);
+    if (const auto text = view::recordings_text(end.files); !text.empty()) {
+        inflight::cli::tell("inflight: " + text);
+    }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/filters.hpp"
 
+#include "base/units.hpp"
 #include "catalog/events.hpp"
 #include "catalog/names.hpp"
 #include "model/files.hpp"
@@ -220,64 +221,35 @@ Result<void> add_operations(const std::string& operation, model::SelectionOption
     return {};
 }
 
-using Units = std::map<std::string, std::uint64_t>;
-
-// A positive number with a unit, as a whole number of the smallest one; false: it is none, and `out` stays.
-bool scale(const std::string& text, const Units& units, std::string& out) {
-    double number = 0;
-    const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const auto unit = units.find(text.substr(static_cast<std::size_t>(end - text.data())));
-    if (bad != std::errc{} || unit == units.end()) {
-        return false;
-    }
-    const double scaled = number * static_cast<double>(unit->second);
-    // Written so that a NaN is refused too.
-    const bool in_range = scaled >= 1 && scaled <= 9e18;
-    if (in_range) {
-        out = fmt::format("{}", static_cast<std::uint64_t>(scaled));
-    }
-    return in_range;
-}
-
 }  // namespace
 
 CLI::Validator as_duration_ns() {
-    static const Units units{
-        {"ns", 1},           {"us", 1'000},        {"µs", 1'000},         {"ms", 1'000'000},
-        {"", 1'000'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
-    const auto convert = [](std::string& text) {
-        return scale(text, units, text)
-                   ? std::string()
-                   : fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms",
-                                 text);
+    const auto convert = [](std::string& text) -> std::string {
+        const auto duration_ns = parse_duration_ns(text);
+        if (!duration_ns) {
+            return duration_ns.error() == NumberFault::too_large
+                       ? fmt::format("'{}' is too long: give a time of at most 100 years (876000h)", text)
+                       : fmt::format("'{}' is not a time: give a positive number and ns, us, ms, s, m or h, as 250ms",
+                                     text);
+        }
+        text = fmt::to_string(*duration_ns);
+        return {};
     };
     return CLI::Validator(convert, "", "duration");
 }
 
 CLI::Validator as_size_bytes() {
-    static const Units units{{"", 1},
-                             {"b", 1},
-                             {"k", 1ULL << 10U},
-                             {"kb", 1ULL << 10U},
-                             {"kib", 1ULL << 10U},
-                             {"m", 1ULL << 20U},
-                             {"mb", 1ULL << 20U},
-                             {"mib", 1ULL << 20U},
-                             {"g", 1ULL << 30U},
-                             {"gb", 1ULL << 30U},
-                             {"gib", 1ULL << 30U},
-                             {"t", 1ULL << 40U},
-                             {"tb", 1ULL << 40U},
-                             {"tib", 1ULL << 40U}};
-    const auto convert = [](std::string& text) {
-        std::string lower = text;
-        std::ranges::transform(lower, lower.begin(),
-                               [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
-        return scale(lower, units, text)
-                   ? std::string()
-                   : fmt::format(
-                         "'{}' is not a size: give a positive number and kb, mb, gb or tb (of 1024 each), as 64mb",
-                         text);
+    const auto convert = [](std::string& text) -> std::string {
+        const auto bytes = parse_size_bytes(text);
+        if (!bytes) {
+            return bytes.error() == NumberFault::too_large
+                       ? fmt::format("'{}' is too large: give at most 1024 tb", text)
+                       : fmt::format(
+                             "'{}' is not a size: give a positive number and kb, mb, gb or tb (of 1024 each), as 64mb",
+                             text);
+        }
+        text = fmt::to_string(*bytes);
+        return {};
     };
     return CLI::Validator(convert, "", "size");
 }
@@ -361,6 +333,15 @@ void declare_hooks(CLI::App& app, HookOptions& options) {
                    "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
         ->group(group)
         ->transform(as_size_bytes())
+        ->type_name("SIZE");
+}
+
+void declare_max_memory(CLI::App& app, std::uint64_t& bytes) {
+    app.add_option("--max-memory", bytes,
+                   "Leave out records for which more memory would be needed (default: 128 MiB and 1024 bytes for each "
+                   "byte of the files, at most three quarters of the machine's)")
+        ->transform(as_size_bytes())
+        ->check(positive())
         ->type_name("SIZE");
 }
 

@@ -41,6 +41,8 @@ void declare_hooks(CLI::App& app, HookOptions& options);
 
 // Fills in what the kernel side filters by.
 [[nodiscard]] Result<void> apply_filters(const FilterOptions& options, probe::Options& probes);
+// Of commands that read captures. 0: not given.
+void declare_max_memory(CLI::App& app, std::uint64_t& bytes);
 [[nodiscard]] Result<void> apply_hooks(const HookOptions& options, probe::Options& probes);
 
 // What is left for the model: family, operation, outcome, latency.

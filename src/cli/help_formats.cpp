@@ -99,7 +99,9 @@ std::string manual_page(const CLI::App& root) {
     }
     page += ".SH EXIT STATUS\n";
     page += roff(
-        "0 when all went well, 1 when something failed, 2 when the command line was wrong. trace with a command ends "
+        "0 when all went well, 1 when something failed, also when the output could not be written (a closed pipe, a "
+        "full disk, a reader that takes no more when a signal comes), 2 when the command line was wrong. trace with a "
+        "command ends "
         "with "
         "that command's status, 128 and the signal's number when a signal ended it, 127 when it was not found.");
     page += "\n";
@@ -181,10 +183,7 @@ public:
         return app;
     }
 
-    int run() override {
-        fmt::print("{}", make_(root_));
-        return exit_ok;
-    }
+    int run() override { return print_text(make_(root_), exit_ok); }
 
 private:
     const CLI::App& root_;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace inflight::cli {
@@ -40,7 +41,7 @@ Looking::Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selec
 std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink) {
     const auto selection = selection_from(options.filters);
     if (!selection) {
-        print_error(selection.error().message());
+        print_error(selection.error());
         return std::unexpected(exit_usage);
     }
     auto tracing = Tracing::begin(options, {.places = true});
@@ -60,12 +61,68 @@ void Looking::on_record(const ifl_header& record) {
     tracker_.on_record(record);
     if (record.kind == IFL_SNAPSHOT && asked_) {
         asked_ = false;
+        look_for_files();
         on_look_(record.time_ns);
     }
 }
 
+// Numbers of descriptors say nothing of what was opened when: all is found by the files themselves.
+void Looking::look_for_files() {
+    files_.clear();
+    rings_ = tracing_->ring_addresses();
+    std::vector<std::uint64_t> sought;
+    tracker_.each_in_flight([&](const model::Request& request) {
+        if (const std::uint64_t file = tracing_->file_of(request); file != 0) {
+            files_[request.kernel_address] = file;
+            sought.push_back(file);
+        }
+    });
+    std::ranges::sort(sought);
+    const auto again = std::ranges::unique(sought);
+    sought.erase(again.begin(), again.end());
+    const probe::Held held = tracing_->held();
+    auto found = held.files(sought);
+    files_known_ = found.has_value();
+    open_files_ = model::OpenFiles();
+    if (!found) {
+        return;
+    }
+    if (const auto tasks = held.tasks()) {
+        found->insert(found->end(), tasks->begin(), tasks->end());
+    }
+    open_files_ = model::OpenFiles(*found);
+}
+
+std::uint64_t Looking::ring_address(std::uint64_t context_id) const {
+    const auto ring = rings_.find(context_id);
+    return ring == rings_.end() ? 0 : ring->second;
+}
+
+model::FileNow Looking::file_now(const model::Request& request) const {
+    const auto file = files_.find(request.kernel_address);
+    if (!files_known_ || file == files_.end()) {
+        return {};
+    }
+    model::FileNow now = open_files_.of(request.pid, file->second);
+    const bool numbered = request.fd >= 0 && !(request.uring && request.uring->fixed_file);
+    if (numbered && std::ranges::find(now.fds, request.fd) == now.fds.end()) {
+        std::error_code ignored;
+        const auto there = fmt::format("/proc/{}/fd/{}", request.pid, request.fd);
+        now.number_reused = std::filesystem::is_symlink(std::filesystem::symlink_status(there, ignored));
+    }
+    return now;
+}
+
 std::vector<model::InFlight> Looking::everything_in_flight(std::uint64_t now_ns) const {
-    return model::list_in_flight(tracker_, tracing_->info().start_ns, now_ns);
+    auto list = model::list_in_flight(tracker_, tracing_->info().start_ns, now_ns);
+    for (model::InFlight& each : list) {
+        each.file_now = file_now(each.request);
+        each.ring_address = ring_address(each.request.context_id);
+        if (each.ring && files_known_) {
+            each.ring->fd = open_files_.descriptor_of(each.ring_address, each.request.pid).value_or(-1);
+        }
+    }
+    return list;
 }
 
 std::vector<model::InFlight> Looking::in_flight(std::uint64_t now_ns) const {
@@ -77,8 +134,12 @@ std::vector<model::InFlight> Looking::in_flight(std::uint64_t now_ns) const {
 std::vector<model::Context> Looking::contexts() const {
     std::vector<model::Context> found;
     tracker_.each_context([&](const model::Context& context) {
-        if (selection_.selects(context)) {
-            found.push_back(context);
+        if (!selection_.selects(context)) {
+            return;
+        }
+        found.push_back(context);
+        if (auto& ring = found.back().ring; ring && files_known_) {
+            ring->fd = open_files_.descriptor_of(ring_address(context.context_id), context.pid).value_or(-1);
         }
     });
     return found;
@@ -98,6 +159,11 @@ std::vector<model::Unlisted> Looking::unlisted(std::uint64_t now_ns) const {
 
 std::vector<std::string> Looking::notes() const {
     std::vector<std::string> notes;
+    if (!files_known_) {
+        notes.emplace_back(
+            "the kernel's tables of open files could not be read: descriptors are as they were at the submission, and "
+            "may be closed or other files by now");
+    }
     const auto found = contexts();
     if (!census_.counted() && std::ranges::any_of(found, [](const model::Context& each) { return !each.created_ns; })) {
         notes.emplace_back(

@@ -6,6 +6,7 @@
 #include "cli/tracing.hpp"
 #include "model/census.hpp"
 #include "model/in_flight.hpp"
+#include "model/open_files.hpp"
 #include "model/selection.hpp"
 #include "model/sink.hpp"
 #include "model/tracker.hpp"
@@ -17,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace inflight::cli {
@@ -51,6 +53,10 @@ public:
     [[nodiscard]] const model::Census& census() const { return census_; }
     // ... and what the kernel counts beyond everything_in_flight().
     [[nodiscard]] std::vector<model::Unlisted> unlisted(std::uint64_t now_ns) const;
+    // In a look: the struct io_ring_ctx of a ring, 0: it is none, or gone.
+    [[nodiscard]] std::uint64_t ring_address(std::uint64_t context_id) const;
+    // In a look: who has the files of requests, and rings, open; every process, whatever the options select.
+    [[nodiscard]] const model::OpenFiles& open_files() const { return open_files_; }
     // What cannot be known of what there is, each a sentence.
     [[nodiscard]] std::vector<std::string> notes() const;
 
@@ -64,10 +70,17 @@ public:
 private:
     Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selection, model::Sink& sink);
 
+    void look_for_files();
+    [[nodiscard]] model::FileNow file_now(const model::Request& request) const;
+
     std::unique_ptr<Tracing> tracing_;
     model::Selection selection_;
     model::Tracker tracker_;
     model::Census census_;
+    model::OpenFiles open_files_;
+    std::unordered_map<std::uint64_t, std::uint64_t> files_;  // struct file by the address of the request
+    std::unordered_map<std::uint64_t, std::uint64_t> rings_;  // struct io_ring_ctx by inflight's number
+    bool files_known_ = false;
     OnLook on_look_;
     bool asked_ = false;
 };

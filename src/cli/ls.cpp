@@ -196,7 +196,9 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
         report.rows.push_back({.context = context,
                                .listed = listed[id],
                                .unlisted = beyond_listed(context),
-                               .unreaped = looking.census().unreaped_of(id)});
+                               .unreaped = looking.census().unreaped_of(id),
+                               .holders = context.ring ? looking.open_files().holders_of(looking.ring_address(id))
+                                                       : std::vector<model::RingHolder>()});
     }
     std::ranges::sort(report.rows, [](const view::ContextRow& a, const view::ContextRow& b) {
         return std::tuple(b.context.max_requests, b.listed, a.context.pid, a.context.context_id) <

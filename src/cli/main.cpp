@@ -2,13 +2,11 @@
 #include "cli/command.hpp"
 #include "cli/misuse.hpp"
 
-#include "view/escape.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,23 +18,6 @@ std::string examples_footer(const std::vector<Example>& examples) {
         text += fmt::format("  {}\n      {}\n", example.command, example.explanation);
     }
     return text;
-}
-
-void print_error(const std::string& message) {
-    // A message repeats what stood on the command line, or a file's name: nothing of it may speak to the terminal.
-    std::string_view rest = message;
-    std::string text;
-    while (!rest.empty()) {
-        const auto end = std::min(rest.find('\n'), rest.size());
-        text += view::printable(rest.substr(0, end)) + "\n";
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    fmt::print(stderr, "inflight: {}", text);
-}
-
-std::unexpected<int> stop(const Error& error, int status) {
-    print_error(error.message());
-    return std::unexpected(status);
 }
 
 std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
@@ -63,6 +44,8 @@ std::vector<std::unique_ptr<Command>> make_commands(const CLI::App& root) {
 
 int main(int argc, char** argv) {
     using namespace inflight::cli;
+    using inflight::Error;
+    fill_standard_descriptors();
     CLI::App root{"Shows every asynchronous I/O request, from its submission to its end, and why it ended so.",
                   "inflight"};
     root.set_version_flag("--version", "inflight " INFLIGHT_VERSION, "Print the version and exit");
@@ -86,13 +69,15 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         // Help and version come this way too.
         if (error.get_exit_code() == 0) {
-            root.exit(error);
-            return exit_ok;
+            std::ostringstream text;
+            root.exit(error, text, text);
+            return print_text(text.str(), exit_ok);
         }
         const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
         const std::string misuse = describe_misuse(root, words, error);
-        print_error(fmt::format("{}\n  `inflight --help` and `inflight COMMAND --help` show what there is",
-                                misuse.empty() ? error.what() : misuse));
+        print_error(Error{.what = misuse.empty() ? error.what() : misuse,
+                          .why = {},
+                          .hint = "`inflight --help` and `inflight COMMAND --help` show what there is"});
         return exit_usage;
     }
     try {

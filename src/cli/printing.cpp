@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/printing.hpp"
 
-#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 
 namespace inflight::cli {
+
+Result<void> check_places(const std::string& output, const std::vector<std::string>& others) {
+    for (const std::string& other : others) {
+        if (!other.empty() && same_place(output, other)) {
+            return failure(output.empty() ? "standard output" : "--output " + output,
+                           fmt::format("it is the same file as {}, which it would destroy", other),
+                           "choose another file with --output");
+        }
+    }
+    return {};
+}
 
 Result<std::unique_ptr<FdOutput>> open_output(const std::string& path) {
     if (path.empty()) {
         return std::make_unique<FdOutput>(STDOUT_FILENO, "standard output");
     }
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.valid()) {
-        return failure("open " + path, describe_errno(errno), "choose another file with --output");
+    auto file = open_for_writing(path, Existing::replace);
+    if (!file) {
+        return failure("open " + path, file.error().why, "choose another file with --output");
     }
-    return std::make_unique<FdOutput>(std::move(fd), path);
+    return std::make_unique<FdOutput>(std::move(*file), path);
 }
 
 std::optional<Terminal> terminal_at(const std::string& path) {

@@ -10,8 +10,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace inflight::cli {
+
+// An error where the output would go to one of these files, which are read or written too. Nothing is opened.
+[[nodiscard]] Result<void> check_places(const std::string& output, const std::vector<std::string>& others);
 
 // `path` is what --output says; empty: standard output.
 [[nodiscard]] Result<std::unique_ptr<FdOutput>> open_output(const std::string& path);

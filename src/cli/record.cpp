@@ -188,17 +188,17 @@ void Record::tell(Tracing& tracing, const TracingEnd& end) const {
         text += fmt::format(", up to {} {} not carried over to the last file", kept.names_missing,
                             noun(kept.names_missing, "name"));
     }
-    fmt::print(stderr, "{}, lost {}; ended by: {}\n", text, tracing.losses().total(), end.session.reason);
+    inflight::cli::tell(fmt::format("{}, lost {}; ended by: {}", text, tracing.losses().total(), end.session.reason));
 }
 
 int Record::run() {
     if (const auto settled = settle(); !settled) {
-        print_error(settled.error().message());
+        print_error(settled.error());
         return exit_usage;
     }
     const auto kept = events_kept();
     if (!kept) {
-        print_error(kept.error().message());
+        print_error(kept.error());
         return exit_usage;
     }
     const auto begun = Tracing::begin(tracing_, {.calls = *kept, .iocbs = *kept != 0, .memory = false});

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 
 namespace inflight::cli {
 
@@ -31,6 +30,7 @@ struct ReportOptions {
     std::size_t top = 0;
     bool events = false;
     bool diff = false;
+    std::uint64_t max_memory_bytes = 0;
     CaptureQuestion question;
 };
 
@@ -110,6 +110,7 @@ CLI::App* Report::declare(CLI::App& root) {
                     "An io_submit this long is a finding (as it was recorded)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
+    declare_max_memory(*app, options_.max_memory_bytes);
     declare_selection(*app);
     declare_thresholds(*app, options_.question.findings);
     app->footer(examples_footer({
@@ -166,11 +167,8 @@ Result<void> Report::misuse() const {
     if (options_.format == "tracee" && (counts || options_.top != 0)) {
         return failure("-o tracee", "it has system calls only: no counts, no requests", "choose text or json");
     }
-    std::error_code none;
-    for (const auto& file : options_.files) {
-        if (!options_.output.empty() && std::filesystem::equivalent(options_.output, file, none)) {
-            return failure("--output " + options_.output, "this is a capture to be read", "choose another file");
-        }
+    if (auto places = check_places(options_.output, options_.files); !places) {
+        return places;
     }
     if (options_.diff && (options_.files.size() != 2 || !options_.group_by.empty() || options_.top != 0)) {
         return failure("--diff", "it takes two files, and neither --group-by nor --top",
@@ -190,7 +188,7 @@ void Report::end(Output& output, view::View& view, const CaptureEnd& ended) cons
     }
     if (options_.format == "tracee") {
         if (const auto text = view::captures_text(ended.files, {}); !text.empty()) {
-            print_error(text);
+            tell_lines("inflight: " + text);
         }
     }
 }
@@ -246,7 +244,7 @@ Result<void> Report::difference(Output& output) {
     std::vector<CaptureEnd> ends;
     for (std::size_t index = 0; index < 2; ++index) {
         const auto& path = options_.files.at(index);
-        auto captures = Captures::open({path});
+        auto captures = Captures::open({path}, options_.max_memory_bytes);
         if (!captures) {
             return std::unexpected(captures.error());
         }
@@ -291,7 +289,7 @@ Result<void> Report::report(Output& output) {
     if (options_.diff) {
         return difference(output);
     }
-    auto captures = Captures::open(options_.files);
+    auto captures = Captures::open(options_.files, options_.max_memory_bytes);
     if (!captures) {
         return std::unexpected(captures.error());
     }
@@ -306,22 +304,22 @@ Result<void> Report::report(Output& output) {
 
 int Report::run() {
     if (const auto settled = settle(); !settled) {
-        print_error(settled.error().message());
+        print_error(settled.error());
         return exit_usage;
     }
     ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write
     auto output = open_output(options_.output);
     if (!output) {
-        print_error(output.error().message());
+        print_error(output.error());
         return exit_failed;
     }
     if (const auto reported = report(**output); !reported) {
-        print_error(reported.error().message());
+        print_error(reported.error());
         return exit_failed;
     }
     (*output)->flush();
     if ((*output)->error()) {
-        print_error((*output)->error()->message());
+        print_error(*(*output)->error());
         return exit_failed;
     }
     return exit_ok;

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/fd.hpp"
 #include "cli/command.hpp"
 
 #include <fmt/format.h>
 
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
 #include <cstdlib>
@@ -54,12 +59,41 @@ CLI::App* Run::declare(CLI::App& root) {
     return app;
 }
 
+// The dynamic linker says that it ignores what it cannot load, and goes on with libaio: so it is looked at before.
+Result<void> check_library(const std::string& path) {
+    const std::string what = "--library " + path;
+    // Spaces and colons separate the names in LD_PRELOAD, a dollar begins a name that is replaced; nothing escapes
+    // them.
+    if (path.find_first_of(" :$") != std::string::npos) {
+        return failure(what, "a path with a space, a colon or a dollar sign cannot be preloaded",
+                       "copy it to another place");
+    }
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd.valid()) {
+        return failure(what, describe_errno(errno), "give the path of libinflight_aio.so.1");
+    }
+    struct stat info{};
+    ElfW(Ehdr) header{};
+    const bool whole = ::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode) &&
+                       ::read(fd.get(), &header, sizeof(header)) == sizeof(header);
+    const bool library = whole && std::memcmp(&header.e_ident[0], ELFMAG, SELFMAG) == 0 &&
+                         header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_type == ET_DYN &&
+                         header.e_machine == EM_X86_64;
+    if (!library) {
+        return failure(what, "this is no shared library for x86-64", "give the path of libinflight_aio.so.1");
+    }
+    return {};
+}
+
 // Beside the program (where it is built), or where it is installed.
 std::string Run::find_library() const {
-    if (!library_.empty()) {
-        return library_;
-    }
     std::error_code error;
+    if (!library_.empty()) {
+        // A name without a slash would be looked for where libraries are, and one that is relative where the command
+        // happens to be.
+        const auto path = std::filesystem::absolute(library_, error);
+        return error ? library_ : path.lexically_normal().string();
+    }
     const auto directory = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
     for (const char* place : {".", "../lib", "../" INFLIGHT_LIBDIR}) {
         const auto path = (directory / place / library_name).lexically_normal();
@@ -72,16 +106,14 @@ std::string Run::find_library() const {
 
 int Run::run() {
     const std::string library = find_library();
-    std::error_code ignored;
-    if (library.empty() || !std::filesystem::exists(library, ignored)) {
-        print_error(fmt::format(
-            "{} is not there: {}", library_name,
-            library.empty() ? "neither beside this program nor in its lib; name it with --library" : library));
+    if (library.empty()) {
+        print_error(failure(fmt::format("find {}", library_name), "it is neither beside this program nor in its lib",
+                            "name it with --library")
+                        .error());
         return exit_failed;
     }
-    // Spaces and colons separate the names in LD_PRELOAD, and nothing escapes them.
-    if (library.find_first_of(" :") != std::string::npos) {
-        print_error(fmt::format("{}: a path with a space or a colon cannot be preloaded", library));
+    if (const auto fit = check_library(library); !fit) {
+        print_error(fit.error());
         return exit_failed;
     }
     const char* before = std::getenv("LD_PRELOAD");
@@ -101,7 +133,7 @@ int Run::run() {
     arguments.push_back(nullptr);
     execvp(arguments.front(), arguments.data());
     const int reason = errno;
-    print_error(fmt::format("cannot execute {}: {}", command_.front(), std::strerror(reason)));
+    print_error(Error{.what = "cannot execute " + command_.front(), .why = std::strerror(reason), .hint = {}});
     return reason == ENOENT ? exit_not_found : exit_not_executable;
 }
 

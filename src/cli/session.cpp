@@ -78,6 +78,11 @@ Signals Signals::block(int more) {
     ::sigemptyset(&set);
     ::sigaddset(&set, SIGINT);
     ::sigaddset(&set, SIGTERM);
+    // Under nohup it is ignored, and stays so: blocked, it would be kept for us.
+    struct sigaction hangup{};
+    if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+        ::sigaddset(&set, SIGHUP);
+    }
     if (more != 0) {
         ::sigaddset(&set, more);
     }
@@ -96,6 +101,19 @@ std::optional<Signals::Received> Signals::take() const {
     return Received{.number = static_cast<int>(info.ssi_signo), .from_terminal = info.ssi_code == SI_KERNEL};
 }
 
+void Signals::let_stand(int number) const {
+    ::kill(::getpid(), number);
+}
+
+void Signals::let_through() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int each : {SIGINT, SIGTERM, SIGHUP}) {
+        ::sigaddset(&set, each);
+    }
+    ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
     if (parts_.child != nullptr) {
         if (const auto status = parts_.child->ended()) {
@@ -107,6 +125,7 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
         parts_.on_user_signal();
     } else if (signal) {
         if (parts_.child == nullptr || signals_seen_ > 0) {
+            parts_.signals.let_stand(signal->number);
             return SessionEnd{.reason = fmt::format("SIG{}", ::sigabbrev_np(signal->number)), .child_status = {}};
         }
         signals_seen_++;

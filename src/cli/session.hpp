@@ -16,8 +16,8 @@
 
 namespace inflight::cli {
 
-// SIGINT and SIGTERM as something to wait for instead of something that interrupts; SIGPIPE ignored, so that a closed
-// pipe is an error of write.
+// SIGINT, SIGTERM and SIGHUP as something to wait for instead of something that interrupts; SIGPIPE ignored, so that a
+// closed pipe is an error of write.
 class Signals {
 public:
     // `more`: another signal that is to be waited for, 0: none.
@@ -29,6 +29,11 @@ public:
         bool from_terminal = false;  // the whole foreground process group got it
     };
     [[nodiscard]] std::optional<Received> take() const;
+    // A signal that ends the run is sent to ourselves once more and stays pending, blocked as it is: what waits for a
+    // reader then sees it (write_all) and does not wait for ever.
+    void let_stand(int number) const;
+    // Lets them end inflight again as they end any program, where it waits for an answer and there is nothing to tidy.
+    static void let_through();
 
 private:
     UniqueFd fd_;

@@ -171,7 +171,8 @@ private:
 
 std::expected<void, int> Counting::begin() {
     if (options_.interval_ns > longest_interval_ns) {
-        print_error("--interval: more than 5 minutes\n  choose less; the whole run is counted in any case");
+        print_error(
+            failure("--interval", "more than 5 minutes", "choose less; the whole run is counted in any case").error());
         return std::unexpected(exit_usage);
     }
     if (!options_.command.empty() && options_.command.front().empty()) {
@@ -285,6 +286,7 @@ std::optional<SessionEnd> Counting::wait(std::uint64_t until_ns) {
         }
         if (const auto signal = signals_.take()) {
             if (!child_ || signals_seen_ > 0) {
+                signals_.let_stand(signal->number);
                 return SessionEnd{.reason = fmt::format("SIG{}", ::sigabbrev_np(signal->number)), .child_status = {}};
             }
             // The first one is the command's to answer.
@@ -323,7 +325,7 @@ int Counting::count(view::StatView& view) {
     output_->flush();
     if (child_) {
         if (auto released = child_->release(); !released) {
-            print_error(released.error().message());
+            print_error(released.error());
             return child_->exec_errno() == ENOENT ? exit_not_found : exit_not_executable;
         }
     }
@@ -358,7 +360,7 @@ int Counting::count(view::StatView& view) {
     view.end(tally_->whole(), end->reason);
     output_->flush();
     if (output_->error()) {
-        print_error(output_->error()->message());
+        print_error(*output_->error());
         return exit_failed;
     }
     if (!end->child_status) {

@@ -64,12 +64,16 @@ Result<std::uint32_t> Trace::events_shown() const {
 int Trace::run() {
     const auto selection = selection_from(options_.tracing.filters);
     if (!selection) {
-        print_error(selection.error().message());
+        print_error(selection.error());
+        return exit_usage;
+    }
+    if (const auto places = check_places(options_.tracing.output, {options_.tracing.save}); !places) {
+        print_error(places.error());
         return exit_usage;
     }
     const auto shown = events_shown();
     if (!shown) {
-        print_error(shown.error().message());
+        print_error(shown.error());
         return exit_usage;
     }
     // tracee has the calls' own arguments only

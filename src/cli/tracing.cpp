@@ -11,7 +11,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
@@ -26,12 +25,12 @@ int exit_status_of(int wait_status) {
 
 void tell_of_file(const capture::Written& written) {
     if (written.error) {
-        print_error(written.error->message());
+        print_error(*written.error);
         return;
     }
-    fmt::print(stderr, "inflight: {}: {} {} of the last {}, {} {}; because of: {}\n", written.path, written.requests,
-               noun(written.requests, "request"), format_duration(written.span_ns), written.bytes,
-               noun(written.bytes, "byte"), written.why);
+    tell(fmt::format("inflight: {}: {} {} of the last {}, {} {}; because of: {}", written.path, written.requests,
+                     noun(written.requests, "request"), format_duration(written.span_ns), written.bytes,
+                     noun(written.bytes, "byte"), written.why));
 }
 
 }  // namespace
@@ -221,11 +220,11 @@ model::Summary Tracing::summary(const model::Statistics& statistics, const model
 int Tracing::finish(const TracingEnd& end) {
     output_->flush();
     if (output_->error()) {
-        print_error(output_->error()->message());
+        print_error(*output_->error());
         return exit_failed;
     }
     if (saver_ && saver_->error()) {
-        print_error(saver_->error()->message());
+        print_error(*saver_->error());
         return exit_failed;
     }
     return end.session.child_status ? exit_status_of(*end.session.child_status) : exit_ok;

@@ -82,7 +82,14 @@ public:
     // Where only the last of it is kept: writes a file soon.
     void ask_for_file(const std::string& why);
     // See LiveSource.
+    // LiveSource::read_on().
+    void read_on() { source_->read_on(); }
     [[nodiscard]] bool is_in_flight(const model::Request& request) const { return source_->is_in_flight(request); }
+    [[nodiscard]] std::uint64_t file_of(const model::Request& request) const { return source_->file_of(request); }
+    [[nodiscard]] std::unordered_map<std::uint64_t, std::uint64_t> ring_addresses() const {
+        return source_->ring_addresses();
+    }
+    [[nodiscard]] probe::Held held() const { return source_->held(); }
     [[nodiscard]] model::Losses losses() const { return source_->losses(); }
 
 private:

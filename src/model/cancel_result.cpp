@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/cancel_result.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
 
@@ -63,7 +64,7 @@ CancelResult judge_cancel(const CancelTry& tried, const std::optional<Request>& 
             return {.end = CancelEnd::not_cancellable,
                     .reason = fmt::format("the kernel found nothing that it could take back ({}), and {} later it is "
                                           "still in flight",
-                                          describe_errno(static_cast<int>(-tried.ret)), waited)};
+                                          describe_errno(error_of_result(tried.ret)), waited)};
         case -EALREADY:
         case -ETIME:
             return {.end = CancelEnd::running,
@@ -73,7 +74,7 @@ CancelResult judge_cancel(const CancelTry& tried, const std::optional<Request>& 
         default:
             if (tried.ret < 0) {
                 return {.end = CancelEnd::refused,
-                        .reason = "the kernel answered " + describe_errno(static_cast<int>(-tried.ret))};
+                        .reason = "the kernel answered " + describe_errno(error_of_result(tried.ret))};
             }
     }
     return {.end = CancelEnd::unseen,

@@ -320,7 +320,7 @@ void Conflicts::tell(const Use& earlier, const Use& later, Kind kind) {
 
 void Conflicts::on_event(const Event& event) {
     buffers_.on_event(event, [this](const auto& removal, const Request& user) { tell_removal(removal, user); });
-    if ((options_.events_shown & (1U << event.call.syscall)) != 0) {
+    if ((options_.events_shown & event_bit(event.call.syscall)) != 0) {
         next_.on_event(event);
     }
 }

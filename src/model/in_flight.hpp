@@ -56,6 +56,15 @@ struct Cancellable {
 // file descriptor and user_data, has the same id.
 [[nodiscard]] std::string id_of(const Request& request);
 
+// By which descriptors the file of a request in flight is open at the time of the look. They are found by the file, not
+// by the number that the request was submitted with: that may be closed, or another file, since.
+struct FileNow {
+    bool known = false;                    // false: it works on no file, or that was not looked up
+    std::vector<std::int32_t> fds;         // of its process, ascending; empty: closed there
+    bool number_reused = false;            // the number that it was submitted with is another file now
+    std::vector<std::uint32_t> elsewhere;  // other processes that have it open, ascending
+};
+
 // A request in flight as a list of them shows it.
 struct InFlight {
     Request request;
@@ -65,6 +74,8 @@ struct InFlight {
     std::uint64_t age_ns = 0;
     bool age_known = false;  // false: older than that, for it was there before the trace
     std::optional<RingPart> ring;
+    std::uint64_t ring_address = 0;  // struct io_ring_ctx; 0: not known
+    FileNow file_now;
 };
 
 class Tracker;

@@ -80,8 +80,7 @@ private:
     using PendingList = aio::PendingList;
 
     struct PartialEvent {
-        std::vector<ifl_iocb> iocbs;
-        std::uint32_t first_index = 0;
+        std::vector<std::pair<std::uint32_t, ifl_iocb>> iocbs;  // by their place in the call
         std::vector<ifl_io_event> returned;
         std::uint64_t time_ns = 0;
     };

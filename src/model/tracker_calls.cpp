@@ -27,8 +27,6 @@ Finding finding_of(const ifl_call& call) {
     return finding;
 }
 
-// More than the kernel side reads of one io_submit.
-constexpr std::uint64_t iocbs_limit = 1U << 16U;
 // Of calls whose records have come in part: iocbs and events.
 constexpr std::size_t partial_limit = 1U << 18U;
 constexpr std::uint64_t partial_ns = 1'000'000'000;
@@ -42,17 +40,11 @@ bool is_uring(const ifl_call& call) {
 void Tracker::on_iocbs(const ifl_iocbs& record) {
     const std::size_t count = std::min<std::size_t>(record.count, IFL_IOCBS_PER_RECORD);
     auto& partial = partial_of(record.call_id, record.header.time_ns);
-    if (partial.iocbs.empty()) {
-        partial.first_index = record.first_index;
-    }
-    const std::size_t had = partial.iocbs.size();
     // Where a record was lost the others keep their places.
-    const std::uint64_t place = record.first_index - std::uint64_t{partial.first_index};
-    if (place > partial.iocbs.size() && place < iocbs_limit) {
-        partial.iocbs.resize(place);
+    for (std::uint32_t i = 0; i < count; i++) {
+        partial.iocbs.emplace_back(record.first_index + i, record.iocbs[i]);
     }
-    partial.iocbs.insert(partial.iocbs.end(), &record.iocbs[0], &record.iocbs[count]);
-    partial_parts_ += partial.iocbs.size() - had;
+    partial_parts_ += count;
     forget_old_partial();
 }
 
@@ -108,7 +100,7 @@ void Tracker::on_call(const ifl_call& record) {
     if (is_uring(record)) {
         uring_.on_call(record);
     }
-    if ((options_.events_wanted & (1U << record.syscall)) != 0) {
+    if ((options_.events_wanted & event_bit(record.syscall)) != 0) {
         emit_event(record);
     } else if (is_uring(record)) {
         (void)uring_.take_details(record);
@@ -131,13 +123,11 @@ void Tracker::emit_event(const ifl_call& record) {
     event.exit_missed = (record.flags & IFL_CALL_EXIT_MISSED) != 0;
     event.decoded = (record.flags & IFL_CALL_NOT_DECODED) == 0;
     if (const auto found = partial_.find(record.call_id); found != partial_.end()) {
-        auto index = found->second.first_index;
-        for (const auto& iocb : found->second.iocbs) {
+        for (const auto& [index, iocb] : found->second.iocbs) {
             if (iocb.state == IFL_READ_NOT_TRIED) {
-                index++;
                 continue;
             }
-            IocbArgument argument{.index = index++,
+            IocbArgument argument{.index = index,
                                   .address = iocb.address,
                                   .readable = iocb.state == IFL_READ_OK,
                                   .bytes = {},

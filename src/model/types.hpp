@@ -20,6 +20,11 @@ namespace inflight::model {
 
 enum class Family : std::uint8_t { aio, uring };
 
+// The bit of a system call in a mask of them. One that this inflight does not know is in no mask.
+[[nodiscard]] constexpr std::uint32_t event_bit(std::uint8_t syscall) {
+    return syscall < IFL_SYSCALL_COUNT ? 1U << syscall : 0;
+}
+
 enum class Tier : std::uint8_t { none, fentry, kprobe, tracepoint };
 
 enum class Outcome : std::uint8_t { in_flight, completed, failed, cancelled, abandoned };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/uring_verdicts.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "catalog/names.hpp"
 #include "catalog/uring.hpp"
@@ -41,7 +42,7 @@ std::string ending(const Request& request) {
         return "ended, with a result that was not seen";
     }
     if (request.result < 0) {
-        return fmt::format("ended with {}", catalog::errno_name(static_cast<int>(-request.result)));
+        return fmt::format("ended with {}", catalog::errno_name(error_of_result(request.result)));
     }
     return fmt::format("completed with {}", request.result);
 }
@@ -241,7 +242,7 @@ UringJudgement judge_running(const UringCancelFacts& facts, bool gave_up) {
 UringJudgement judge_refused(const Attempt& attempt) {
     UringJudgement judgement;
     judgement.verdict = Verdict::bad_argument;
-    const int error = static_cast<int>(-attempt.cancel.ret);
+    const int error = error_of_result(attempt.cancel.ret);
     const auto* const known = std::ranges::find(refusals, error, &Refusal::error);
     judgement.reason = known == std::end(refusals)
                            ? fmt::format("the kernel refused it: {}", catalog::errno_name(error))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/verdicts.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "catalog/names.hpp"
 
@@ -184,7 +185,7 @@ Judgement judge(const CancelFacts& facts) {
         // A ki_cancel() of a driver has its own errors (USB gadgets), passed through.
         judgement.verdict = Verdict::not_cancellable;
         judgement.reason =
-            fmt::format("the driver refused to cancel it: {}", catalog::errno_name(static_cast<int>(-call.ret)));
+            fmt::format("the driver refused to cancel it: {}", catalog::errno_name(error_of_result(call.ret)));
         const auto pending = std::ranges::find_if(facts.candidates, [&call](const Candidate& candidate) {
             return in_flight_after(*candidate.request, call.start_ns);
         });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <optional>
@@ -17,6 +18,14 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr int base_year = 1900;
 constexpr int seconds_per_minute = 60;
 constexpr int seconds_per_hour = 3600;
+
+constexpr std::int64_t latest_s = 9'000'000'000;  // in 2255; nanoseconds since 1970 end in 2262
+
+bool is_date(int year, int month, int day) {
+    return std::chrono::year_month_day(std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                       std::chrono::day(static_cast<unsigned>(day)))
+        .ok();
+}
 
 struct Unit {
     std::string_view name;
@@ -93,25 +102,52 @@ void set_time(tm& date, const TimeOfDay& time) {
     date.tm_isdst = -1;
 }
 
-std::optional<std::int64_t> after_start(const std::string& text, const CaptureClock& clock) {
+// A time that was understood.
+struct Point {
+    std::int64_t ns = 0;   // of the capture's clock
+    bool too_far = false;  // 64 bits of nanoseconds do not reach it, and `ns` says nothing
+};
+
+// a + b - c, of which each may be anything that stands in a file.
+Point point(std::int64_t a, std::int64_t b, std::int64_t c) {
+    Point result;
+    result.too_far = __builtin_add_overflow(a, b, &result.ns) || __builtin_sub_overflow(result.ns, c, &result.ns);
+    return result;
+}
+
+std::optional<std::int64_t> wall_start_ns(const CaptureClock& clock) {
+    const Point start = point(static_cast<std::int64_t>(clock.start_ns), clock.wall_offset_ns, 0);
+    return start.too_far ? std::nullopt : std::optional(start.ns);
+}
+
+std::optional<Point> after_start(const std::string& text, const CaptureClock& clock) {
     double number = 0;
     const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
     const auto* const unit = std::ranges::find(units, std::string_view(end, text.data() + text.size()), &Unit::name);
+    const bool huge = bad == std::errc::result_out_of_range && !text.starts_with('-');
     // Written so that a NaN is refused too.
-    if (bad != std::errc{} || unit == units.end() || !(number >= 0 && number * unit->factor < 4e18)) {
+    if ((bad != std::errc{} && !huge) || unit == units.end() || !(number >= 0)) {
         return std::nullopt;
     }
-    return static_cast<std::int64_t>(clock.start_ns) + std::llround(number * unit->factor);
+    constexpr double longest_ns = 4e18;
+    if (huge || number * unit->factor >= longest_ns) {
+        return Point{.ns = 0, .too_far = true};
+    }
+    return point(static_cast<std::int64_t>(clock.start_ns), std::llround(number * unit->factor), 0);
 }
 
-std::optional<std::int64_t> by_the_clock(const std::string& text, const CaptureClock& clock) {
+std::optional<Point> by_the_clock(const std::string& text, const CaptureClock& clock) {
     Reader reader(text);
     const auto time = time_of_day(reader);
     if (!time || !reader.at_end()) {
         return std::nullopt;
     }
-    const std::int64_t start_ns = static_cast<std::int64_t>(clock.start_ns) + clock.wall_offset_ns;
+    const auto start = wall_start_ns(clock);
+    const std::int64_t start_ns = start.value_or(0);
     const time_t start_s = start_ns / second_ns;
+    if (!start || start_s < 0 || start_s > latest_s) {
+        return Point{.ns = 0, .too_far = true};
+    }
     tm date{};
     ::localtime_r(&start_s, &date);
     const auto wall_of = [&](int days) {
@@ -122,10 +158,10 @@ std::optional<std::int64_t> by_the_clock(const std::string& text, const CaptureC
     };
     const std::int64_t today_ns = wall_of(0);
     // A capture that began at 14:03:05.7 has second 14:03:05 in it.
-    return (today_ns + second_ns <= start_ns ? wall_of(1) : today_ns) - clock.wall_offset_ns;
+    return point(today_ns + second_ns <= start_ns ? wall_of(1) : today_ns, 0, clock.wall_offset_ns);
 }
 
-std::optional<std::int64_t> by_the_calendar(const std::string& text, const CaptureClock& clock) {
+std::optional<Point> by_the_calendar(const std::string& text, const CaptureClock& clock) {
     Reader reader(text);
     const auto year = reader.digits(4);
     const bool first = reader.take('-');
@@ -134,8 +170,7 @@ std::optional<std::int64_t> by_the_calendar(const std::string& text, const Captu
     const auto day = reader.digits(2);
     const bool separated = reader.take('T') || reader.take('t') || reader.take(' ');
     const auto time = time_of_day(reader);
-    if (!year || !first || !month || !second || !day || !separated || !time || *month < 1 || *month > 12 || *day < 1 ||
-        *day > 31) {
+    if (!year || !first || !month || !second || !day || !separated || !time || !is_date(*year, *month, *day)) {
         return std::nullopt;
     }
     tm date{};
@@ -156,7 +191,7 @@ std::optional<std::int64_t> by_the_calendar(const std::string& text, const Captu
         const auto hours = reader.digits(2);
         const bool colon = reader.take(':');
         const auto minutes = reader.digits(2);
-        if (!hours || !colon || !minutes) {
+        if (!hours || !colon || !minutes || *hours > 23 || *minutes > 59) {
             return std::nullopt;
         }
         const int offset_s = *hours * seconds_per_hour + *minutes * seconds_per_minute;
@@ -165,15 +200,26 @@ std::optional<std::int64_t> by_the_calendar(const std::string& text, const Captu
     if (!reader.at_end()) {
         return std::nullopt;
     }
-    return wall_s * second_ns + time->fraction_ns - clock.wall_offset_ns;
+    if (wall_s > latest_s) {
+        return Point{.ns = 0, .too_far = true};
+    }
+    if (wall_s < 0) {
+        return Point{};  // before 1970, and so before every capture
+    }
+    return point(wall_s * second_ns, time->fraction_ns, clock.wall_offset_ns);
 }
 
 }  // namespace
 
 Result<std::uint64_t> time_point(const std::string& option, const std::string& text, const CaptureClock& clock) {
     for (const auto parse : {after_start, by_the_clock, by_the_calendar}) {
-        if (const auto time_ns = parse(text, clock)) {
-            return static_cast<std::uint64_t>(std::max<std::int64_t>(0, *time_ns));
+        const auto time = parse(text, clock);
+        if (time && time->too_far) {
+            return failure(option + " " + text, "this time is out of range",
+                           "give one before 2255, or at most a million hours after the start");
+        }
+        if (time) {
+            return static_cast<std::uint64_t>(std::max<std::int64_t>(0, time->ns));
         }
     }
     return failure(option + " " + text, "this is not a time",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/loader.hpp"
 
+#include "contract/held.h"
 #include "contract/tables.h"
 #include "probe/bpf.hpp"
 #include "probe/programs.hpp"
@@ -107,6 +108,7 @@ struct Probes::State {
     bpf_program* surveyor = nullptr;  // null: no io_uring, as the next two
     bpf_program* lists_walker = nullptr;
     bpf_program* ring_census = nullptr;
+    HeldPrograms held;
     Report report;
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
@@ -117,7 +119,7 @@ struct Probes::State {
         return name == "uring_survey"   ? &surveyor
                : name == "uring_lists"  ? &lists_walker
                : name == "census_rings" ? &ring_census
-                                        : nullptr;
+                                        : held.named(name);
     }
     // The same of an iterator.
     [[nodiscard]] Link* iterator_of(std::string_view name) {
@@ -164,6 +166,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     bpf_map__set_value_size(skeleton->maps.buffers, config.buffer_bytes);
     bpf_map__set_max_entries(skeleton->maps.buffer_positions, static_cast<__u32>(report.cpus));
     bpf_map__set_max_entries(skeleton->maps.requests, static_cast<__u32>(report.table_entries));
+    bpf_map__set_max_entries(skeleton->maps.listed_requests, config.census_cpus != 0 ? IFL_LISTED_MAX : 1);
 
     bpf_program* each = nullptr;
     bpf_object__for_each_program(each, skeleton->obj) {
@@ -314,6 +317,10 @@ Result<Probes> Probes::attach(const Options& options) {
             refusals.push_back(std::move(*refusal));
             continue;
         }
+        state->held.maps = {.sought_files = bpf_map__fd(state->skeleton->maps.sought_files),
+                            .sought_all = &state->skeleton->bss->sought_all,
+                            .listed = bpf_map__fd(state->skeleton->maps.listed_requests),
+                            .listed_count = &state->skeleton->bss->listed_count};
         Probes probes(std::move(state));
         if (auto walked = probes.iterate(); !walked) {
             return std::unexpected(walked.error());
@@ -373,6 +380,9 @@ int Probes::uring_requests_fd() const {
 }
 int Probes::rings_of_uring_fd() const {
     return bpf_map__fd(state_->skeleton->maps.uring_rings);
+}
+HeldPrograms Probes::held_programs() const {
+    return state_->held;
 }
 int Probes::pids_fd() const {
     return bpf_map__fd(state_->skeleton->maps.pids);

@@ -6,6 +6,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "contract/config.h"
+#include "probe/held.hpp"
 #include "probe/hooks.hpp"
 #include "probe/kernel.hpp"
 
@@ -72,6 +73,8 @@ public:
     [[nodiscard]] int uring_slots_fd() const;
     [[nodiscard]] int uring_requests_fd() const;
     [[nodiscard]] int rings_of_uring_fd() const;
+    // What a Held is made of; valid as long as this object.
+    [[nodiscard]] HeldPrograms held_programs() const;
 
     // Stops the hooks; the tables and buffers stay readable.
     void detach();

@@ -116,13 +116,14 @@ std::vector<std::string> tracepoint_programs(const Plan& plan, const KernelTypes
         }
     }
     if (config.census_cpus != 0) {
-        programs.emplace_back("census_tasks");
+        programs.insert(programs.end(), {"census_tasks", "held_tasks"});
     }
+    programs.emplace_back("held_files");
     const bool rings = std::ranges::find(programs, "uring_complete") != programs.end();
     if (rings) {
         programs.insert(programs.end(), {"uring_survey", "uring_lists"});
         if (config.census_cpus != 0) {
-            programs.emplace_back("census_rings");
+            programs.insert(programs.end(), {"census_rings", "uring_list", "held_mappings"});
         }
     }
     return programs;

@@ -76,11 +76,12 @@ std::optional<std::uint64_t> uring_length(const catalog::UringOp& operation, std
 Asked asked_of_aio(const model::Request& request) {
     Asked asked;
     asked.known = request.origin != model::Origin::unknown;
-    if (!asked.known) {
-        return asked;
-    }
+    // Found by its file where its iocb was not seen.
     if (request.fd >= 0) {
         asked.fd = request.fd;
+    }
+    if (!asked.known) {
+        return asked;
     }
     asked.offset = request.offset;
     asked.length = request.length;

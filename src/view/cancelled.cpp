@@ -25,6 +25,37 @@ std::string what_text(const model::Request& request) {
     return text + fmt::format(", user_data {:#x}", request.user_data);
 }
 
+// A reason may be an error with its advice, which stands in a line of its own.
+std::string on_one_line(std::string text) {
+    constexpr std::string_view next_line = "\n  ";
+    if (const auto at = text.find(next_line); at != std::string::npos) {
+        text.replace(at, next_line.size(), "; ");
+    }
+    return printable(text);
+}
+
+// What a program chose, so that it cannot pass for inflight's own words.
+std::string quoted(std::string_view text) {
+    std::string clean = printable(text);
+    for (std::size_t at = 0; (at = clean.find('"', at)) != std::string::npos;) {
+        clean.replace(at, 1, "\\x22");
+    }
+    return '"' + clean + '"';
+}
+
+// As what_text(), for a log.
+std::string what_for_log(const model::Request& request) {
+    const Asked asked = asked_for(request);
+    std::string text = operation_name(request.family, request.opcode);
+    if (asked.fd) {
+        text += fmt::format(" on fd {}", fd_text(asked));
+    }
+    if (request.file) {
+        text += " " + quoted(request.file->name);
+    }
+    return text + fmt::format(", user_data {:#x} of pid {} {}", request.user_data, request.pid, quoted(request.comm));
+}
+
 // What it cost the process.
 std::string disturbance_text(const CancelReport& report) {
     const std::string still = fmt::format("{} of its threads stood still for {}", report.threads_stopped,
@@ -57,7 +88,7 @@ std::string cancelled_text(const CancelReport& report, const TextOptions& option
             out += std::string(indent, ' ') + wrap(text, options.columns, indent, indent) + "\n";
         }
     };
-    add(report.result.reason);
+    add(on_one_line(report.result.reason));
     add(disturbance_text(report));
     return out;
 }
@@ -102,10 +133,9 @@ void write_cancelled_end(Output& output, const CancelledEnd& end) {
 }
 
 std::string audit_line(const CancelReport& report, const std::string& who) {
-    const model::Request& request = report.chosen.request;
-    return fmt::format("cancel by {}: request {} ({} of pid {} {}), way {}: {}: {}", who, report.chosen.id,
-                       what_text(request), request.pid, printable(request.comm),
-                       report.way.empty() ? "none" : report.way, model::name(report.result.end), report.result.reason);
+    return fmt::format("cancel by {}: request {} ({}), way {}: {}: {}", printable(who), printable(report.chosen.id),
+                       what_for_log(report.chosen.request), report.way.empty() ? "none" : report.way,
+                       model::name(report.result.end), on_one_line(report.result.reason));
 }
 
 }  // namespace inflight::view

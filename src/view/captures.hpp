@@ -17,8 +17,12 @@ struct CaptureFile {
     std::string ended_by;             // empty: not known
     std::uint64_t names_missing = 0;  // up to so many, of files and cgroups: not in this part of the recording
     std::vector<std::string> damage;  // one sentence each; empty: nothing is missing
+    std::string recording = {};       // parts of one recording have the same; empty: not known
 };
 
+// Which files are of which recording, as a line without an end; empty if all are of one. Where a recorder was started
+// again, a pattern such as FILE.* takes both recordings.
+[[nodiscard]] std::string recordings_text(const std::vector<CaptureFile>& files);
 // A sentence; empty if there are none.
 [[nodiscard]] std::string missing_names_text(std::uint64_t names);
 // A line for each file that is not whole, and for each where there are several; may be empty.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/csv.hpp"
 
+#include "base/arithmetic.hpp"
 #include "catalog/names.hpp"
 #include "view/calls.hpp"
 #include "view/escape.hpp"
@@ -8,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <optional>
@@ -18,14 +20,29 @@ namespace {
 using model::Request;
 using model::UringPart;
 
+// What a spreadsheet takes for the beginning of a formula, also as full-width characters: how many bytes it has; 0: it
+// is none.
+std::size_t formula_begin(std::string_view text) {
+    constexpr std::array begins =
+        std::to_array<std::string_view>({"=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"});
+    const auto* const found =
+        std::ranges::find_if(begins, [text](std::string_view begin) { return text.starts_with(begin); });
+    return found == begins.end() ? 0 : found->size();
+}
+
 // Where a value of the row goes.
 class Field {
 public:
     explicit Field(std::string& row) : row_(row) {}
 
+    // A reader undoes the escapes after the quotation marks. A spreadsheet would take a value that begins like a
+    // formula for one, and compute it: the first character is then an escape too.
     void text(std::string_view value) {
-        const std::string clean = valid_utf8(value);
-        if (clean.find_first_of(",\"\r\n") == std::string::npos) {
+        std::string clean = printable(value);
+        if (const std::size_t bytes = formula_begin(clean); bytes != 0) {
+            clean.replace(0, bytes, hex_bytes(clean.substr(0, bytes)));
+        }
+        if (clean.find_first_of(",\"") == std::string::npos) {
             row_ += clean;
             return;
         }
@@ -80,7 +97,7 @@ MaybeTime step(const Request& request, MaybeTime UringPart::* time) {
 
 std::optional<std::int64_t> wall_time(const Row& row) {
     const auto& submit_ns = row.request.submit_ns;
-    return submit_ns ? std::optional(static_cast<std::int64_t>(*submit_ns) + row.wall_offset_ns) : std::nullopt;
+    return submit_ns ? std::optional(wall_time_ns(*submit_ns, row.wall_offset_ns)) : std::nullopt;
 }
 
 struct Column {
@@ -110,7 +127,7 @@ constexpr auto columns = std::to_array<Column>({
      [](const Row& row, Field out) { out.number(row.asked.fixed_file ? std::nullopt : row.asked.fd); }},
     {{"fixed_file", "or the index in the ring's table of files"},
      [](const Row& row, Field out) { out.number(row.asked.fixed_file ? row.asked.fd : std::nullopt); }},
-    {{"file", "the file's name; bytes that are not UTF-8 are `\\xNN`"},
+    {{"file", "the file's name"},
      [](const Row& row, Field out) { out.text(row.request.file ? row.request.file->name : ""); }},
     {{"file_kind", "`regular file`, `pipe`, `socket`, ..."},
      [](const Row& row, Field out) { out.text(row.request.file ? row.request.file->kind : ""); }},

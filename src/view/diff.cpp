@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/diff.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "view/escape.hpp"
 #include "view/json_line.hpp"
@@ -22,7 +23,7 @@ std::string value_text(std::optional<double> value, model::FigureUnit unit) {
     if (!value) {
         return std::string(unknown);
     }
-    const auto whole = static_cast<std::uint64_t>(std::llround(*value));
+    const auto whole = to_count_clamped(std::round(*value));
     switch (unit) {
         case model::FigureUnit::per_second:
             return *value < percent ? fmt::format("{:.1f}/s", *value) : format_count(whole) + "/s";

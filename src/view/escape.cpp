@@ -49,6 +49,37 @@ void append_hex_bytes(std::string& out, std::string_view bytes) {
     }
 }
 
+void append_json(std::string& out, char32_t value) {
+    constexpr char32_t above_plane = 0x10000;
+    if (value < above_plane) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04X}", static_cast<unsigned>(value));
+        return;
+    }
+    const unsigned rest = static_cast<unsigned>(value) - above_plane;
+    fmt::format_to(std::back_inserter(out), "\\u{:04X}\\u{:04X}", 0xd800 + (rest >> 10U), 0xdc00 + (rest & 0x3ffU));
+}
+
+// JSON's own short escapes; 0: it has none for this character.
+char json_short(char32_t value) {
+    switch (value) {
+        case '"':
+        case '\\':
+            return static_cast<char>(value);
+        case '\b':
+            return 'b';
+        case '\f':
+            return 'f';
+        case '\n':
+            return 'n';
+        case '\r':
+            return 'r';
+        case '\t':
+            return 't';
+        default:
+            return 0;
+    }
+}
+
 bool is_plain_ascii(std::string_view text) {
     return std::ranges::all_of(text, [](char byte) { return byte >= 0x20 && byte < 0x7f && byte != '\\'; });
 }
@@ -110,6 +141,32 @@ std::string printable(std::string_view text) {
             out += "\\\\";
         } else if (in_ranges(unprintable_ranges, point.value)) {
             append_hex_bytes(out, bytes);
+        } else {
+            out += bytes;
+        }
+        at += point.bytes;
+    }
+    return out;
+}
+
+std::string hex_bytes(std::string_view bytes) {
+    std::string out;
+    append_hex_bytes(out, bytes);
+    return out;
+}
+
+std::string json_escaped(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint point = code_point_at(text, at);
+        const std::string_view bytes = text.substr(at, point.bytes);
+        if (!point.valid) {
+            out += '\\';
+            append_hex_bytes(out, bytes);
+        } else if (const char letter = json_short(point.value); letter != 0) {
+            out.append({'\\', letter});
+        } else if (in_ranges(unprintable_ranges, point.value)) {
+            append_json(out, point.value);
         } else {
             out += bytes;
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// File names and command names are bytes that a traced program chose. Nothing of them reaches a terminal or a JSON
-// string before it went through here. Pure functions.
+// File names, command names and words of the command line are bytes that somebody else chose. Nothing of them reaches
+// an output before it went through here. One rule holds for all outputs: a character that can steer a terminal, break a
+// line, turn the direction of text or hide is written as an escape, and so is what is not UTF-8. Each output escapes in
+// its own way. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +26,15 @@ struct CodePoint {
 // come out as \n, \t, \r or \xNN for each byte; a backslash is doubled. "a\x1b[31m" becomes "a\\x1b[31m".
 [[nodiscard]] std::string printable(std::string_view text);
 
-// For JSON: each byte that is not UTF-8 becomes the four characters \xNN. All else stays, as a JSON writer escapes it.
+// \xNN for each byte.
+[[nodiscard]] std::string hex_bytes(std::string_view bytes);
+
+// For JSON, what stands between the quotation marks: the characters that printable() escapes come out as \uXXXX (or as
+// JSON's short forms, "\n"), so that a parser gets the same text. JSON has no way to write a byte that is not UTF-8: it
+// becomes the four characters \xNN, which a parser sees.
+[[nodiscard]] std::string json_escaped(std::string_view text);
+
+// For binary formats, which no terminal is to show: each byte that is not UTF-8 becomes \xNN, all else stays.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
 
 // Columns that a terminal uses for a text that printable() made.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/groups.hpp"
 
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "view/escape.hpp"
 #include "view/json_line.hpp"
@@ -44,7 +45,7 @@ double per_second(std::uint64_t count, std::uint64_t span_ns) {
 std::string rate_text(double rate) {
     constexpr double few = 100;
     return rate < few ? fmt::format("{:.1f}/s", rate)
-                      : fmt::format("{}/s", format_count(static_cast<std::uint64_t>(std::llround(rate))));
+                      : fmt::format("{}/s", format_count(to_count_clamped(std::round(rate))));
 }
 
 template <typename Enum, std::size_t count>
@@ -103,8 +104,7 @@ std::string groups_text(const GroupReport& report, const TextOptions& options) {
         cells.push_back(format_count(group.requests));
         cells.push_back(rate_text(per_second(group.requests, report.span_ns)));
         cells.push_back(moved ? format_bytes(group.bytes) : none);
-        cells.push_back(moved ? format_bytes(static_cast<std::uint64_t>(per_second(group.bytes, report.span_ns))) + "/s"
-                              : none);
+        cells.push_back(moved ? format_bytes(to_count_clamped(per_second(group.bytes, report.span_ns))) + "/s" : none);
         for (const auto& quantile : quantiles) {
             cells.push_back(group.latency.count() == 0 ? none : format_duration(group.latency.quantile_ns(quantile.q)));
         }

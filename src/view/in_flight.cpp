@@ -71,6 +71,34 @@ std::string notes_of(const std::vector<std::string>& notes, const TextOptions& o
     return out;
 }
 
+// By which descriptor the file is open now. An index of the ring's table is that for good.
+std::string fd_now_text(const model::InFlight& each, const Asked& asked) {
+    const model::FileNow& now = each.file_now;
+    if (asked.fixed_file || !now.known) {
+        return fd_text(asked);
+    }
+    if (asked.fd && std::ranges::find(now.fds, *asked.fd) != now.fds.end()) {
+        return fd_text(asked);
+    }
+    return now.fds.empty() ? std::string(unknown) : fmt::to_string(now.fds.front());
+}
+
+// The file, and what became of its descriptor.
+std::string file_text(const model::InFlight& each, const Asked& asked) {
+    const model::FileNow& now = each.file_now;
+    std::string text = subject_text(each.request);
+    if (!now.known || asked.fixed_file) {
+        return text;
+    }
+    if (now.fds.empty()) {
+        text += now.elsewhere.empty() ? " (closed)" : fmt::format(" (closed; open in {})", now.elsewhere.front());
+    }
+    if (now.number_reused) {
+        text += fmt::format(" (fd {} is another file now)", each.request.fd);
+    }
+    return text;
+}
+
 // The completions of one context may be thousands.
 constexpr std::size_t most_unreaped_shown = 8;
 
@@ -88,7 +116,7 @@ std::vector<std::string> row_of(const model::InFlight& each) {
             dashed(keep_head(printable(request.comm), comm_columns)),
             context_name(request, each.ring ? &*each.ring : nullptr),
             over ? std::string(unknown) : operation_name(request.family, request.opcode),
-            fd_text(asked),
+            fd_now_text(each, asked),
             asked.offset && *asked.offset >= 0 ? format_bytes_exact(static_cast<std::uint64_t>(*asked.offset))
                                                : std::string(unknown),
             length_text(request, asked),
@@ -96,7 +124,7 @@ std::vector<std::string> row_of(const model::InFlight& each) {
                  : std::string(model::describe(each.stage)),
             can ? std::string(model::name(each.cancellable.means)) : std::string("no"),
             request.user_data_known ? fmt::format("{:#x}", request.user_data) : std::string(unknown),
-            subject_text(request)};
+            file_text(each, asked)};
 }
 
 std::string owner_text(const model::Unlisted& group) {
@@ -178,6 +206,21 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
     return out;
 }
 
+namespace {
+
+// "4242: 5, 4243: 5 registered"
+std::string holders_text(const ContextRow& row) {
+    std::string text;
+    for (const model::RingHolder& holder : row.holders) {
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", holder.pid);
+        text += holder.fd ? fmt::format(": {}", *holder.fd) : std::string();
+        text += holder.registered ? " registered" : "";
+    }
+    return dashed(text);
+}
+
+}  // namespace
+
 std::string contexts_text(const ContextsReport& report, const TextOptions& options) {
     std::string out;
     if (!report.rows.empty()) {
@@ -190,6 +233,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                      {"DEPTH", Align::right, 0, 4},
                      {"IN FLIGHT", Align::right},
                      {"UNREAPED", Align::right},
+                     {"HELD BY", Align::left, 0, 6},
                      {"SETUP", Align::left, 0, 3}});
         for (const ContextRow& row : report.rows) {
             const model::Context& context = row.context;
@@ -210,7 +254,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                               : std::string(unknown),
                        row.unlisted != 0 ? fmt::format("{} + {}", format_count(row.listed), format_count(row.unlisted))
                                          : format_count(row.listed),
-                       row.unreaped ? format_count(*row.unreaped) : std::string(unknown),
+                       row.unreaped ? format_count(*row.unreaped) : std::string(unknown), holders_text(row),
                        aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
         }
         out += lines_of(table, options);

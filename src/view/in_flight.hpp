@@ -5,6 +5,7 @@
 #include "model/census.hpp"
 #include "model/in_flight.hpp"
 #include "model/losses.hpp"
+#include "model/open_files.hpp"
 #include "model/types.hpp"
 #include "view/view.hpp"
 
@@ -32,7 +33,8 @@ struct ContextRow {
     model::Context context;
     std::uint64_t listed = 0;    // requests of it that were found in flight
     std::uint64_t unlisted = 0;  // and those that the kernel counts beyond them, where it tells them by context
-    std::optional<std::uint64_t> unreaped;  // completions in its ring; nothing: it could not be read
+    std::optional<std::uint64_t> unreaped;     // completions in its ring; nothing: it could not be read
+    std::vector<model::RingHolder> holders{};  // of a ring: every process that can submit to it
 };
 struct ContextsReport {
     std::vector<ContextRow> rows;  // in the order to be shown

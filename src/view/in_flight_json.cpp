@@ -14,6 +14,41 @@ void write_notes(JsonLine& line, const std::vector<std::string>& notes) {
     line.end_array();
 }
 
+void write_file_now(JsonLine& line, const model::FileNow& now) {
+    if (!now.known) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.key("fds");
+    line.begin_array();
+    for (const std::int32_t fd : now.fds) {
+        line.signed_number(fd);
+    }
+    line.end_array();
+    line.boolean("closed", now.fds.empty());
+    line.boolean("number_reused", now.number_reused);
+    line.key("open_in");
+    line.begin_array();
+    for (const std::uint32_t pid : now.elsewhere) {
+        line.signed_number(pid);
+    }
+    line.end_array();
+    line.end_object();
+}
+
+void write_holders(JsonLine& line, const std::vector<model::RingHolder>& holders) {
+    line.begin_array();
+    for (const model::RingHolder& holder : holders) {
+        line.begin_object();
+        line.number("pid", holder.pid);
+        line.signed_if("fd", holder.fd.has_value(), holder.fd.value_or(-1));
+        line.boolean("registered", holder.registered);
+        line.end_object();
+    }
+    line.end_array();
+}
+
 }  // namespace
 
 void write_in_flight_fields(JsonLine& line, const model::InFlight& each) {
@@ -24,6 +59,8 @@ void write_in_flight_fields(JsonLine& line, const model::InFlight& each) {
     line.string("cancel", model::name(each.cancellable.means));
     line.string_if("cancel_remark", each.cancellable.why);
     line.signed_if("result", each.stage == model::Stage::unreaped, each.request.result);
+    line.key("file_now");
+    write_file_now(line, each.file_now);
     line.signed_if("ring_fd", each.ring && each.ring->fd >= 0, each.ring ? each.ring->fd : -1);
     line.key("request");
     write_request_object(line, each.request, 0);
@@ -71,6 +108,8 @@ void write_contexts(Output& output, const ContextsReport& report) {
         line.number("listed_in_flight", row.listed);
         line.number("unlisted", row.unlisted);
         line.number_if("unreaped", row.unreaped);
+        line.key("holders");
+        write_holders(line, row.holders);
         line.key("context");
         write_context_object(line, row.context);
         line.end();

@@ -28,8 +28,7 @@ void JsonLine::string(std::string_view text) {
         writer_.PlainString(text);
         return;
     }
-    const std::string clean = valid_utf8(text);
-    writer_.String(clean.data(), static_cast<rapidjson::SizeType>(clean.size()));
+    writer_.PlainString(json_escaped(text));
 }
 
 }  // namespace inflight::view

@@ -21,7 +21,7 @@ class LineWriter : public rapidjson::Writer<rapidjson::StringBuffer> {
 public:
     using Writer::Writer;
 
-    // Printable ASCII without quotation mark and backslash.
+    // What needs no escaping any more.
     void PlainString(std::string_view text) {
         Prefix(rapidjson::kStringType);
         char* place = os_->Push(text.size() + 2);
@@ -58,7 +58,7 @@ public:
     void signed_number(std::int64_t value) { writer_.Int64(value); }
     void real(double value) { writer_.Double(value); }
     void hex(std::uint64_t value);
-    // Bytes that are not UTF-8 become \xNN, see valid_utf8().
+    // Escaped as json_escaped() says.
     void string(std::string_view text);
 
     // The same with a key.

@@ -3,6 +3,7 @@
 // the file though it is complete only at the end; each request is encoded as it comes, with the numbers.
 #include "view/perfetto.hpp"
 
+#include "base/arithmetic.hpp"
 #include "view/escape.hpp"
 #include "view/perfetto_fields.hpp"
 #include "view/slots.hpp"
@@ -272,7 +273,7 @@ void PerfettoView::first_packet() {
         seq_incremental_state_cleared);
     packet([&](Builder<TracePacket>& packet) {
         Builder<ClockSnapshot> snapshot(packet, TracePacket::clock_snapshot);
-        const auto wall_ns = static_cast<std::int64_t>(info_.start_ns) + info_.wall_offset_ns;
+        const auto wall_ns = wall_time_ns(info_.start_ns, info_.wall_offset_ns);
         for (const auto& [clock_id, time_ns] :
              {std::pair(clock_monotonic, info_.start_ns), {clock_realtime, static_cast<std::uint64_t>(wall_ns)}}) {
             Builder<Clock> clock(snapshot, ClockSnapshot::clocks);

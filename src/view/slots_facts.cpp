@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/slots_facts.hpp"
 
+#include "base/arithmetic.hpp"
 #include "catalog/names.hpp"
 #include "view/calls.hpp"
 
@@ -219,7 +220,7 @@ void tell_facts(const TraceInfo& info, FactSink& sink) {
         sink.text("limits", limits);
     }
     sink.number("start_monotonic_ns", info.start_ns);
-    sink.signed_number("start_unix_ns", static_cast<std::int64_t>(info.start_ns) + info.wall_offset_ns);
+    sink.signed_number("start_unix_ns", wall_time_ns(info.start_ns, info.wall_offset_ns));
 }
 
 void tell_facts(const model::Summary& summary, FactSink& sink) {

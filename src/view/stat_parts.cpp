@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the text views of stat and hist have in common.
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
@@ -47,7 +48,7 @@ std::string stat_heading(std::string_view command, const StatInfo& info, std::si
         fmt::format("inflight {} on {}, Linux {}, hooks: {}; by {}\n", command, printable(info.host_name),
                     printable(info.kernel_release), info.hooks, name(info.by));
     for (const auto& limit : info.limits) {
-        text += "note: " + wrap(limit, columns, 6, 6) + "\n";
+        text += "note: " + wrap(printable(limit), columns, 6, 6) + "\n";
     }
     return text;
 }
@@ -101,7 +102,7 @@ std::vector<std::string> stat_notes(const model::StatFrame& frame, std::size_t c
 std::string stat_time(const StatInfo& info, std::uint64_t time_ns) {
     constexpr std::int64_t second_ns = 1'000'000'000;
     constexpr std::int64_t day_s = 86'400;
-    const std::int64_t second = (static_cast<std::int64_t>(time_ns) + info.wall_offset_ns) / second_ns % day_s;
+    const std::int64_t second = wall_time_ns(time_ns, info.wall_offset_ns) / second_ns % day_s;
     return fmt::format("{:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60);
 }
 

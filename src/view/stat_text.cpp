@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/arithmetic.hpp"
 #include "base/units.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
@@ -27,7 +28,7 @@ std::string per_second(std::uint64_t count, std::uint64_t span_ns) {
     if (count != 0 && rate < 9.95) {
         return fmt::format("{:.1f}/s", rate);
     }
-    return format_count(static_cast<std::uint64_t>(std::llround(rate))) + "/s";
+    return format_count(to_count_clamped(std::round(rate))) + "/s";
 }
 
 std::string bytes_per_second(std::uint64_t bytes, std::uint64_t span_ns) {

@@ -5,6 +5,7 @@
 //
 // Its format has no place for losses. So the last line is always an event "inflight_loss" with eventId 0, whose
 // returnValue is the number of things that were not seen; 0 is printed too.
+#include "base/arithmetic.hpp"
 #include "view/calls.hpp"
 #include "view/json_line.hpp"
 
@@ -132,7 +133,7 @@ public:
 private:
     void write_task(const ifl_call& call, std::string_view container_id) {
         const ifl_task& task = call.task;
-        line_.signed_number("timestamp", static_cast<std::int64_t>(call.header.time_ns) + wall_offset_ns_);
+        line_.signed_number("timestamp", wall_time_ns(call.header.time_ns, wall_offset_ns_));
         line_.number("processorId", call.header.cpu);
         line_.number("processId", task.ns_pid);
         line_.number("cgroupId", task.cgroup_id);

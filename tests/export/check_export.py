@@ -9,6 +9,7 @@ import argparse
 import collections
 import csv
 import json
+import re
 import sys
 
 import perfetto_trace
@@ -192,6 +193,17 @@ def check_chrome(path, wanted):
     equal(trace["otherData"]["lost"], wanted.loss["total"], "chrome: losses")
 
 
+def unescaped(field):
+    """The name as the json export has it, which writes a byte that is not UTF-8 as the text \\xNN."""
+    letters = {"n": b"\n", "t": b"\t", "r": b"\r", "\\": b"\\"}
+    whole = re.sub(
+        rb"\\(x([0-9a-f]{2})|.)",
+        lambda found: bytes([int(found[2], 16)]) if found[2] else letters[found[1].decode()],
+        field.encode(),
+    )
+    return whole.decode(errors="backslashreplace")
+
+
 def check_csv(path, wanted):
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
@@ -200,7 +212,8 @@ def check_csv(path, wanted):
     for row, request in zip(rows, wanted.requests):
         expect(None not in row and None not in row.values(), f"csv: a row with other columns: {row}")
         for name in ("family", "comm", "op", "file", "file_kind", "offset", "length", "user_data", "outcome", "result"):
-            equal(row[name], text(request[name]), f"csv: {name}")
+            equal(unescaped(row[name]), text(request[name]), f"csv: {name}")
+            expect(all(c.isprintable() or c == " " for c in row[name]), f"csv: a control character in {name}")
         for name in ("pid", "tid", "uid", "error", "submit_ns", "complete_ns", "complete_bound", "reap_ns", "latency_ns"):
             equal(row[name], text(request[name]), f"csv: {name}")
         for name in ("existed", "unpaired"):

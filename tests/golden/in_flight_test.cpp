@@ -64,11 +64,14 @@ view::InFlightReport everything() {
     constexpr std::uint16_t uring_recv = 27;
     report.requests.push_back(
         listed(waiting(Family::aio, aio_poll, 1), Stage::poll, {CancelMeans::inject, ""}, 1'500'000'000));
+    report.requests.back().file_now = {.known = true, .fds = {}, .number_reused = false, .elsewhere = {}};
     auto known = waiting(Family::uring, uring_recv, 2);
     known.submit_ns = 1'000;
+    known.fd = 9;
     report.requests.push_back(listed(known, Stage::wq_running,
                                      {CancelMeans::ring, "it is interrupted, and ends when what it works on can be"},
                                      61'000'000'000));
+    report.requests.back().file_now = {.known = true, .fds = {6, 12}, .number_reused = true, .elsewhere = {7}};
     report.requests.push_back(
         listed(waiting(Family::uring, 0, 3), Stage::link, {CancelMeans::none, "it has not begun"}, 0));
     // More than text shows of one ring.
@@ -133,7 +136,12 @@ view::ContextsReport contexts() {
     ring.ring->cq_entries = 128;
     ring.ring->setup_flags = 1U << 12U;
     report.rows = {{.context = aio, .listed = 5, .unlisted = 3, .unreaped = 2},
-                   {.context = ring, .listed = 0, .unlisted = 0, .unreaped = 0}};
+                   {.context = ring,
+                    .listed = 0,
+                    .unlisted = 0,
+                    .unreaped = 0,
+                    .holders = {{.pid = 7, .fd = 4, .registered = false, .mapped = false},
+                                {.pid = 8, .fd = {}, .registered = true, .mapped = false}}}};
     report.aio_nr = 128;
     report.aio_max_nr = 65'536;
     report.notes = {"a note"};

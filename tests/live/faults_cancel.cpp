@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <sstream>
 #include <string>
@@ -173,6 +174,25 @@ TEST(CancelRefuses, AThreadThatSleepsUninterruptibly) {
     ASSERT_TRUE(
         wait_until([&] { return read_file("/proc/" + waiting.pid() + "/stat").find(") D ") != std::string::npos; }));
     expect_refused(waiting, cancel_all(waiting.pid(), 1), "state D");
+}
+
+TEST(CancelInjects, BesideAThreadThatSleepsUninterruptibly) {
+    const Folder folder;
+    Waiting waiting(folder.path(), "15");
+    const auto sleeps = [&] {
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/" + waiting.pid() + "/task")) {
+            if (read_file(entry.path().string() + "/stat").find(") D ") != std::string::npos) {
+                return true;
+            }
+        }
+        return false;
+    };
+    ASSERT_TRUE(wait_until(sleeps));
+    const Lines lines = cancel_all(waiting.pid(), 0);
+    EXPECT_EQ(lines.of("cancelled").size(), waiting_polls);
+    EXPECT_TRUE(wait_until([&] { return waiting.ended() == waiting_polls; })) << waiting.process().out();
+    EXPECT_TRUE(waiting.undisturbed());
+    EXPECT_TRUE(sleeps()) << "it was left alone";
 }
 
 TEST(CancelInjects, IntoAProcessOfOtherNamespaces) {

@@ -92,6 +92,18 @@ TEST_F(Report, GroupsAreWhatFioCounted) {
     EXPECT_EQ(lines.one("capture")["damage"].Size(), 0U);
 }
 
+TEST_F(Report, WhatNeedsMoreMemoryIsLeftOutAndSaid) {
+    const auto capture = record("memory", {"--ioengine=libaio", "--rw=randread", "--iodepth=8"});
+    const auto little = json({"--max-memory", "1mb", capture});
+    EXPECT_EQ(number(little.one("summary"), "requests"), 0);
+    ASSERT_GT(little.one("capture")["damage"].Size(), 0U);
+    EXPECT_NE(std::string(little.one("capture")["damage"][0].GetString()).find("--max-memory"), std::string::npos);
+    EXPECT_TRUE(little.one("capture")["ended"].GetBool());
+    const auto enough = json({"--max-memory", "1gb", capture});
+    EXPECT_EQ(enough.one("capture")["damage"].Size(), 0U);
+    EXPECT_GT(number(enough.one("summary"), "requests"), 1000);
+}
+
 TEST_F(Report, ConditionsChoose) {
     const auto capture = record("mixed", {"--ioengine=libaio", "--rw=randrw", "--iodepth=8"});
     const auto reads = said_by_fio("mixed", "read", "total_ios");

@@ -43,8 +43,9 @@ Places Places::beside_this_program() {
 }
 
 std::vector<std::string> Places::session_workloads() const {
-    static const std::set<std::string> others{"existing",  "in_flight_at_end", "uring_existing", "waiting",
-                                              "waiting32", "standing",         "reuse",          "unreaped"};
+    static const std::set<std::string> others{"existing", "in_flight_at_end", "uring_existing",
+                                              "waiting",  "waiting32",        "standing",
+                                              "reuse",    "unreaped",         "identity"};
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(workloads)) {
         const std::string name = entry.path().filename();

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <climits>
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -63,7 +64,7 @@ protected:
     FullDisk(FullDisk&&) = delete;
     FullDisk& operator=(FullDisk&&) = delete;
 
-    [[nodiscard]] std::string path() const { return folder_ / "run"; }
+    [[nodiscard]] std::string path() const { return folder_ / name_; }
 
     // Three parts, where nothing fails. Whether nothing did.
     bool record(rlim_t limit_bytes) {
@@ -120,6 +121,7 @@ protected:
     }
 
     std::filesystem::path folder_;
+    std::string name_ = "run";
 };
 
 TEST_F(FullDisk, WhateverFitsIsThereAndSaysWhatItIs) {
@@ -141,8 +143,10 @@ TEST_F(FullDisk, WhateverFitsIsThereAndSaysWhatItIs) {
 }
 
 TEST_F(FullDisk, AFileThatCannotBeMadeIsNotSaidToFollow) {
-    std::filesystem::create_directory(part_path(path(), 2));
-    const auto first = part_path(path(), 1);
+    // A number with one more digit makes a name that is too long.
+    name_ = std::string(NAME_MAX - 5, 'r');
+    std::filesystem::create_directory(part_path(path(), 9998));
+    const auto first = part_path(path(), 9999);
     EXPECT_FALSE(record(RLIM_INFINITY));
     const auto most = std::filesystem::file_size(first);
     EXPECT_GT(check_parts("no limit"), 0);

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 
 namespace inflight::model::test {
 namespace {
@@ -50,6 +51,41 @@ TEST_F(WhereTime, TimeOfDay) {
     EXPECT_EQ(after_ms("00:00:00"), (9 * 3600 + 56 * 60 + 54) * 1000 + 300);
     zone("UTC-2");  // POSIX: two hours east
     EXPECT_EQ(after_ms("16:03:06"), 300);
+}
+
+// A year that 64 bits of nanoseconds do not reach is no time at which everything is shown.
+TEST_F(WhereTime, OutOfRangeIsAnError) {
+    for (const std::string text : {"9999-01-01T00:00:00Z", "2262-04-12T00:00:00Z", "2300-01-01T00:00:00",
+                                   "2999-12-31T23:59:60+00:00", "9e18ns", "1e300h", "1e999h", "99999999999h"}) {
+        const auto time = time_point("--since", text, clock_of_test);
+        ASSERT_FALSE(time.has_value()) << text;
+        EXPECT_EQ(time.error().what, "--since " + text);
+        EXPECT_EQ(time.error().why, "this time is out of range") << text;
+        EXPECT_NE(time.error().hint, "");
+    }
+    for (const std::string text : {"2026-02-30T00:00:00Z", "2026-11-31T00:00:00Z", "2025-02-29T00:00:00Z",
+                                   "2026-11-23T14:03:06+99:00", "2026-11-23T14:03:06+01:60", "-1s", "-1e999s"}) {
+        const auto time = time_point("--until", text, clock_of_test);
+        ASSERT_FALSE(time.has_value()) << text;
+        EXPECT_EQ(time.error().why, "this is not a time") << text;
+    }
+    EXPECT_EQ(time_point("--since", "0001-01-01T00:00:00Z", clock_of_test).value_or(1), 0U);
+    EXPECT_GT(time_point("--since", "2254-12-31T00:00:00Z", clock_of_test).value_or(0), clock_of_test.start_ns);
+}
+
+// What stands in a capture file may be anything.
+TEST_F(WhereTime, WhateverClockTheFileHas) {
+    constexpr auto least = std::numeric_limits<std::int64_t>::min();
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    for (const std::int64_t offset : {least, std::int64_t{-1}, std::int64_t{0}, most}) {
+        for (const std::uint64_t start : {std::uint64_t{0}, static_cast<std::uint64_t>(most), ~std::uint64_t{0}}) {
+            for (const std::string text : {"10s", "14:03:05", "2026-11-23T14:03:05Z", "0001-01-01T00:00:00Z"}) {
+                const auto time =
+                    time_point("--since", text, CaptureClock{.start_ns = start, .wall_offset_ns = offset});
+                EXPECT_TRUE(time || time.error().why == "this time is out of range") << text;
+            }
+        }
+    }
 }
 
 TEST_F(WhereTime, Calendar) {

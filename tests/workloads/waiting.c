@@ -14,7 +14,8 @@
  * nor its errno ever changed; 7 sleeps uninterruptibly; 8 waits with a timeout of an hour; 9 sleeps for an hour
  * instead; 10's main thread has ended, and another waits; 11 has a second thread that runs, with a seccomp filter that
  * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe; 14 may have its system calls sent back
- * to itself (syscall user dispatch). 13 is a ring again, of a process whose main thread has ended.
+ * to itself (syscall user dispatch). 13 is a ring again, of a process whose main thread has ended. 15 is kernel AIO
+ * with a second thread that sleeps uninterruptibly.
  */
 #include "uring.h"
 
@@ -219,6 +220,16 @@ static void sleep_uninterruptibly(void) {
     }
 }
 
+static void* sleep_beside(void* unused) {
+    sleep_uninterruptibly();
+    return unused;
+}
+
+static void start_sleeping_thread(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, sleep_beside, NULL) == 0, "no thread");
+}
+
 /* Of this thread alone. */
 static void forbid_io_cancel(void) {
     struct sock_filter filter[] = {
@@ -344,6 +355,9 @@ static void wait_in_aio(long kind) {
             break;
         case 14:
             dispatch_calls();
+            break;
+        case 15:
+            start_sleeping_thread();
             break;
     }
     puts("ready");

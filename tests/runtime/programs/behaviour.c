@@ -175,8 +175,9 @@ struct aio_ring_header* ring_of(io_context_t ctx) {
 
 int main(int argc, char** argv) {
     const struct behaviour* tables[] = {
-        cancel_behaviours, cancel_file_behaviours, submit_behaviours,  memory_behaviours, reap_behaviours,
-        ring_behaviours,   data_behaviours,        process_behaviours, corner_behaviours, direct_behaviours};
+        cancel_behaviours,     cancel_file_behaviours, submit_behaviours,  memory_behaviours, reap_behaviours,
+        ring_behaviours,       data_behaviours,        process_behaviours, corner_behaviours, direct_behaviours,
+        descriptor_behaviours, leave_behaviours,       inside_behaviours};
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     must(posix_memalign((void**)&buffer, 4096, BUFFER_BYTES) == 0, "memory");

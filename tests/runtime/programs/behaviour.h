@@ -23,6 +23,9 @@ extern const struct behaviour data_behaviours[];
 extern const struct behaviour process_behaviours[];
 extern const struct behaviour corner_behaviours[];
 extern const struct behaviour direct_behaviours[];
+extern const struct behaviour descriptor_behaviours[];
+extern const struct behaviour leave_behaviours[];
+extern const struct behaviour inside_behaviours[];
 
 /* "EINVAL" for -EINVAL, the number otherwise. */
 const char* word(long result);

@@ -161,7 +161,7 @@ static void clone_child(void) {
     forked(false);
 }
 
-enum way { by_return, by_exit, by__exit, by__Exit };
+enum way { by_return, by_exit, by__exit, by__Exit, by_quick_exit };
 
 static void leave(enum way way) {
     if (way == by_exit) {
@@ -172,6 +172,9 @@ static void leave(enum way way) {
     }
     if (way == by__Exit) {
         _Exit(0);
+    }
+    if (way == by_quick_exit) {
+        quick_exit(0);
     }
 }
 
@@ -207,10 +210,13 @@ static void ends(enum way way, int flags) {
 }
 
 static void exit_drains(void) {
-    for (int flags = 0; flags < 2; flags++) {
-        ends(by_exit, flags ? O_DIRECT : 0);
-        ends(by__exit, flags ? O_DIRECT : 0);
-        ends(by__Exit, flags ? O_DIRECT : 0);
+    const int ways[] = {0, O_DIRECT, O_DSYNC};
+
+    for (int i = 0; i < 3; i++) {
+        ends(by_exit, ways[i]);
+        ends(by__exit, ways[i]);
+        ends(by__Exit, ways[i]);
+        ends(by_quick_exit, ways[i]);
     }
 }
 
