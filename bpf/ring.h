@@ -254,9 +254,12 @@ static __always_inline void take_owner(struct ifl_ring *ring, struct task_struct
 
 #define ENTRY_AFTER_ADDRESS (__builtin_offsetof(struct ifl_ring_entry, ring.ring) + sizeof(__u64))
 
-/* `owner` is the task that made the ring, or the best that is known. */
+/*
+ * `owner` is the task that made the ring, or the best that is known. `used`: a task that is let through uses it,
+ * whoever made it.
+ */
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
-						       __u8 state, __u64 time_ns)
+						       __u8 state, __u64 time_ns, bool used)
 {
 	struct ifl_ring_entry *entry = ring_of(ctx);
 	bool is_wanted = wanted(owner);
@@ -266,7 +269,7 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 		if (entry->wanted)
 			write_ring(entry, IFL_CONTEXT_DESTROYED, time_ns);
 	}
-	if (!is_wanted) {
+	if (!is_wanted && !used) {
 		if (entry) {
 			close_ring(entry, time_ns);
 			entry->ring.ring = NO_RING;
@@ -293,9 +296,19 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = is_wanted;
 	count_ring(&entry->ring, ctx);
-	note_cgroup(owner, entry->ring.cgroup_id, time_ns);
-	write_ring(entry, state, time_ns);
+	if (is_wanted) {
+		note_cgroup(owner, entry->ring.cgroup_id, time_ns);
+		write_ring(entry, state, time_ns);
+	}
 	return entry;
+}
+
+/* The task whose memory the ring is accounted to has made it; NULL: it has ended, or the kernel keeps no owners. */
+static __always_inline struct task_struct *maker_of(struct io_ring_ctx *ctx)
+{
+	struct mm_struct *mm = READ(ctx, mm_account);
+
+	return mm && bpf_core_field_exists(mm->owner) ? READ(mm, owner) : NULL;
 }
 
 /*
@@ -305,12 +318,14 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 static __always_inline struct ifl_ring_entry *ring_in_use(struct io_ring_ctx *ctx, __u64 time_ns)
 {
 	struct ifl_ring_entry *entry = ring_of(ctx);
+	struct task_struct *owner;
 
 	if (entry)
 		return entry;
 	if (!wanted_current())
 		return NULL;
-	entry = new_ring(ctx, current_task(), -1, IFL_CONTEXT_FOUND, time_ns);
+	owner = maker_of(ctx);
+	entry = new_ring(ctx, owner ? owner : current_task(), -1, IFL_CONTEXT_FOUND, time_ns, true);
 	if (entry)
 		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
 	return entry;

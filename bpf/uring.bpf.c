@@ -9,7 +9,7 @@ SEC("raw_tp/io_uring_create")
 int uring_create(struct bpf_raw_tracepoint_args *ctx)
 {
 	new_ring((struct io_ring_ctx *)ctx->args[1], current_task(), ctx->args[0], IFL_CONTEXT_CREATED,
-		 bpf_ktime_get_ns());
+		 bpf_ktime_get_ns(), false);
 	return 0;
 }
 

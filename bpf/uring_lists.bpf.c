@@ -163,7 +163,8 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 			return 1;
 		entry = make_entry(address, &was);
 		if (!entry) {
-			COUNT(requests_untracked);
+			if (is_wanted_request(req, ring))
+				COUNT(requests_untracked);
 			return 1;
 		}
 		fill_existing(entry, ring, req, bpf_ktime_get_ns());

@@ -17,7 +17,7 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 		return 0;
 	entry = ring_of(ring);
 	if (!entry) {
-		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns());
+		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
 	} else if (entry->ring.flags & IFL_RING_OWNER_GUESSED && !entry->closed) {
 		/* A submission was faster. */
 		entry->ring.fd = ctx->fd;
@@ -31,6 +31,8 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 
 /* Set by the user side before each survey; the first is 1. */
 __u64 survey_number = 0;
+/* Set by the user side at the end: each ring is looked at, whatever it takes. */
+__u32 survey_all = 0;
 
 /*
  * What one survey may do, in glances at a ring. Reading all of a ring and writing its record costs as much as several,
@@ -161,9 +163,9 @@ static long survey_ring(__u32 number, struct survey *survey)
 		return 0;
 	ctx = (struct io_ring_ctx *)ring->ring.ring;
 	active = !ring->looked || activity_of(ring) != ring->activity_seen;
-	if (!active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))
+	if (!survey_all && !active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))
 		return 0;
-	if (survey->glances >= GLANCES_PER_SURVEY) {
+	if (!survey_all && survey->glances >= GLANCES_PER_SURVEY) {
 		survey_from = turn;
 		return 1;
 	}
@@ -181,7 +183,7 @@ static long survey_ring(__u32 number, struct survey *survey)
 	if (!ring->wanted)
 		return 0;
 	news = active || moved_unseen(ring, ctx);
-	if (!news && survey->rings > RINGS_LOOKED_AT_ALWAYS && !something_waits(ring)) {
+	if (!survey_all && !news && survey->rings > RINGS_LOOKED_AT_ALWAYS && !something_waits(ring)) {
 		note_look(ring, survey, false);
 		return 0;
 	}

@@ -224,7 +224,7 @@ Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
     }
     // Twice: the first finds what the second makes sure of.
     for (int look = 0; look < 2 && rings_seen_; look++) {
-        if (auto surveyed = probes_.survey(); !surveyed) {
+        if (auto surveyed = probes_.survey(true); !surveyed) {
             return std::unexpected(surveyed.error());
         }
     }

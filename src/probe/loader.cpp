@@ -419,8 +419,9 @@ Result<void> run_once(const bpf_program* program) {
 
 }  // namespace
 
-Result<void> Probes::survey() {
+Result<void> Probes::survey(bool all) {
     state_->skeleton->bss->survey_number++;
+    state_->skeleton->bss->survey_all = all ? 1 : 0;
     return run_once(state_->surveyor);
 }
 
