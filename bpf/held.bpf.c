@@ -6,7 +6,7 @@
 #include "ring.h"
 #include "../contract/held.h"
 
-/* The files to be looked for, beside rings, which are always told; more than fit: all files are told. */
+/* The files to look for. Rings are always reported; if there are more files than fit here, all files are reported. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);

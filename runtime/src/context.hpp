@@ -84,7 +84,7 @@ struct alignas(64) Context {
     std::uint32_t direct_seen;         // how many had ended when the worker looked last
     std::uint32_t direct_vain;         // looks in a row that found nothing, because their thread had taken all
     int direct_signal;                 // the direct ring's eventfd, until the worker holds it
-    std::atomic<std::uint32_t> kicks;  // the worker owes the thread that waits for the direct ring so many completions
+    std::atomic<std::uint32_t> kicks;  // completions that the worker owes the thread that waits for the direct ring
 
     // Those who wait with a signal mask.
     Uring masked;

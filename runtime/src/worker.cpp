@@ -154,7 +154,7 @@ std::uint32_t start_queued(Context& context, Ends& ends) {
     return owed;
 }
 
-// The kernel has the files of so many more requests.
+// Counts requests whose files the kernel holds.
 void note_filled(Context& context, std::uint32_t owed) {
     if (owed != 0) {
         (void)context.ring.submit();

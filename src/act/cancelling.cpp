@@ -49,6 +49,7 @@ public:
             next = stand_once(next);
         }
         std::vector<Result<Answer>> all;
+        all.reserve(answers_.size());
         for (auto& answer : answers_) {
             all.push_back(answer
                               ? std::move(*answer)
@@ -328,7 +329,9 @@ private:
         for (const pid_t tid : candidates_.at(order.only_thread)) {
             const auto thread = hold_->one(pid(), tid);
             if (!thread || (*thread)->ended()) {
-                chosen.refusal = chosen.refusal.empty() && !thread ? thread.error().message() : chosen.refusal;
+                if (!thread && chosen.refusal.empty() && !has_ended(tid)) {
+                    chosen.refusal = thread.error().message();
+                }
                 continue;
             }
             const auto allowed = (*thread)->may_make(call);
@@ -413,10 +416,11 @@ std::vector<Result<Answer>> cancel(std::span<const Order> orders, const std::fun
     }
     Unpacker unpacker(*packed);
     std::vector<Result<Answer>> answers;
-    for (std::size_t each = 0; each < orders.size(); each++) {
+    answers.reserve(orders.size());
+    for (const Order& order : orders) {
         auto answer = unpack_one(unpacker);
         answers.push_back(unpacker.complete() ? std::move(answer)
-                                              : failure(fmt::format("cancel in process {}", orders[each].pid),
+                                              : failure(fmt::format("cancel in process {}", order.pid),
                                                         "the process that did it ended early"));
     }
     return answers;

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 namespace inflight::act {
@@ -83,9 +85,11 @@ Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_n
                 return failure(fmt::format("hold thread {}", tid), "another process traces it",
                                "a debugger or strace must let it go");
             }
-            if (is_left_alone(thread, tid == pid, main_threads_traced_.contains(pid))) {
+            const bool main_thread_traced = main_threads_traced_.contains(pid);
+            if (is_left_alone(thread, tid == pid, main_thread_traced)) {
                 watch(pid, thread);
-            } else {
+            } else if (tid != pid || main_thread_traced) {
+                // A main thread that has begun to run in between is stopped in the next round.
                 wanted.emplace_back(tid, thread.filtered);
             }
         }
@@ -105,6 +109,14 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
     if (!wanted.empty() && since_ns_ == 0) {
         since_ns_ = now_ns();
     }
+    std::vector<pid_t> traced;
+    traced.reserve(wanted.size() + stopped_.size());
+    std::ranges::transform(wanted, std::back_inserter(traced), &std::pair<pid_t, bool>::first);
+    std::ranges::transform(stopped_, std::back_inserter(traced), [](const auto& each) { return each.first; });
+    std::optional<ReapingAlarm> reaping;
+    if (!wanted.empty()) {
+        reaping.emplace(traced);
+    }
     for (const auto& [tid, filtered] : wanted) {
         auto asked = StoppedThread::ask(tid, filtered);
         if (asked) {
@@ -115,6 +127,7 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
             return std::unexpected(asked.error());
         }
     }
+    reaping.reset();
     for (StoppedThread& thread : threads) {
         const pid_t tid = thread.tid();
         auto stopped = thread.wait(std::min(usual_stop_ns, give_up_ns - std::min(now_ns(), give_up_ns)));
@@ -126,6 +139,7 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
         } else if (stopped) {
             stopped_.emplace(tid, std::move(thread));
         } else if (thread.stopped() || state_of(tid) != 'D') {
+            broken_ = stopped.error();
             return std::unexpected(stopped.error());
         } else {
             const Thread sleeper = read_thread(tid, tid);
@@ -166,6 +180,9 @@ bool Hold::forget_those_that_ran() {
 }
 
 Result<void> Hold::all(std::span<const pid_t> pids, std::uint64_t patience_ns) {
+    if (broken_) {
+        return std::unexpected(*broken_);
+    }
     const std::uint64_t give_up_ns = now_ns() + patience_ns;
     complete_ = false;
     for (;;) {
@@ -193,7 +210,10 @@ Result<StoppedThread*> Hold::one(pid_t pid, pid_t tid) {
     if (asked_.contains(tid)) {
         return failure(fmt::format("make a call in thread {}", tid), "it sleeps uninterruptibly", "try again later");
     }
-    constexpr std::uint64_t patience_ns = 500'000'000;
+    if (broken_) {
+        return std::unexpected(*broken_);
+    }
+    constexpr std::uint64_t patience_ns = 1'000'000'000;
     const std::array<std::pair<pid_t, bool>, 1> wanted{std::pair(tid, read_thread(tid, tid).filtered)};
     watched_.erase(tid);
     const auto stopped = stop(wanted, now_ns() + patience_ns);

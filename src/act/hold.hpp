@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -61,6 +62,7 @@ private:
     std::set<pid_t> left_out_;              // the kernel's own threads, and those that have ended
     std::uint64_t since_ns_ = 0;
     bool complete_ = false;
+    std::optional<Error> broken_;  // a thread was asked to stop, and did not: nothing more is tried
 };
 
 }  // namespace inflight::act

@@ -122,18 +122,19 @@ Result<LentCode> LentCode::find(pid_t tid) {
                    "nothing was changed");
 }
 
-Result<void> LentCode::write(pid_t tid, const user_regs_struct& after) {
+Result<void> LentCode::write(pid_t tid, const user_regs_struct& after) const {
     return poke(tid, address_, compose_lent_code(after));
 }
 
-Result<void> LentCode::write_argument(pid_t tid, std::span<const std::byte> bytes) {
+Result<void> LentCode::write_argument(pid_t tid, std::span<const std::byte> bytes) const {
     std::array<std::byte, lent_memory_bytes> whole{};
     std::ranges::copy(bytes.first(std::min(bytes.size(), whole.size())), whole.begin());
     return poke(tid, argument_address(), whole);
 }
 
-void LentCode::erase(pid_t tid) {
-    (void)poke(tid, address_, std::array<std::byte, lent_code_bytes>{});
+void LentCode::erase(pid_t tid) const {
+    // What cannot be erased is never run again.
+    [[maybe_unused]] const auto erased = poke(tid, address_, std::array<std::byte, lent_code_bytes>{});
 }
 
 }  // namespace inflight::act

@@ -45,11 +45,11 @@ public:
     [[nodiscard]] static Result<LentCode> find(pid_t tid);
 
     // Puts the code there (PTRACE_POKEDATA).
-    [[nodiscard]] Result<void> write(pid_t tid, const user_regs_struct& after);
+    [[nodiscard]] Result<void> write(pid_t tid, const user_regs_struct& after) const;
     // Puts the argument of the next call there; at most lent_memory_bytes.
-    [[nodiscard]] Result<void> write_argument(pid_t tid, std::span<const std::byte> bytes);
+    [[nodiscard]] Result<void> write_argument(pid_t tid, std::span<const std::byte> bytes) const;
     // Makes it zeros again. Only when no thread can be in it.
-    void erase(pid_t tid);
+    void erase(pid_t tid) const;
 
     [[nodiscard]] std::uint64_t address() const { return address_; }
     [[nodiscard]] std::uint64_t argument_address() const { return address_ + lent_memory_offset; }

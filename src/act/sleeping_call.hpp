@@ -3,7 +3,7 @@
 //
 // A stop (ptrace, SIGSTOP, the freezer) wakes a thread that sleeps interruptibly. Most calls then return a code of
 // which the kernel restarts them, unseen. This table holds those that do not: they return -EINTR by themselves, or they
-// return a part of what they were asked for, or they have an effect that cannot be had twice.
+// return a part of what they were asked for, or they have an effect that must not happen twice.
 #pragma once
 
 #include <array>

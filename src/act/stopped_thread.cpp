@@ -22,6 +22,7 @@ namespace {
 
 // How long a thread may take for a call of ours, and for the stop after it. It is safe to leave it at any moment.
 constexpr std::uint64_t call_patience_ns = 2'000'000'000;
+constexpr std::uint64_t release_patience_ns = 50'000'000;
 constexpr std::uint64_t code_segment_64 = 0x33;
 constexpr std::uint64_t syscall_instruction_bytes = 2;
 // Signals that may arrive before a call of ours gets its turn.
@@ -151,7 +152,7 @@ Result<void> StoppedThread::wait(std::uint64_t patience_ns) {
     const std::uint64_t give_up_ns = now_ns() + patience_ns;
     for (unsigned looks = 0; look() == State::running; looks++) {
         if (looks > usual_looks && has_ended(tid_)) {
-            // A main thread is told of only when the others were waited for.
+            // The kernel reports the end of a main thread only after all other threads were waited for.
             state_ = State::ended;
         } else if (now_ns() > give_up_ns) {
             return failure(fmt::format("stop thread {}", tid_), "it did not stand still in time",
@@ -418,7 +419,7 @@ Release StoppedThread::release() {
         trace(PTRACE_INTERRUPT, tid_, 0, 0);
         trace(PTRACE_CONT, tid_, 0, 0);
         const auto status = wait_for_any_stop();
-        // A signal that is told of first belongs to the registers of before.
+        // A signal that is reported first is delivered with the thread's own registers.
         if (status && !is_event_stop(*status)) {
             trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));
             code_->erase(tid_);
@@ -430,11 +431,12 @@ Release StoppedThread::release() {
             return released;
         }
     }
+    // It was asked, and can be let go only where it stands still. Its call may have returned -EINTR already.
+    if (state_ == State::running && state_of(tid_) != 'D') {
+        [[maybe_unused]] const auto stopped = wait(release_patience_ns);
+    }
     if (state_ != State::stopped) {
-        // It was asked, and can be let go only where it stands still.
-        if (look() != State::stopped) {
-            return released;
-        }
+        return released;
     }
     if (lent_) {
         trace(PTRACE_SETREGS, tid_, 0, address_of(saved_));

@@ -5,10 +5,12 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -18,6 +20,31 @@ namespace inflight::act {
 namespace {
 
 constexpr std::size_t stat_bytes = 2048;
+
+// For the handler of a signal, which gets nothing else.
+const std::vector<pid_t>* reaped_by_alarm = nullptr;
+
+// Only ends are taken: of a traced thread waitid(2) tells stops too, which others wait for.
+void reap_what_has_ended(int /*signal*/) {
+    const int error = errno;
+    for (const pid_t tid : *reaped_by_alarm) {
+        siginfo_t news{};
+        const bool ended = ::waitid(P_PID, static_cast<id_t>(tid), &news, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+                           news.si_pid == tid &&
+                           (news.si_code == CLD_EXITED || news.si_code == CLD_KILLED || news.si_code == CLD_DUMPED);
+        if (ended) {
+            ::waitpid(tid, nullptr, WNOHANG | __WALL);
+        }
+    }
+    errno = error;
+}
+
+void let_alarms_in(int how) {
+    sigset_t alarm;
+    ::sigemptyset(&alarm);
+    ::sigaddset(&alarm, SIGALRM);
+    ::sigprocmask(how, &alarm, nullptr);
+}
 
 }  // namespace
 
@@ -62,6 +89,30 @@ char state_of(pid_t tid) {
 bool has_ended(pid_t tid) {
     const char state = state_of(tid);
     return state == '?' || state == 'Z' || state == 'X';
+}
+
+ReapingAlarm::ReapingAlarm(const std::vector<pid_t>& traced) {
+    reaped_by_alarm = &traced;
+    struct sigaction reaping{};
+    reaping.sa_handler = reap_what_has_ended;
+    ::sigaction(SIGALRM, &reaping, nullptr);
+    sigevent by_signal{};
+    by_signal.sigev_notify = SIGEV_SIGNAL;
+    by_signal.sigev_signo = SIGALRM;
+    armed_ = ::timer_create(CLOCK_MONOTONIC, &by_signal, &timer_) == 0;
+    if (armed_) {
+        constexpr timespec millisecond{.tv_sec = 0, .tv_nsec = 1'000'000};
+        const itimerspec each{.it_interval = millisecond, .it_value = millisecond};
+        ::timer_settime(timer_, 0, &each, nullptr);
+        let_alarms_in(SIG_UNBLOCK);
+    }
+}
+
+ReapingAlarm::~ReapingAlarm() {
+    if (armed_) {
+        ::timer_delete(timer_);
+        let_alarms_in(SIG_BLOCK);
+    }
 }
 
 Failure failed(pid_t tid, std::string_view what) {

@@ -9,8 +9,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace inflight::act {
 
@@ -34,6 +36,22 @@ template <typename Value>
 [[nodiscard]] char state_of(pid_t tid);
 // Gone, or a zombie: of that ptrace says that it is not allowed.
 [[nodiscard]] bool has_ended(pid_t tid);
+
+// While this exists, those of these threads that have ended are reaped every millisecond, though this process is
+// blocked. PTRACE_SEIZE waits for an execve(2) in the process, which waits for its other threads to be reaped by
+// whoever traces them: without this both would wait for good. Uses SIGALRM; one at a time. `traced` must outlive it.
+// Source: fs/exec.c (de_thread), kernel/ptrace.c (ptrace_attach).
+class ReapingAlarm {
+public:
+    explicit ReapingAlarm(const std::vector<pid_t>& traced);
+    ReapingAlarm(const ReapingAlarm&) = delete;
+    ReapingAlarm& operator=(const ReapingAlarm&) = delete;
+    ~ReapingAlarm();
+
+private:
+    timer_t timer_{};
+    bool armed_ = false;
+};
 
 // Of the last call's errno: "WHAT thread TID: why".
 [[nodiscard]] Failure failed(pid_t tid, std::string_view what);

@@ -65,7 +65,7 @@ struct Numbered {
 };
 [[nodiscard]] Numbered numbered_files(const std::string& path);
 
-// Files of a recording that has several: the oldest are removed where only so many are kept. Those that an earlier
+// Files of a recording that has several: the oldest are removed where a limit is set. Those that an earlier
 // recording left under the same name count, so that a recorder that is started again and again fills no disk.
 class KeptFiles {
 public:

@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t first_read_bytes = 16U << 10U;
 constexpr std::size_t read_bytes = 1U << 20U;
 constexpr std::size_t damage_kept = 1000;
-// The system is asked about memory once in so many records: what these can become is a few megabytes.
+// How many records are read between two looks at the memory in use. They can become a few megabytes at most.
 constexpr std::uint64_t records_per_look = 1024;
 // Payloads with a wrong checksum are searched for blocks inside. Only as long as that is work in proportion to the
 // file: headers that stand close and each claim the rest of the file would be read again and again.
@@ -154,7 +154,8 @@ void FileSource::consume(std::size_t bytes) {
     }
 }
 
-// Whether so many bytes are there from buffer_at_ on. Memory is taken for what has been read, not for what is asked.
+// Whether that number of bytes is there from buffer_at_ on. Memory is taken for what has been read, not for what is
+// asked.
 Result<bool> FileSource::fill(std::size_t bytes) {
     while (buffered().size() < bytes) {
         const std::size_t had = buffered().size();

@@ -304,7 +304,7 @@ void Conflicts::tell(const Use& earlier, const Use& later, Kind kind) {
     Finding finding;
     finding.code = about.code;
     finding.severity = about.severity(earlier, later);
-    // By severity too: what may be harmless must not hide what is not. Words are made for what is told only.
+    // By severity too: what may be harmless must not hide what is not. Only findings that are reported get a message.
     if (!once_.first_of_many(finding.code + std::string(name(finding.severity)), request.pid,
                              operations_key(*earlier.request, request))) {
         return;

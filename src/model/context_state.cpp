@@ -8,7 +8,7 @@ namespace inflight::model::aio {
 
 namespace {
 
-// Of many that look alike, so many are looked at one by one.
+// At most this many of those that look alike are looked at one by one.
 constexpr unsigned looked_at = 64;
 
 }  // namespace

@@ -26,7 +26,7 @@ constexpr std::size_t in_flight_limit = 1U << 18U;
 // Finished requests that explain cancels, in all contexts.
 constexpr std::size_t remembered_limit = 1U << 18U;
 constexpr std::size_t pending_limit = 1U << 16U;
-// An end is told to so many cancels of its iocb, and of a cancel so many requests are judged.
+// An end is matched with at most this many cancels of its iocb, and a cancel with at most this many requests.
 constexpr std::size_t told_limit = 256;
 
 constexpr std::uint16_t poll_opcode = 5;  // IOCB_CMD_POLL

@@ -6,7 +6,7 @@ namespace inflight::model::uring {
 namespace {
 
 constexpr std::size_t ended_limit = 1U << 16U;
-// Of those that ended within the disorder of records, so many are looked at.
+// At most this many of those that ended within the disorder of records are looked at.
 constexpr unsigned late_looked_at = 16;
 
 Announced::Key key_of(const Tracked& tracked, std::uint64_t time_ns) {

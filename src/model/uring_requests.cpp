@@ -250,7 +250,8 @@ void UringTracker::wait_for_reaping(Ring& ring, Ring::Waiting waiting) {
         return static_cast<std::int32_t>(each.cq_tail - waiting.cq_tail) <= 0;
     };
     std::size_t behind = 0;
-    while (behind < std::min(ring.waiting.size(), disorder_limit) && !before(*(ring.waiting.end() - behind - 1))) {
+    while (behind < std::min(ring.waiting.size(), disorder_limit) &&
+           !before(*(ring.waiting.end() - static_cast<std::ptrdiff_t>(behind) - 1))) {
         behind++;
     }
     due(ring, later(queued_ns(waiting), options_.reap_wait_ns + 1));

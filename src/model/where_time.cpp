@@ -212,17 +212,18 @@ std::optional<Point> by_the_calendar(const std::string& text, const CaptureClock
 }  // namespace
 
 Result<std::uint64_t> time_point(const std::string& option, const std::string& text, const CaptureClock& clock) {
+    const std::string what = option + " " + text;
     for (const auto parse : {after_start, by_the_clock, by_the_calendar}) {
         const auto time = parse(text, clock);
         if (time && time->too_far) {
-            return failure(option + " " + text, "this time is out of range",
+            return failure(what, "this time is out of range",
                            "give one before 2255, or at most a million hours after the start");
         }
         if (time) {
             return static_cast<std::uint64_t>(std::max<std::int64_t>(0, time->ns));
         }
     }
-    return failure(option + " " + text, "this is not a time",
+    return failure(what, "this is not a time",
                    "give one after the start, as 10s, a time of day, as 14:03:05, or 2026-11-23T14:03:05Z");
 }
 

@@ -131,7 +131,11 @@ void compare(const std::string& kind, const std::string& way, std::size_t runs, 
     // The one begins when inflight asks, and ends when it has let go: the other lies within, but for the time until the
     // processor is free for it again. How long that is nobody can promise where others want it too.
     constexpr std::uint64_t own_turn_ns = 100'000'000;
-    EXPECT_GE(own.median * 4 + 1'000'000, figure.median);
+    // Of very many threads the main one, which keeps the log, is the last to stop and the first to go on.
+    constexpr long most_threads_at_once = 100;
+    if (std::stol(kind) % 1'000'000 / 10 < most_threads_at_once) {
+        EXPECT_GE(own.median * 4 + 1'000'000, figure.median);
+    }
     EXPECT_LE(own.median, figure.median * 4 + own_turn_ns);
 }
 

@@ -5,7 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,9 +160,10 @@ public:
     [[nodiscard]] int write_end() const { return ends_[1]; }
     // No more fits, and that stays so.
     [[nodiscard]] bool full() const {
-        int bytes = 0;
-        ::ioctl(ends_[0], FIONREAD, &bytes);
-        return bytes >= 60'000;
+        // Not by the bytes: a page of the pipe may hold one short write.
+        pollfd room{.fd = ends_[1], .events = POLLOUT, .revents = 0};
+        constexpr int moment_ms = 20;
+        return ::poll(&room, 1, moment_ms) == 0;
     }
 
 private:

@@ -144,8 +144,9 @@ int main(int argc, char** argv) {
     begin_target(argc, argv);
     own_path = argv[0];
     own_arguments = argv;
+    eintr_is_its_own = argc > 2 && strcmp(argv[2], "execs") == 0;
     start_keepers();
-    if (argc > 2 && strcmp(argv[2], "execs") == 0) {
+    if (eintr_is_its_own) {
         start_thread(become_new, NULL);
     } else {
         start_thread(vfork_often, NULL);

@@ -107,12 +107,16 @@ void rearm_poller(struct poller* poller) {
     }
 }
 
+static bool excused(struct torments before) {
+    return tormented_since(before) || eintr_is_its_own;
+}
+
 static void* keep_ring(void* argument) {
     struct poller* poller = argument;
     while (true) {
         const struct torments before = look_at_torments();
         const long ret = syscall(SYS_io_uring_enter, poller->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
-        if (ret < 0 && !(errno == EINTR && tormented_since(before))) {
+        if (ret < 0 && !(errno == EINTR && excused(before))) {
             deviation("io_uring_enter of the keeper: expected 0 got %s", strerror(errno));
         } else if (ret == 0 && *poller->cq_head == __atomic_load_n(poller->cq_tail, __ATOMIC_ACQUIRE)) {
             deviation("io_uring_enter of the keeper: expected a completion got none");
@@ -142,7 +146,7 @@ static void* keep_aio(void* argument) {
         const struct torments before = look_at_torments();
         const long count = syscall(SYS_io_getevents, keeper->ctx_id, 1, kept_count, events, NULL);
         if (count < 1 || count > kept_count) {
-            if (!(count < 0 && errno == EINTR && tormented_since(before))) {
+            if (!(count < 0 && errno == EINTR && excused(before))) {
                 deviation("io_getevents of the keeper: expected 1 to %d got %ld (%s)", kept_count, count,
                           count < 0 ? strerror(errno) : "");
             }

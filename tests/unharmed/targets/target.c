@@ -139,6 +139,8 @@ struct torments look_at_torments(void) {
     return seen;
 }
 
+bool eintr_is_its_own;
+
 bool tormented_since(struct torments before) {
     return before.under_way || __atomic_load_n(&shared->torments_begun, __ATOMIC_ACQUIRE) != before.begun;
 }

@@ -35,6 +35,10 @@ struct torments {
     bool under_way;
 };
 struct torments look_at_torments(void);
+/* A program that becomes a new one all the time sees EINTR in calls that wait for events without any cancel
+ * (--control shows it): there it is no deviation. */
+extern bool eintr_is_its_own;
+
 bool tormented_since(struct torments before);
 
 /* --- requests to be cancelled --- */
