@@ -7,13 +7,11 @@
 #include "kernel_wq.h"
 
 /*
- * A ring stands at one of RING_PROBES places from the one that its address gives: looking one up in a hash map at each
+ * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at each
  * request would cost more than what is done with it. A ring whose owner the filter does not let through takes a place
  * only when a task that is let through uses it.
  */
-#define RING_PLACES_LOG2 16
-#define RING_PLACES (1u << RING_PLACES_LOG2)
-#define RING_PROBES 32
+#define RING_PLACES (1u << IFL_RING_PLACES_LOG2)
 #define NO_PLACE RING_PLACES
 #define NO_RING 1ULL /* at a place that another ring has left; no ring has this address */
 /* The place of a ring that was closed is another's after that time: its last records refer to it. */
@@ -63,7 +61,7 @@ static __always_inline void *plain(const void *typed)
 
 static __always_inline __u32 first_place_of(__u64 ctx)
 {
-	return ifl_place_of(ctx, RING_PLACES_LOG2);
+	return ifl_place_of(ctx, IFL_RING_PLACES_LOG2);
 }
 
 static __always_inline struct ifl_ring_entry *ring_at(__u32 place)
@@ -85,7 +83,7 @@ static __noinline __u32 find_place_of(__u64 ctx)
 {
 	__u32 first = first_place_of(ctx);
 
-	for (__u32 i = 0; i < RING_PROBES; i++) {
+	for (__u32 i = 0; i < IFL_RING_PROBES; i++) {
 		__u32 place = (first + i) & (RING_PLACES - 1);
 		struct ifl_ring_entry *entry = ring_at(place);
 
@@ -119,7 +117,7 @@ static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
 {
 	__u32 first = first_place_of(ctx);
 
-	for (__u32 i = 0; i < RING_PROBES; i++) {
+	for (__u32 i = 0; i < IFL_RING_PROBES; i++) {
 		__u32 place = (first + i) & (RING_PLACES - 1);
 		struct ifl_ring_entry *entry = ring_at(place);
 		__u64 there;

@@ -31,8 +31,12 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 
 /* Set by the user side before each survey; the first is 1. */
 __u64 survey_number = 0;
-/* Set by the user side at the end: each ring is looked at, whatever it takes. */
+/* Set by the user side at the end: each ring is looked at, in as many runs as it takes. */
 __u32 survey_all = 0;
+/* What the last run did not come to, where it had to stop. */
+__u32 survey_left = 0;
+/* Rings that were looked at, of all surveys. */
+__u64 survey_glances = 0;
 
 /*
  * What one survey may do, in glances at a ring. Reading all of a ring and writing its record costs as much as several,
@@ -148,9 +152,27 @@ static __always_inline void note_look(struct ifl_ring_entry *ring, const struct 
 		ring->quiet = QUIET_MOST_WAITING;
 }
 
+/* Nobody has it open any more, and its memory may be another's. */
+static __always_inline bool has_gone(const struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	return is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account;
+}
+
+/* A ring that is closed while we look may have lost its tables before we come to them. */
+static __always_inline void count_living(struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	__u32 files = ring->ring.files, buffers = ring->ring.buffers;
+
+	count_ring(&ring->ring, ctx);
+	if (is_dying(ctx)) {
+		ring->ring.files = files;
+		ring->ring.buffers = buffers;
+	}
+}
+
 static long survey_ring(__u32 number, struct survey *survey)
 {
-	__u32 turn = survey->first + number, files, buffers;
+	__u32 turn = survey->first + number;
 	struct ifl_ring_entry *ring;
 	struct io_ring_ctx *ctx;
 	bool active, news;
@@ -163,15 +185,18 @@ static long survey_ring(__u32 number, struct survey *survey)
 		return 0;
 	ctx = (struct io_ring_ctx *)ring->ring.ring;
 	active = !ring->looked || activity_of(ring) != ring->activity_seen;
-	if (!survey_all && !active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))
+	if (survey_all ? ring->looked == (__u32)survey_number
+		       : !active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))
 		return 0;
-	if (!survey_all && survey->glances >= GLANCES_PER_SURVEY) {
+	if (survey->glances >= GLANCES_PER_SURVEY) {
 		survey_from = turn;
+		survey_left = survey->rings - number;
 		return 1;
 	}
 	survey->glances++;
+	survey_glances++;
 	now = bpf_ktime_get_ns();
-	if (is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account) {
+	if (has_gone(ring, ctx)) {
 		close_ring(ring, now);
 		/* What was reaped last, if it still stands there; its tables are gone already. */
 		if ((__u64)READ(ctx, mm_account) == ring->mm_account && READ(ctx, rings))
@@ -180,23 +205,18 @@ static long survey_ring(__u32 number, struct survey *survey)
 			write_ring(ring, IFL_CONTEXT_DESTROYED, now);
 		return 0;
 	}
-	if (!ring->wanted)
+	if (!ring->wanted) {
+		ring->looked = survey_number;
 		return 0;
+	}
 	news = active || moved_unseen(ring, ctx);
 	if (!survey_all && !news && survey->rings > RINGS_LOOKED_AT_ALWAYS && !something_waits(ring)) {
 		note_look(ring, survey, false);
 		return 0;
 	}
 	survey->glances += GLANCES_PER_LOOK;
-	files = ring->ring.files;
-	buffers = ring->ring.buffers;
-	count_ring(&ring->ring, ctx);
+	count_living(ring, ctx);
 	count_workers(&ring->ring, ctx);
-	/* It was closed while we looked, and its tables may have gone before we came to them. */
-	if (is_dying(ctx)) {
-		ring->ring.files = files;
-		ring->ring.buffers = buffers;
-	}
 	if (has_unseen_ends(ring))
 		survey->glances += look_for_ended(ctx, ring, now);
 	note_look(ring, survey, news);
@@ -212,10 +232,15 @@ struct exiting {
 static long look_at_rings_of(__u32 number, struct exiting *exiting)
 {
 	struct ifl_ring_entry *ring = ring_by_number(number);
+	struct io_ring_ctx *ctx;
 
 	if (!ring || ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
 		return 0;
-	count_ring(&ring->ring, (struct io_ring_ctx *)ring->ring.ring);
+	ctx = (struct io_ring_ctx *)ring->ring.ring;
+	/* The program has closed it, and no survey has seen that yet: there is nothing left to count. */
+	if (has_gone(ring, ctx))
+		return 0;
+	count_living(ring, ctx);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, exiting->time_ns);
 	return 0;
 }
@@ -241,6 +266,7 @@ int uring_survey(void *ctx)
 		survey.rings = RING_PLACES;
 	if (survey.first >= survey.rings)
 		survey.first = 0;
+	survey_left = 0;
 	bpf_loop(survey.rings, survey_ring, &survey, 0);
 	return 0;
 }

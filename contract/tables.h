@@ -16,6 +16,19 @@ static inline ifl_u32 ifl_place_of(ifl_u64 address, ifl_u32 log2)
 	return ((address >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - log2)) & 0xffffffffU;
 }
 
+/*
+ * How many requests, rings and contexts the tables hold at a time. What finds its slot taken stands in a hash map; that
+ * of kernel AIO is as large as aio-max-nr asks for, within these bounds.
+ */
+#define IFL_AIO_SLOTS_LOG2 14
+#define IFL_AIO_SPILLED_LEAST 131072
+#define IFL_AIO_SPILLED_MOST 1048576
+#define IFL_URING_SLOTS_LOG2 15
+#define IFL_URING_SPILLED 98304
+#define IFL_CONTEXTS 16384
+#define IFL_RING_PLACES_LOG2 16
+#define IFL_RING_PROBES 32 /* a ring stands at one of so many places from ifl_place_of() on */
+
 /* ifl_request_entry.taken */
 enum {
 	IFL_ENTRY_FREE = 0,

@@ -51,6 +51,8 @@ model::Losses LiveSource::losses() const {
         losses.contexts_untracked += counter.contexts_untracked;
         losses.exits_missed += counter.exits_missed;
     }
+    losses.requests_untracked += requests_not_told_;
+    losses.contexts_untracked += rings_not_looked_at_;
     losses.programs_skipped = probes_.programs_skipped();
     losses.out_of_order = sorter_.out_of_order();
     return losses;

@@ -151,10 +151,19 @@ void LiveSource::on_buffered(const ifl_header& record) {
                 {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns, .buried_ns = 0});
         }
     }
-    add(record);
+    add(record, Sorter::Maker::kernel_side);
 }
 
-std::size_t LiveSource::drain() {
+void LiveSource::drain() {
+    constexpr int most_readings = 64;
+    for (int reading = 0; reading < most_readings && !hurry_.is_over(); reading++) {
+        if (drain_some() == 0) {
+            return;
+        }
+    }
+}
+
+std::size_t LiveSource::drain_some() {
     const std::size_t records =
         buffers_.read([this](const ifl_header& record) { on_buffered(record); }, records_malformed_);
     if (!deaths_.empty() || !deaths_to_bury_.empty()) {
@@ -167,7 +176,7 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     const std::uint64_t start_ns = monotonic_ns();
     // What was read and not handed over yet is in our memory: beyond that the kernel side's buffers wait, and count
     // what they lose.
-    const std::size_t records = behind_ && sorter_.waiting_bytes() > most_waiting_bytes ? 1 : drain();
+    const std::size_t records = behind_ && sorter_.waiting_bytes() > most_waiting_bytes ? 1 : drain_some();
     if (start_ns - last_blocked_ns_ >= blocked_interval_ns) {
         last_blocked_ns_ = start_ns;
         report_blocked_calls();
@@ -204,39 +213,6 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     });
     consumer.advance(advance_ns);
     return records;
-}
-
-Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
-    std::unordered_map<std::uint64_t, ifl_ring> rings;
-    if (ending == Ending::before_the_programs) {
-        read_contexts();
-        uring_.for_each_ring([&rings](const ifl_ring& ring) { rings.emplace(ring.context_id, ring); });
-        // See LateRequests. What is counted while hooks are missing says nothing.
-        end_ns_ = monotonic_ns();
-        counters_at_end_ = read_counters();
-    }
-    detaching_ = ending == Ending::before_the_programs;
-    probes_.detach();
-    drain();
-    detaching_ = false;
-    if (ending == Ending::with_the_program) {
-        read_contexts();
-    }
-    // Twice: the first finds what the second makes sure of.
-    for (int look = 0; look < 2 && rings_seen_; look++) {
-        if (auto surveyed = probes_.survey(true); !surveyed) {
-            return std::unexpected(surveyed.error());
-        }
-    }
-    drain();
-    bury_rings(~std::uint64_t{0});
-    read_rings(rings);
-    auto taken = take_snapshot(true);
-    finished_ = true;
-    const std::uint64_t look_ns = monotonic_ns();
-    sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
-    consumer.finish(look_ns);
-    return taken;
 }
 
 Result<void> LiveSource::take_snapshot(bool final) {

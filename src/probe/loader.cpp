@@ -308,7 +308,7 @@ Result<Probes> Probes::attach(const Options& options) {
         state->report.buffer_bytes_per_cpu =
             choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus, memory_bytes());
         // A context accepts at least twice what io_setup takes from aio-max-nr for it (fs/aio.c, ioctx_alloc).
-        state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, 1U << 17U, 1U << 20U);
+        state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, IFL_AIO_SPILLED_LEAST, IFL_AIO_SPILLED_MOST);
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {
             return std::unexpected(loaded.error());
         }
@@ -419,10 +419,22 @@ Result<void> run_once(const bpf_program* program) {
 
 }  // namespace
 
-Result<void> Probes::survey(bool all) {
+Result<void> Probes::survey() {
     state_->skeleton->bss->survey_number++;
-    state_->skeleton->bss->survey_all = all ? 1 : 0;
+    state_->skeleton->bss->survey_all = 0;
     return run_once(state_->surveyor);
+}
+
+void Probes::begin_last_survey() {
+    state_->skeleton->bss->survey_number++;
+    state_->skeleton->bss->survey_all = 1;
+}
+
+Result<std::size_t> Probes::go_on_with_last_survey() {
+    if (auto surveyed = run_once(state_->surveyor); !surveyed) {
+        return std::unexpected(surveyed.error());
+    }
+    return state_->surveyor == nullptr ? 0 : state_->skeleton->bss->survey_left;
 }
 
 Result<std::uint32_t> Probes::walk_lists() {

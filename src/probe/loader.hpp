@@ -85,7 +85,10 @@ public:
 
     // Looks at every ring: writes a record of how it stands, finds those that were closed and requests that ended
     // without an event. Works after detach() too.
-    [[nodiscard]] Result<void> survey(bool all = false);
+    [[nodiscard]] Result<void> survey();
+    // A look at each ring, in pieces that take a few milliseconds each. Returns how many rings are left.
+    void begin_last_survey();
+    [[nodiscard]] Result<std::size_t> go_on_with_last_survey();
 
     // Walks the lists on which io_uring keeps requests that wait, and returns the number of the walk: entries that it
     // met carry it, and the place. The first makes entries of what was in flight before the hooks; those that the
