@@ -59,7 +59,7 @@ public:
 
 private:
     // What may be done once a signal has come that ends inflight; what is not handed over by then is told as lost.
-    static constexpr std::uint64_t hurry_ns = 30'000'000;
+    static constexpr std::uint64_t hurry_ns = 20'000'000;
 
     LiveSource(probe::Probes probes, LiveOptions options);
     void find_descriptors();

@@ -11,7 +11,7 @@ constexpr std::uint64_t mark_mask = 7;
 // The kernel side gets room back before all was read.
 constexpr std::uint32_t give_back_parts = 16;
 // Of a buffer that is full, in one reading: some ten milliseconds.
-constexpr std::uint64_t most_read_bytes = std::uint64_t{16} << 20U;
+constexpr std::uint64_t most_read_bytes = std::uint64_t{8} << 20U;
 
 std::uint64_t load(const std::uint64_t* from) {
     return __atomic_load_n(from, __ATOMIC_ACQUIRE);

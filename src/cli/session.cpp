@@ -114,6 +114,15 @@ void Signals::let_through() {
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+Signals::LetThrough::LetThrough() {
+    ::sigprocmask(SIG_BLOCK, nullptr, &before_);
+    let_through();
+}
+
+Signals::LetThrough::~LetThrough() {
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
 std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
     if (parts_.child != nullptr) {
         if (const auto status = parts_.child->ended()) {
@@ -140,6 +149,10 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
         return SessionEnd{.reason = "all was seen", .child_status = {}};
     }
     if (parts_.output.error() || parts_.consumer.failed()) {
+        // The write has not taken the signal that ended it: let nothing else take long either.
+        if (parts_.output.given_up()) {
+            parts_.signals.let_stand(SIGTERM);
+        }
         return SessionEnd{.reason = "the output failed", .child_status = {}};
     }
     return std::nullopt;
@@ -164,6 +177,9 @@ Result<SessionEnd> Session::run() {
     std::optional<SessionEnd> end;
     while (!end) {
         end = look_around(start_ns);
+        if (end) {
+            break;
+        }
         const auto records = parts_.source.pump(parts_.consumer);
         if (!records) {
             return std::unexpected(records.error());
@@ -173,7 +189,7 @@ Result<SessionEnd> Session::run() {
         }
         priority.note(parts_.source.behind(), capture::monotonic_ns());
         // While there is a backlog, only signals and the command's end are looked at between two pieces of it.
-        if (!end && !parts_.source.behind()) {
+        if (!parts_.source.behind()) {
             wait(start_ns, *records != 0);
         }
     }

@@ -28,12 +28,20 @@ struct Options {
 // spare: 128 to 256 MiB for all of its CPUs, at most 64 MiB for each and 1/32 of its memory in all, at least 1 MiB.
 [[nodiscard]] std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus, std::size_t memory);
 
+// How many the kernel side's tables hold at a time.
+struct TableSizes {
+    std::size_t aio_requests = 0;
+    std::size_t uring_requests = 0;
+    std::size_t contexts = 0;
+    std::size_t rings = 0;
+};
+
 struct Report {
     KernelInfo kernel;
     Plan plan;
     std::size_t buffer_bytes_per_cpu = 0;
     std::size_t cpus = 0;
-    std::size_t table_entries = 0;
+    TableSizes tables;
 };
 
 // Where the records come from: see contract/buffer.h. Descriptors are owned by Probes.

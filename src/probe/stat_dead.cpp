@@ -19,15 +19,14 @@ void StatProbes::end_those_of_dead(std::uint64_t begun_before_ns) {
     if (!numbers_are_the_kernels()) {
         return;
     }
-    std::map<std::uint64_t, bool> dead;
+    std::map<std::uint32_t, bool> dead;
     const auto is_dead = [&](const ifl_stat_slot& slot) {
-        if ((slot.tag & slot_open) == 0 || (slot.flags & IFL_STAT_SLOT_PROCESS) == 0 ||
-            slot.start_ns >= begun_before_ns) {
+        if ((slot.tag & slot_open) == 0 || slot.pid == 0 || slot.start_ns >= begun_before_ns) {
             return false;
         }
-        const auto [known, first] = dead.try_emplace(slot.mark, false);
+        const auto [known, first] = dead.try_emplace(slot.pid, false);
         if (first) {
-            known->second = has_ended(static_cast<std::uint32_t>(slot.mark));
+            known->second = has_ended(slot.pid);
         }
         return known->second;
     };

@@ -61,7 +61,7 @@ public:
     [[nodiscard]] unsigned turn_maxima();
     void clear_maxima(unsigned parity);
 
-    // Requests of io_uring that were submitted before `begun_before_ns` by processes that have ended since have ended
+    // Requests that were submitted before `begun_before_ns` by processes that have ended since have ended
     // too, though no event said how: from now on they count so.
     void end_those_of_dead(std::uint64_t begun_before_ns);
 
