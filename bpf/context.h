@@ -122,6 +122,18 @@ static __always_inline struct ifl_context_entry *context_of(__u64 kioctx)
 	return bpf_map_lookup_elem(&contexts, &kioctx);
 }
 
+/* Requests that the tables have no room for. Their ends will be seen, and must not be counted as lost once more. */
+static __always_inline void count_untracked(__u64 kioctx, __u64 count)
+{
+	struct ifl_context_entry *context = context_of(kioctx);
+	struct ifl_counters *counter = cpu_counters();
+
+	if (counter)
+		__sync_fetch_and_add(&counter->requests_untracked, count);
+	if (context)
+		__sync_fetch_and_add(&context->untracked, (__u32)count);
+}
+
 /* Our number for the context that `task` uses; one that is new to us existed before the hooks. */
 static __always_inline __u64 context_id_of(struct task_struct *task, struct kioctx *kioctx, __u8 tier, __u64 time_ns)
 {

@@ -91,6 +91,7 @@ static __always_inline void begin_request(__u64 id, struct ifl_stat_slot *begun,
 	}
 	slot->start_ns = begun->start_ns;
 	slot->mark = begun->mark;
+	slot->pid = begun->pid;
 	slot->row = begun->row;
 	slot->op = begun->op;
 	slot->flags = begun->flags;

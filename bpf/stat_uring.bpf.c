@@ -37,6 +37,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		return;
 	id = number_of(req, mine);
 	begun.op = req->opcode;
+	begun.pid = bpf_get_current_pid_tgid() >> 32;
 	if (stat_config.filtered || stat_config.by != IFL_STAT_BY_OP)
 		task = submitter();
 	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(begun.op))) ||
@@ -87,6 +88,7 @@ int stat_req_failed(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	begun.row = IFL_STAT_ROW_LATE;
+	begun.pid = bpf_get_current_pid_tgid() >> 32;
 	if (stat_config.by == IFL_STAT_BY_OP) {
 		begun.row = uring_row_of_op(begun.op);
 	} else if (stat_config.by != IFL_STAT_BY_FILE && stat_config.by != IFL_STAT_BY_OUTCOME) {

@@ -9,7 +9,7 @@ SEC("raw_tp/io_uring_create")
 int uring_create(struct bpf_raw_tracepoint_args *ctx)
 {
 	new_ring((struct io_ring_ctx *)ctx->args[1], current_task(), ctx->args[0], IFL_CONTEXT_CREATED,
-		 bpf_ktime_get_ns());
+		 bpf_ktime_get_ns(), false);
 	return 0;
 }
 
@@ -197,7 +197,11 @@ static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_r
 	record->uid = ring->ring.uid;
 	record->cgroup_id = ring->ring.cgroup_id;
 	__builtin_memcpy(record->comm, ring->ring.comm, sizeof(record->comm));
-	record->flags = IFL_UREQ_SQE_UNREAD | (ring->ring.created_ns ? IFL_UREQ_UNPAIRED : IFL_UREQ_EXISTED);
+	record->flags = IFL_UREQ_SQE_UNREAD;
+	if (ring->untracked)
+		__sync_fetch_and_add(&ring->untracked, -1);
+	else
+		record->flags |= ring->ring.created_ns ? IFL_UREQ_UNPAIRED : IFL_UREQ_EXISTED;
 	record->complete_ns = now;
 	record->state = IFL_UREQ_ENDED;
 	take_cqe_into(record, cqe, ctx, &ring->ring);

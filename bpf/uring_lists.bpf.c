@@ -159,9 +159,14 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 		if (walk_number > 1)
 			return 1;
 		ring = ring_of((struct io_ring_ctx *)ctx);
-		entry = ring ? make_entry(address, &was) : NULL;
-		if (!entry)
+		if (!ring)
 			return 1;
+		entry = make_entry(address, &was);
+		if (!entry) {
+			if (is_wanted_request(req, ring))
+				COUNT(requests_untracked);
+			return 1;
+		}
 		fill_existing(entry, ring, req, bpf_ktime_get_ns());
 		entry->walked = 0;
 		set_open(entry, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);

@@ -80,6 +80,7 @@ enum {
 	IFL_STAT_SLOT_SKIP = 1u << 0,	  /* IOSQE_CQE_SKIP_SUCCESS: a success ends it without an event */
 	IFL_STAT_SLOT_COLLIDED = 1u << 1, /* it stands in the map of collided requests */
 	IFL_STAT_SLOT_DOUBLED = 1u << 2,  /* AIO: one iocb submitted again while in flight; `mark` more of them are */
+	IFL_STAT_SLOT_AIO = 1u << 3,	  /* of kernel AIO */
 };
 
 /*
@@ -89,7 +90,8 @@ enum {
 struct ifl_stat_slot {
 	ifl_u64 tag;
 	ifl_u64 start_ns;
-	ifl_u64 mark; /* of AIO by tracepoints: what stood in its memory before */
+	ifl_u32 mark; /* of AIO by tracepoints: what stood in its memory before */
+	ifl_u32 pid;  /* the process that submitted it */
 	ifl_u32 row;
 	ifl_u8 op;
 	ifl_u8 flags;

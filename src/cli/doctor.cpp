@@ -102,7 +102,9 @@ std::string Doctor::as_text(const probe::KernelInfo& kernel, const probe::Report
         return out;
     }
     put("buffers        {} for each of {}\n", format_bytes(report->buffer_bytes_per_cpu), counted(report->cpus, "CPU"));
-    put("in flight      at most {} requests tracked at a time\n", report->table_entries);
+    put("in flight      up to {} requests of kernel AIO and {} of io_uring at a time; those beyond count as lost\n",
+        report->tables.aio_requests, report->tables.uring_requests);
+    put("known          up to {} contexts and {} rings at a time\n", report->tables.contexts, report->tables.rings);
     put("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
     for (const auto& hook : report->plan.hooks) {
         put("{:<20} {:<11} {}\n", hook.spec->name, name(hook.tier), hook.spec->purpose);
@@ -159,8 +161,13 @@ std::string Doctor::as_json(const probe::KernelInfo& kernel, const probe::Report
         writer.Uint64(report->buffer_bytes_per_cpu);
         writer.Key("cpus");
         writer.Uint64(report->cpus);
-        writer.Key("table_entries");
-        writer.Uint64(report->table_entries);
+        for (const auto& [key, most] : {std::pair{"most_aio_requests", report->tables.aio_requests},
+                                        {"most_uring_requests", report->tables.uring_requests},
+                                        {"most_contexts", report->tables.contexts},
+                                        {"most_rings", report->tables.rings}}) {
+            writer.Key(key);
+            writer.Uint64(most);
+        }
         writer.Key("hooks");
         writer.StartArray();
         for (const auto& hook : report->plan.hooks) {
