@@ -103,7 +103,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	entry.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry.capacity = READ(kioctx, nr_events);
 	entry.max_reqs = READ(kioctx, max_reqs);
-	entry.pid = READ(task, tgid);
+	entry.pid = process_id_of(task);
 	entry.uid = READ(task, cred, uid.val);
 	entry.cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);

@@ -124,7 +124,7 @@ static __always_inline void name_file(struct ifl_call_entry *call, struct file *
 static __always_inline void take_completion(struct ifl_request *request, struct aio_kiocb *kiocb, __u64 now, bool exact)
 {
 	struct kioctx *kioctx = READ(kiocb, ki_ctx);
-	__u64 completer = bpf_get_current_pid_tgid();
+	__u64 completer = current_ids();
 
 	request->header.time_ns = now;
 	request->complete_ns = now;

@@ -7,9 +7,9 @@
 #include "kernel_wq.h"
 
 /*
- * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at each
- * request would cost more than what is done with it. A ring whose owner the filter does not let through takes a place
- * only when a task that is let through uses it.
+ * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at
+ * each request would cost more than what is done with it. A ring whose owner the filter does not let through takes a
+ * place only when a task that is let through uses it.
  */
 #define RING_PLACES (1u << IFL_RING_PLACES_LOG2)
 #define NO_PLACE RING_PLACES
@@ -165,6 +165,13 @@ static __always_inline bool own_process_exits(void)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
 }
 
+static __always_inline __u32 sq_thread_id(struct io_ring_ctx *ctx)
+{
+	struct task_struct *thread = (void *)READ(ctx, sq_data, thread);
+
+	return thread ? thread_id_of(thread) : 0;
+}
+
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
@@ -181,7 +188,7 @@ static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_c
 	record->buffers = registered_buffers(ctx);
 	record->sq_thread = 0;
 	if (record->setup_flags & RING_SETUP_SQPOLL)
-		record->sq_thread = READ(ctx, sq_data, thread, pid);
+		record->sq_thread = sq_thread_id(ctx);
 	record->flags |= IFL_RING_COUNTED;
 }
 
@@ -244,8 +251,8 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 
 static __always_inline void take_owner(struct ifl_ring *ring, struct task_struct *owner)
 {
-	ring->pid = READ(owner, tgid);
-	ring->tid = READ(owner, pid);
+	ring->pid = process_id_of(owner);
+	ring->tid = thread_id_of(owner);
 	ring->uid = READ(owner, cred, uid.val);
 	BPF_CORE_READ_INTO(&ring->comm, owner, group_leader, comm);
 }

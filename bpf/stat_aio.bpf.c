@@ -52,7 +52,7 @@ static __always_inline __u32 row_of_submission(struct task_struct *task, __u64 c
 	bool fresh;
 	__u32 row;
 
-	submitter_key(&key, task, ctx_id, task->tgid);
+	submitter_key(&key, task, ctx_id, process_id_of_known(task));
 	row = row_of_key(&key, &fresh);
 	if (fresh)
 		label_row(row, &key, task, ctx_id);
@@ -154,7 +154,7 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 		return;
 	}
 	begun.flags = IFL_STAT_SLOT_AIO;
-	begun.pid = bpf_get_current_pid_tgid() >> 32;
+	begun.pid = current_ids() >> 32;
 	begun.start_ns = bpf_ktime_get_ns();
 	begin_request(id, &begun, AIO);
 }
@@ -349,7 +349,7 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 		begun.row = row_of_submission(task, in_compat_call(task) ? READ(regs, bx) : READ(regs, di));
 	}
 	begun.flags = IFL_STAT_SLOT_AIO;
-	begun.pid = bpf_get_current_pid_tgid() >> 32;
+	begun.pid = current_ids() >> 32;
 	begun.mark = mark_of((struct aio_kiocb *)kiocb);
 	begun.start_ns = bpf_ktime_get_ns();
 	begin_request(kiocb, &begun, AIO);

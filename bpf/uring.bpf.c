@@ -127,7 +127,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 
 static __always_inline void take_completer(struct ifl_uring_request *request, struct io_ring_ctx *ctx)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = current_ids();
 	__u32 flags = own_task_flags();
 
 	request->completer_pid = id >> 32;
@@ -154,7 +154,7 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 				      const struct uring_cqe *cqe, __u32 flags, __u64 now)
 {
 	struct ifl_uring_cqe *record = reserve(IFL_URING_CQE, sizeof(*record), IFL_TIER_TRACEPOINT, now);
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = current_ids();
 
 	if (!record)
 		return;

@@ -263,7 +263,7 @@ static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct
 		entry->full = 1;
 		request->tid = 0;
 		request->flags |= IFL_UREQ_SQPOLL;
-		request->sq_thread = (__u32)bpf_get_current_pid_tgid();
+		request->sq_thread = (__u32)current_ids();
 		request->pid = ring->ring.pid;
 		request->uid = ring->ring.uid;
 		request->cgroup_id = ring->ring.cgroup_id;
@@ -271,8 +271,8 @@ static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct
 	} else {
 		struct task_struct *task = bpf_get_current_task_btf();
 
-		request->pid = task->tgid;
-		request->tid = task->pid;
+		request->pid = process_id_of_known(task);
+		request->tid = config.pid_ns ? thread_id_of(task) : (__u32)task->pid;
 		request->uid = task->cred->uid.val;
 		request->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 		take_own_comm(request->comm, task);
@@ -392,7 +392,7 @@ static __always_inline void note_worker(void *work)
 	if (!entry)
 		return;
 	entry->full = 1;
-	entry->request.worker_tid = (__u32)bpf_get_current_pid_tgid();
+	entry->request.worker_tid = (__u32)current_ids();
 	if (!entry->request.worker_ns)
 		entry->request.worker_ns = bpf_ktime_get_ns();
 }

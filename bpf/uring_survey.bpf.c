@@ -249,7 +249,7 @@ static long look_at_rings_of(__u32 number, struct exiting *exiting)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(uring_process_exit, struct task_struct *task)
 {
-	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = READ(task, tgid)};
+	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = process_id_of(task)};
 
 	if (READ((struct task_struct___uring *)task, io_uring) && !READ(task, signal, live.counter))
 		bpf_loop(ring_places_used, look_at_rings_of, &exiting, 0);

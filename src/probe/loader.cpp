@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/loader.hpp"
 
+#include "base/namespaces.hpp"
 #include "contract/held.h"
 #include "contract/tables.h"
 #include "probe/bpf.hpp"
@@ -146,6 +147,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     ifl_config& config = skeleton->rodata->config;
     config = options.config;
     config.calls_by_tracepoint = plan.calls_by_tracepoint;
+    config.pid_ns = own_pid_namespace();
     config.buffer_bytes = static_cast<std::uint32_t>(report.buffer_bytes_per_cpu);
     config.census_cpus = config.census_cpus != 0 ? static_cast<std::uint32_t>(report.cpus) : 0;
     if (auto made = make_key(config.buffer_key); !made) {

@@ -2,7 +2,6 @@
 #include "probe/processes.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <csignal>
@@ -11,13 +10,6 @@
 #include <string>
 
 namespace inflight::probe {
-
-bool numbers_are_the_kernels() {
-    // PROC_PID_INIT_INO of include/linux/proc_ns.h
-    constexpr ino_t initial_namespace = 0xEFFFFFFCU;
-    struct stat own{};
-    return ::stat("/proc/self/ns/pid", &own) == 0 && own.st_ino == initial_namespace;
-}
 
 bool has_ended(std::uint32_t pid) {
     if (::kill(static_cast<pid_t>(pid), 0) != 0) {

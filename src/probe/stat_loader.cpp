@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/stat_loader.hpp"
 
+#include "base/namespaces.hpp"
 #include "probe/bpf.hpp"
 #include "probe/stat_hooks.hpp"
 #include "probe/trial.hpp"
@@ -134,6 +135,7 @@ void StatProbes::State::set_config(const StatOptions& options) {
     ifl_config& config = skeleton->rodata->config;
     ifl_stat_config& stat = report.config;
     config = options.common.config;
+    config.pid_ns = own_pid_namespace();
     // The processes are looked up by stat's own programs, which remember the answer.
     stat.by_pid = config.by_pid;
     stat.follow_children = config.follow_children;
