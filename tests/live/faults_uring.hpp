@@ -61,8 +61,8 @@ public:
 
 private:
     [[nodiscard]] std::byte* map(std::size_t bytes, std::uint64_t what) const {
-        return static_cast<std::byte*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd_,
-                                              static_cast<off_t>(what)));
+        return static_cast<std::byte*>(
+            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd_, static_cast<off_t>(what)));
     }
     static unsigned* at(std::byte* ring, unsigned offset) { return reinterpret_cast<unsigned*>(ring + offset); }
 
