@@ -15,6 +15,8 @@ constexpr long dying_rings_step_ns = 1'000'000;
 // Of very many rings not all are looked at a last time.
 constexpr std::uint64_t last_surveys_ns = 500'000'000;
 constexpr std::size_t clock_interval = 64;  // records between two looks at the clock
+// However slow the machine is: what an ordinary trace has left when a signal ends it.
+constexpr std::size_t least_handed_over = 8'192;
 
 }  // namespace
 
@@ -80,7 +82,9 @@ Result<void> LiveSource::wait_for_dying_rings() {
         return surveyed;
     }
     drain();
-    const auto ends_soon = [this](const ClosedRing& closed) { return closed.buried_ns == 0 && uring_.awaits_ends(closed.ring); };
+    const auto ends_soon = [this](const ClosedRing& closed) {
+        return closed.buried_ns == 0 && uring_.awaits_ends(closed.ring);
+    };
     while (std::ranges::any_of(rings_to_bury_, ends_soon) && monotonic_ns() < stop_ns && !hurry_.is_over()) {
         const timespec step{.tv_sec = 0, .tv_nsec = dying_rings_step_ns};
         ::nanosleep(&step, nullptr);
@@ -91,11 +95,24 @@ Result<void> LiveSource::wait_for_dying_rings() {
 
 void LiveSource::hand_over_the_rest(Consumer& consumer) {
     std::size_t handed_over = 0;
-    const auto go_on = [&] { return ++handed_over % clock_interval != 0 || !hurry_.is_over(); };
-    if (sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); },
-                        go_on)) {
+    std::uint64_t requests_shown = 0;
+    const auto deliver = [&](const ifl_header& record) {
+        consumer.on_record(record);
+        const bool in_flight = (record.kind == IFL_REQUEST &&
+                                reinterpret_cast<const ifl_request&>(record).state == IFL_REQUEST_IN_FLIGHT) ||
+                               (record.kind == IFL_URING_REQUEST &&
+                                reinterpret_cast<const ifl_uring_request&>(record).state == IFL_UREQ_IN_FLIGHT);
+        requests_shown = record.kind == IFL_SNAPSHOT ? 0 : requests_shown + (in_flight ? 1 : 0);
+    };
+    const auto go_on = [&] {
+        handed_over++;
+        return handed_over < least_handed_over || handed_over % clock_interval != 0 || !hurry_.is_over();
+    };
+    if (sorter_.release(~std::uint64_t{0}, deliver, go_on)) {
         return;
     }
+    // The consumer knows what is in flight when it has got all of a look at it.
+    requests_not_told_ += requests_shown;
     sorter_.discard([this](const ifl_header& record, Sorter::Maker maker) {
         const bool is_request = record.kind == IFL_REQUEST || record.kind == IFL_URING_REQUEST;
         if (maker == Sorter::Maker::kernel_side) {

@@ -12,7 +12,7 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -126,6 +126,15 @@ void expect_prompt(Attempt attempt) {
     EXPECT_LE(best, 100ms);
 }
 
+// A trace has begun when something stands in its file.
+bool wait_for_content(const std::string& file) {
+    return wait_until([&] {
+        std::error_code none_yet;
+        const auto size = std::filesystem::file_size(file, none_yet);
+        return !none_yet && size != 0;
+    });
+}
+
 TEST_F(Load, RingsOfOthersCostNobodyPlaces) {
     Process neighbour(idle_rings(9'000));
     ASSERT_TRUE(neighbour.wait_for_out("ready"));
@@ -162,7 +171,7 @@ TEST_F(Load, RequestsBeyondTheTableAreCountedOnce) {
     const Folder folder;
     Process tracer(
         {inflight_path(), "trace", "-o", "json", "--output", folder / "trace", "-p", std::to_string(program.pid())});
-    ASSERT_TRUE(wait_until([&] { return !read_file(folder / "trace").empty(); }));
+    ASSERT_TRUE(wait_for_content(folder / "trace"));
     program.send("go\n");
     ASSERT_TRUE(program.wait(60s));
     ASSERT_EQ(program.status(), 0);
@@ -198,7 +207,9 @@ void expect_nothing_is_kept(const std::string& family, const std::function<void(
     counter.signal(SIGINT);
     ASSERT_TRUE(counter.wait(20s));
     const Lines lines(counter.out());
-    const auto& all = lines.one("all");
+    ASSERT_FALSE(lines.of("all").empty());
+    const auto& all = *lines.of("all").back();
+    ASSERT_EQ(text(all, "period"), "run");
     EXPECT_EQ(number(all, "in_flight"), 0);
     EXPECT_EQ(number(all, "requests") + number(all, "losses", "untracked"), requests);
 }
@@ -267,7 +278,7 @@ TEST_F(Load, ASignalEndsItInAFlood) {
     for (const Words& command : {Words{"trace", "-o", "json"}, {"check"}, {"stat"}}) {
         expect_prompt([&] {
             Process process(Words{inflight_path()} + command + Words{"--output", folder / "out"});
-            EXPECT_TRUE(wait_until([&] { return !read_file(folder / "out").empty(); }));
+            EXPECT_TRUE(wait_for_content(folder / "out"));
             std::this_thread::sleep_for(500ms);
             return time_to_end(process, SIGTERM);
         });
@@ -276,14 +287,15 @@ TEST_F(Load, ASignalEndsItInAFlood) {
 }
 
 TEST_F(Load, ASignalEndsItWithVeryMuchInFlight) {
-    Process load(Start{.command = {}, .in_child = polls_in_flight(60'000, true)});
-    ASSERT_TRUE(load.wait_for_out("ready"));
     const Folder folder;
     expect_prompt([&] {
+        Process load(on_go(polls_in_flight(60'000, true)));
         Process process(
             {inflight_path(), "trace", "-o", "json", "--output", folder / "out", "-p", std::to_string(load.pid())});
-        EXPECT_TRUE(wait_until([&] { return !read_file(folder / "out").empty(); }));
-        std::this_thread::sleep_for(1s);
+        EXPECT_TRUE(wait_for_content(folder / "out"));
+        load.send("go\n");
+        EXPECT_TRUE(load.wait_for_out("ready"));
+        std::this_thread::sleep_for(200ms);
         const auto time = time_to_end(process, SIGTERM);
         EXPECT_EQ(process.status(), 0) << process.err();
         const Lines lines(read_file(folder / "out"));
