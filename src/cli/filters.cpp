@@ -338,8 +338,7 @@ void declare_hooks(CLI::App& app, HookOptions& options) {
 
 void declare_max_memory(CLI::App& app, std::uint64_t& bytes) {
     app.add_option("--max-memory", bytes,
-                   "Leave out records for which more memory would be needed (default: 128 MiB and 1024 bytes for each "
-                   "byte of the files, at most three quarters of the machine's)")
+                   "Leave out records beyond this memory (default: 128 MiB and 1 KiB for each byte of the files)")
         ->transform(as_size_bytes())
         ->check(positive())
         ->type_name("SIZE");

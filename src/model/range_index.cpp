@@ -40,26 +40,19 @@ RangeIndex::Search RangeIndex::by_place(const Use& use, const std::function<bool
         }
         const std::uint64_t longest = each < 64 ? std::uint64_t{1} << each : ~std::uint64_t{0};
         const std::uint64_t first = use.range.start - std::min(use.range.start, longest);
-        auto next = starts.lower_bound({.space = use.space, .start = first, .until_ns = 0, .number = 0});
-        while (next != starts.end() && next->first.space == use.space && next->first.start < use.range.end) {
+        auto next = starts.lower_bound({.space = use.space, .byte = first});
+        for (; next != starts.end() && next->first.space == use.space && next->first.byte < use.range.end; ++next) {
             if (++looked > looked_at) {
                 return Search::too_long;
             }
             // From the one that was used last back.
-            const std::uint64_t start = next->first.start;
-            next = starts.upper_bound(
-                {.space = use.space, .start = start, .until_ns = ~std::uint64_t{0}, .number = ~std::uint64_t{0}});
-            for (auto place = next; place != starts.begin();) {
-                --place;
-                if (place->first.space != use.space || place->first.start != start ||
-                    place->first.until_ns <= use.from_ns) {
-                    break;
-                }
+            const ByEnd& uses = next->second;
+            for (auto each_use = uses.rbegin(); each_use != uses.rend() && each_use->first.first > use.from_ns;
+                 ++each_use) {
                 if (++looked > looked_at) {
                     return Search::too_long;
                 }
-                const Use& other = place->second->second;
-                if (meet(use, other) && !found(other)) {
+                if (meet(use, *each_use->second) && !found(*each_use->second)) {
                     return Search::stopped;
                 }
             }
@@ -70,15 +63,11 @@ RangeIndex::Search RangeIndex::by_place(const Use& use, const std::function<bool
 
 RangeIndex::Search RangeIndex::by_time(const Use& use, const std::function<bool(const Use&)>& found) const {
     std::size_t looked = 0;
-    for (auto each = by_end_.end(); each != by_end_.begin();) {
-        --each;
-        const Use& other = each->second;
-        if (other.until_ns <= use.from_ns) {
-            break;
-        }
+    for (auto each = by_end_.rbegin(); each != by_end_.rend() && each->first.first > use.from_ns; ++each) {
         if (++looked > looked_at) {
             return Search::too_long;
         }
+        const Use& other = *each->second;
         if (other.space == use.space && meet(use, other) && !found(other)) {
             return Search::stopped;
         }
@@ -91,17 +80,27 @@ void RangeIndex::add(const Use& use) {
         return;
     }
     const std::size_t size_class = class_of(use.range);
-    const Key key{.space = use.space, .start = use.range.start, .until_ns = use.until_ns, .number = ++added_};
-    classes_.at(size_class).emplace(key, by_end_.emplace(use.until_ns, use));
-    order_.push_back({.size_class = size_class, .key = key});
+    const End end(use.until_ns, ++added_);
+    const auto start = classes_.at(size_class).try_emplace({.space = use.space, .byte = use.range.start}).first;
+    order_.push_back({.use = use, .size_class = size_class, .start = start, .at_start = {}, .at_end = {}});
+    Remembered& last = order_.back();
+    // Most end in the order in which they come.
+    last.at_start = start->second.emplace_hint(start->second.end(), end, &last.use);
+    last.at_end = by_end_.emplace_hint(by_end_.end(), end, &last.use);
     if (order_.size() > limit_) {
-        const Place oldest = order_.front();
-        order_.pop_front();
-        const auto place = classes_.at(oldest.size_class).find(oldest.key);
-        forgotten_until_ns_ = std::max(forgotten_until_ns_, oldest.key.until_ns);
-        by_end_.erase(place->second);
-        classes_.at(oldest.size_class).erase(place);
+        forget_oldest();
     }
+}
+
+void RangeIndex::forget_oldest() {
+    const Remembered& oldest = order_.front();
+    forgotten_until_ns_ = std::max(forgotten_until_ns_, oldest.use.until_ns);
+    by_end_.erase(oldest.at_end);
+    oldest.start->second.erase(oldest.at_start);
+    if (oldest.start->second.empty()) {
+        classes_.at(oldest.size_class).erase(oldest.start);
+    }
+    order_.pop_front();
 }
 
 }  // namespace inflight::model

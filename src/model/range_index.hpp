@@ -40,31 +40,36 @@ public:
 
 private:
     using Space = std::pair<std::uint64_t, std::uint64_t>;
-    using ByEnd = std::multimap<std::uint64_t, Use>;  // of the use, not of the range
-    // Where the range starts, and until when it is used.
-    struct Key {
+    // Until when it is used, and a number, as several may end at the same time.
+    using End = std::pair<std::uint64_t, std::uint64_t>;
+    using ByEnd = std::map<End, const Use*>;
+    // Where ranges start: programs use the same memory again and again.
+    struct Start {
         Space space;
-        std::uint64_t start = 0;
-        std::uint64_t until_ns = 0;
-        std::uint64_t number = 0;
-        auto operator<=>(const Key&) const = default;
+        std::uint64_t byte = 0;
+        auto operator<=>(const Start&) const = default;
     };
-    struct Place {
+    using ByStart = std::map<Start, ByEnd>;
+    struct Remembered {
+        Use use;
         std::size_t size_class = 0;
-        Key key;
+        ByStart::iterator start;
+        ByEnd::iterator at_start;
+        ByEnd::iterator at_end;
     };
     enum class Search : std::uint8_t { whole, stopped, too_long };
 
     [[nodiscard]] Search by_place(const Use& use, const std::function<bool(const Use&)>& found) const;
     [[nodiscard]] Search by_time(const Use& use, const std::function<bool(const Use&)>& found) const;
+    void forget_oldest();
 
     // Ranges by size, rounded up to a power of two: only so can those be found that start before a byte and reach it.
     static constexpr std::size_t size_classes = 65;
 
     std::size_t limit_;
+    std::deque<Remembered> order_;  // as they were added; what the others point to stays where it is
+    std::array<ByStart, size_classes> classes_;
     ByEnd by_end_;
-    std::array<std::map<Key, ByEnd::iterator>, size_classes> classes_;
-    std::deque<Place> order_;
     std::uint64_t added_ = 0;
     std::uint64_t forgotten_until_ns_ = 0;
 };

@@ -37,9 +37,11 @@ bool can_narrow_cancel() {
     if (!ring.valid()) {
         return false;
     }
-    // An empty ring: ENOENT where the flags are known, EINVAL where not.
+    // An empty ring: ENOENT where the opcode has its place. Older kernels read over flags that they do not know, but
+    // answer EINVAL where what was padding is not 0. Source: io_sync_cancel().
     SyncCancel order;
     order.flags = cancel_userdata | cancel_op;
+    order.opcode_and_pad[0] = IORING_OP_READ;
     return ::syscall(SYS_io_uring_register, ring.get(), register_sync_cancel, &order, 1) == 0 || errno == ENOENT;
 }
 

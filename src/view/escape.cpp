@@ -193,10 +193,13 @@ std::string valid_utf8(std::string_view text) {
 std::size_t display_width(std::string_view text) {
     std::size_t width = 0;
     for (std::size_t at = 0; at < text.size();) {
-        const CodePoint point = code_point_at(text, at);
-        if (point.value < 0x80) {
+        if (static_cast<unsigned char>(text[at]) < 0x80) {
             ++width;
-        } else if (!in_ranges(combining_ranges, point.value)) {
+            ++at;
+            continue;
+        }
+        const CodePoint point = code_point_at(text, at);
+        if (!in_ranges(combining_ranges, point.value)) {
             width += in_ranges(wide_ranges, point.value) ? 2 : 1;
         }
         at += point.bytes;

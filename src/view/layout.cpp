@@ -38,12 +38,14 @@ std::string keep_head(std::string_view text, std::size_t width) {
         return {};
     }
     std::size_t end = 0;
+    std::size_t used = 0;
     while (true) {
-        const std::size_t next = end + code_point_at(text, end).bytes;
-        if (display_width(text.substr(0, next)) > width - 1) {
+        const std::size_t bytes = code_point_at(text, end).bytes;
+        used += display_width(text.substr(end, bytes));
+        if (used > width - 1) {
             return std::string(text.substr(0, end)).append(ellipsis);
         }
-        end = next;
+        end += bytes;
     }
 }
 
@@ -56,8 +58,9 @@ std::string keep_tail(std::string_view text, std::size_t width) {
         return {};
     }
     while (used > width - 1) {
-        text.remove_prefix(code_point_at(text, 0).bytes);
-        used = display_width(text);
+        const std::size_t bytes = code_point_at(text, 0).bytes;
+        used -= display_width(text.substr(0, bytes));
+        text.remove_prefix(bytes);
     }
     return std::string(ellipsis).append(text);
 }

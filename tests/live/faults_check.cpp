@@ -89,7 +89,9 @@ TEST_F(Checks, EveryWorkloadHasWhatItShouldAndNoMore) {
         }
         const auto known = corrupting.find(name);
         const Codes expected = known == corrupting.end() ? Codes{} : known->second;
-        const auto checked = check_workload(patient + Words{"-o", "json", "--fail-on", "warn"}, name);
+        // Room for all that the fastest of them does: this is not about speed.
+        const auto checked =
+            check_workload(patient + Words{"-o", "json", "--fail-on", "warn", "--buffer", "256M"}, name);
         if (checked.ended.status == skipped) {
             continue;
         }

@@ -153,7 +153,10 @@ private:
                 EXPECT_EQ(got->second.at("res"), said->second.at("ends")) << user_data;
             }
             EXPECT_STREQ(object["way"].GetString(), said->second.at("cancel").c_str());
-            EXPECT_EQ(object["threads_stopped"].GetUint(), 1U);
+            // From outside only a thread that does not sleep is stopped; in the process one thread makes the call.
+            const unsigned needed = said->second.at("cancel") == "inject" ? 1 : 0;
+            EXPECT_GE(object["threads_stopped"].GetUint(), needed);
+            EXPECT_LE(object["threads_stopped"].GetUint(), 1U);
             EXPECT_FALSE(object["timeout_restarted"].GetBool());
         }
         std::size_t lines = 0;
