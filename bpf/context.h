@@ -122,7 +122,16 @@ static __always_inline struct ifl_context_entry *context_of(__u64 kioctx)
 	return bpf_map_lookup_elem(&contexts, &kioctx);
 }
 
-/* Requests that the tables have no room for. Their ends will be seen, and must not be counted as lost once more. */
+/* The end of a request is told that was counted as lost. */
+static __always_inline void uncount_untracked(void)
+{
+	struct ifl_counters *counter = cpu_counters();
+
+	if (counter)
+		__sync_fetch_and_add(&counter->requests_untracked, -1);
+}
+
+/* Requests that the tables have no room for; those whose ends are seen are told then. */
 static __always_inline void count_untracked(__u64 kioctx, __u64 count)
 {
 	struct ifl_context_entry *context = context_of(kioctx);

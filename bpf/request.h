@@ -175,10 +175,13 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	record->fd = -1;
 	__builtin_memcpy(record->comm, context->comm, sizeof(record->comm));
 	record->flags = IFL_REQ_IOCB_UNREAD;
-	if (context->untracked)
+	if (context->untracked) {
+		/* It is told after all, without what its submission would have shown: nothing is lost of the count. */
 		__sync_fetch_and_add(&context->untracked, -1);
-	else
+		uncount_untracked();
+	} else {
 		record->flags |= context->created_ns ? IFL_REQ_UNPAIRED : IFL_REQ_EXISTED;
+	}
 	if (config.poll_cancel_address && cancel == config.poll_cancel_address)
 		record->opcode = IOCB_CMD_POLL;
 	else if (config.rw_complete_address && complete == config.rw_complete_address)

@@ -190,7 +190,7 @@ static __always_inline void kiocb_completes(struct aio_kiocb *kiocb, bool first)
 	__u32 op, row;
 
 	if (!slot) {
-		if (first && !stat_config.filtered) {
+		if (first && !take_excess(AIO) && !stat_config.filtered) {
 			STAT_COUNT(unmatched);
 			count_kiocb(kiocb, op_from_memory(kiocb), IFL_STAT_ROW_LATE, 0);
 		}

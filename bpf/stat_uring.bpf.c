@@ -129,6 +129,8 @@ static __always_inline void count_unmatched(__u64 req, int result)
 	op = READ((struct io_kiocb *)req, opcode);
 	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(op))))
 		return;
+	if (take_excess(0))
+		return;
 	STAT_COUNT(unmatched);
 	if (result > 0 && op < 64 && stat_config.ops_with_bytes & OP_BIT(op & 63))
 		ended.bytes = result;

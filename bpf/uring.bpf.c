@@ -180,8 +180,15 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_ring_ctx *ctx, struct io_kiocb *req,
 					const struct uring_cqe *cqe, __u64 now)
 {
-	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, now);
+	struct ifl_uring_request *record;
 
+	/* One that the tables had no room for is counted as lost already: it is not told a second time. */
+	if (ring->untracked) {
+		__sync_fetch_and_add(&ring->untracked, -1);
+		ring->completed++;
+		return;
+	}
+	record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, now);
 	if (!record)
 		return;
 	__builtin_memset(&record->request_id, 0, sizeof(*record) - sizeof(record->header));
@@ -197,11 +204,7 @@ static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_r
 	record->uid = ring->ring.uid;
 	record->cgroup_id = ring->ring.cgroup_id;
 	__builtin_memcpy(record->comm, ring->ring.comm, sizeof(record->comm));
-	record->flags = IFL_UREQ_SQE_UNREAD;
-	if (ring->untracked)
-		__sync_fetch_and_add(&ring->untracked, -1);
-	else
-		record->flags |= ring->ring.created_ns ? IFL_UREQ_UNPAIRED : IFL_UREQ_EXISTED;
+	record->flags = IFL_UREQ_SQE_UNREAD | (ring->ring.created_ns ? IFL_UREQ_UNPAIRED : IFL_UREQ_EXISTED);
 	record->complete_ns = now;
 	record->state = IFL_UREQ_ENDED;
 	take_cqe_into(record, cqe, ctx, &ring->ring);

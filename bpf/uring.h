@@ -425,10 +425,10 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 		return NULL;
 	entry = make_entry((__u64)plain(req), &was);
 	if (!entry) {
-		/* No room. Its end will be seen, and is told as that of a request that is counted here. */
+		/* No room. Its end will be seen, and must not be told: it is counted here. */
 		if (let_through) {
 			COUNT(requests_untracked);
-			ring->untracked++;
+			__sync_fetch_and_add(&ring->untracked, 1);
 		}
 		return NULL;
 	}

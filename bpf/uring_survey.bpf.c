@@ -35,8 +35,6 @@ __u64 survey_number = 0;
 __u32 survey_all = 0;
 /* What the last run did not come to, where it had to stop. */
 __u32 survey_left = 0;
-/* Rings that were looked at, of all surveys. */
-__u64 survey_glances = 0;
 
 /*
  * What one survey may do, in glances at a ring. Reading all of a ring and writing its record costs as much as several,
@@ -194,7 +192,6 @@ static long survey_ring(__u32 number, struct survey *survey)
 		return 1;
 	}
 	survey->glances++;
-	survey_glances++;
 	now = bpf_ktime_get_ns();
 	if (has_gone(ring, ctx)) {
 		close_ring(ring, now);

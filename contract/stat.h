@@ -158,6 +158,7 @@ struct ifl_stat_shared {
 	ifl_u64 keys_full;	/* requests of a key that found no row */
 	ifl_u64 unseen_unasked; /* of what ended unseen, that without IOSQE_CQE_SKIP_SUCCESS */
 	ifl_u64 refused;	/* iocbs that io_submit refused, as far as seen */
+	ifl_u64 excess[2];	/* of `untracked` by family, those whose end was not seen yet */
 	ifl_u64 cancels[IFL_STAT_WAYS][IFL_STAT_ANSWERS];
 };
 
@@ -166,7 +167,7 @@ static_assert(sizeof(ifl_stat_slot) == 32, "a power of two, for a cheap index");
 static_assert(sizeof(ifl_stat_row) == 64 + 4 * IFL_STAT_BUCKETS, "no hidden padding");
 static_assert(sizeof(ifl_stat_key) == 24 && sizeof(ifl_stat_label) == 56, "no hidden padding");
 static_assert(sizeof(ifl_stat_config) == 32 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_stat_shared) == 8 + 11 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
+static_assert(sizeof(ifl_stat_shared) == 8 + 13 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
 #endif
 
 #endif

@@ -14,9 +14,9 @@ namespace inflight {
 
 namespace {
 
-constexpr long look_interval_ns = 20'000'000;
-constexpr int look_interval_ms = 20;
-constexpr std::uint64_t patience_ns = 50'000'000;
+constexpr long look_interval_ns = 10'000'000;
+constexpr int look_interval_ms = 10;
+constexpr std::uint64_t patience_ns = 40'000'000;
 constexpr std::uint64_t longest_ns = 1'000'000'000;
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGHUP};
 

@@ -49,7 +49,7 @@ struct WriteEnd {
 };
 
 // Writes all of it, however long the reader takes. Once a signal is pending that ends inflight, it gives up after
-// 50 ms in which the reader took nothing, or after a second. Raises no SIGPIPE.
+// 40 ms in which the reader took nothing, or after a second. Raises no SIGPIPE.
 [[nodiscard]] WriteEnd write_all(int fd, std::string_view bytes);
 
 }  // namespace inflight

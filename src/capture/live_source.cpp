@@ -30,6 +30,8 @@ constexpr std::size_t clock_interval = 64;  // records between two looks at the 
 constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
+// Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
+constexpr std::size_t most_told_in_a_hurry = 4'096;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
@@ -156,8 +158,8 @@ void LiveSource::on_buffered(const ifl_header& record) {
 
 void LiveSource::drain() {
     constexpr int most_readings = 64;
-    for (int reading = 0; reading < most_readings && !hurry_.is_over(); reading++) {
-        if (drain_some() == 0) {
+    for (int reading = 0; reading < most_readings; reading++) {
+        if (drain_some() == 0 || hurry_.is_over()) {
             return;
         }
     }
@@ -277,6 +279,14 @@ Result<void> LiveSource::take_snapshot(bool final) {
         if (auto counted = take_census(); !counted) {
             return counted;
         }
+    }
+    if (final && end_is_pending()) {
+        const auto shorten = [this](auto& all) {
+            requests_not_told_ += all.size() - std::min(all.size(), most_told_in_a_hurry);
+            all.resize(std::min(all.size(), most_told_in_a_hurry));
+        };
+        shorten(uring_requests);
+        shorten(requests);
     }
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_uring_request& request : uring_requests) {
