@@ -7,9 +7,9 @@
 #include "kernel_wq.h"
 
 /*
- * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at each
- * request would cost more than what is done with it. A ring whose owner the filter does not let through takes a place
- * only when a task that is let through uses it.
+ * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at
+ * each request would cost more than what is done with it. A ring whose owner the filter does not let through takes a
+ * place only when a task that is let through uses it.
  */
 #define RING_PLACES (1u << IFL_RING_PLACES_LOG2)
 #define NO_PLACE RING_PLACES
@@ -17,6 +17,10 @@
 /* The place of a ring that was closed is another's after that time: its last records refer to it. */
 #define RING_KEPT_NS 5000000000ULL
 
+/*
+ * 20 MB, made at load: the kernel makes arrays in full (BPF_F_NO_PREALLOC is for hash maps), and a hash map would cost
+ * a lookup at each request.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, RING_PLACES);

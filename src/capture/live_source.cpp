@@ -31,7 +31,7 @@ constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
-constexpr std::size_t most_told_in_a_hurry = 4'096;
+constexpr std::size_t most_told_in_a_hurry = 2'048;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
 
