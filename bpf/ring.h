@@ -17,6 +17,10 @@
 /* The place of a ring that was closed is another's after that time: its last records refer to it. */
 #define RING_KEPT_NS 5000000000ULL
 
+/*
+ * 20 MB, made at load: the kernel makes arrays in full (BPF_F_NO_PREALLOC is for hash maps), and a hash map would cost
+ * a lookup at each request.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, RING_PLACES);

@@ -16,7 +16,7 @@ constexpr long dying_rings_step_ns = 1'000'000;
 constexpr std::uint64_t last_surveys_ns = 500'000'000;
 constexpr std::size_t clock_interval = 64;  // records between two looks at the clock
 // However slow the machine is: what an ordinary trace has left when a signal ends it.
-constexpr std::size_t least_handed_over = 8'192;
+constexpr std::size_t least_handed_over = 4'096;
 
 }  // namespace
 

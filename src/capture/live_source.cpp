@@ -31,9 +31,11 @@ constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
-constexpr std::size_t most_told_in_a_hurry = 4'096;
+constexpr std::size_t most_told_in_a_hurry = 2'048;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
+// Where very many are in flight the kernel takes longer; an end that comes after that would be told a second time.
+constexpr std::uint64_t longest_dying_ns = 4'500'000'000;
 
 template <typename Record>
 void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
@@ -390,7 +392,9 @@ void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
     std::unordered_set<std::uint64_t> gone;
     const std::uint64_t now_ns = monotonic_ns();
     for (ClosedRing& closed : rings_to_bury_) {
-        if (closed.buried_ns != 0 || closed.time_ns >= closed_before_ns) {
+        const bool final = closed_before_ns == ~std::uint64_t{0};
+        if (closed.buried_ns != 0 || closed.time_ns >= closed_before_ns ||
+            (!final && closed.time_ns + longest_dying_ns > now_ns && uring_.awaits_ends(closed.ring))) {
             continue;
         }
         closed.buried_ns = now_ns;
