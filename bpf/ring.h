@@ -82,8 +82,11 @@ static __always_inline struct ifl_ring_entry *ring_by_number(__u32 number)
 	return entry && entry->ring.ring > NO_RING ? entry : NULL;
 }
 
-/* A place that was taken once is never empty again: no ring stands behind an empty one. */
-static __noinline __u32 find_place_of(__u64 ctx)
+/*
+ * A place that was taken once is never empty again: no ring stands behind an empty one. This and the next are global
+ * functions, which the verifier looks at once, not at each call.
+ */
+__noinline __weak __u32 find_place_of(__u64 ctx)
 {
 	__u32 first = first_place_of(ctx);
 
@@ -117,7 +120,7 @@ static __always_inline void note_place(__u32 place)
 }
 
 /* A place for a ring that has none, which is its own when this returns. */
-static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
+__noinline __weak __u32 take_place_for(__u64 ctx, __u64 now)
 {
 	__u32 first = first_place_of(ctx);
 
