@@ -334,12 +334,8 @@ static __always_inline void close_submit(struct ifl_call_entry *entry, __s64 ret
 
 	if (ret < 0)
 		call->submit_error = ret;
-	if (ret > 0 && ret > call->accepted) {
-		struct ifl_counters *counter = cpu_counters();
-
-		if (counter)
-			__sync_fetch_and_add(&counter->requests_untracked, ret - call->accepted);
-	}
+	if (ret > 0 && ret > call->accepted)
+		count_untracked(call->kioctx, ret - call->accepted);
 	if (config.iocbs_wanted && wanted_call && (__s64)call->args[1] > 0) {
 		struct batch batch = {.entry = entry, .address = call->args[2], .time_ns = now, .tier = tier};
 

@@ -92,8 +92,8 @@ static __always_inline struct ifl_tally *new_tally(struct task_struct *task, __u
 	__builtin_memset(&tally->object, 0, sizeof(*tally) - sizeof(tally->header));
 	tally->object = object;
 	tally->family = family;
-	tally->pid = READ(task, tgid);
-	tally->tid = READ(task, pid);
+	tally->pid = process_id_of(task);
+	tally->tid = thread_id_of(task);
 	tally->uid = READ(task, cred, uid.val);
 	tally->cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&tally->comm, task, group_leader, comm);

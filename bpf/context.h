@@ -103,7 +103,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	entry.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry.capacity = READ(kioctx, nr_events);
 	entry.max_reqs = READ(kioctx, max_reqs);
-	entry.pid = READ(task, tgid);
+	entry.pid = process_id_of(task);
 	entry.uid = READ(task, cred, uid.val);
 	entry.cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&entry.comm, task, group_leader, comm);
@@ -120,6 +120,27 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 static __always_inline struct ifl_context_entry *context_of(__u64 kioctx)
 {
 	return bpf_map_lookup_elem(&contexts, &kioctx);
+}
+
+/* The end of a request is told that was counted as lost. */
+static __always_inline void uncount_untracked(void)
+{
+	struct ifl_counters *counter = cpu_counters();
+
+	if (counter)
+		__sync_fetch_and_add(&counter->requests_untracked, -1);
+}
+
+/* Requests that the tables have no room for; those whose ends are seen are told then. */
+static __always_inline void count_untracked(__u64 kioctx, __u64 count)
+{
+	struct ifl_context_entry *context = context_of(kioctx);
+	struct ifl_counters *counter = cpu_counters();
+
+	if (counter)
+		__sync_fetch_and_add(&counter->requests_untracked, count);
+	if (context)
+		__sync_fetch_and_add(&context->untracked, (__u32)count);
 }
 
 /* Our number for the context that `task` uses; one that is new to us existed before the hooks. */

@@ -36,8 +36,8 @@ static __always_inline void tell_held(struct bpf_iter_meta *meta, struct task_st
 	held.file = (__u64)file;
 	held.ring = (__u64)ring;
 	held.mm = (__u64)READ(task, mm);
-	held.pid = READ(task, tgid);
-	held.tid = READ(task, pid);
+	held.pid = process_id_of(task);
+	held.tid = thread_id_of(task);
 	bpf_seq_write(meta->seq, &held, sizeof(held));
 }
 

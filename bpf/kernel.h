@@ -185,6 +185,7 @@ struct kioctx_table {
 };
 struct mm_struct {
 	struct kioctx_table *ioctx_table;
+	struct task_struct *owner; /* CONFIG_MEMCG */
 };
 struct kiocb {
 	struct file *ki_filp;

@@ -30,8 +30,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072); /* (set) */
-	__type(key, __u64);	     /* struct aio_kiocb * */
+	__uint(max_entries, IFL_AIO_SPILLED_LEAST); /* (set) */
+	__type(key, __u64);			    /* struct aio_kiocb * */
 	__type(value, struct ifl_request_entry);
 } requests __weak SEC(".maps");
 
@@ -46,7 +46,7 @@ struct {
 /* LRU: a context whose end was not seen ages out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, IFL_CONTEXTS);
 	__type(key, __u64); /* struct kioctx * */
 	__type(value, struct ifl_context_entry);
 } contexts __weak SEC(".maps");

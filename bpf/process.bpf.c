@@ -6,7 +6,7 @@
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 parent_pid = READ(parent, tgid), child_pid = READ(child, tgid);
+	__u32 parent_pid = process_id_of(parent), child_pid = process_id_of(child);
 	__u8 one = 1;
 
 	if (parent_pid != child_pid && bpf_map_lookup_elem(&pids, &parent_pid) &&
@@ -18,12 +18,13 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
-	__u32 pid = READ(task, tgid), tid = READ(task, pid);
 	struct ifl_process_exit *record;
+	__u32 pid;
 
-	forget_thread(tid);
+	forget_thread(READ(task, pid));
 	if (READ(task, signal, live.counter) || !wanted(task))
 		return 0;
+	pid = process_id_of(task);
 	record = reserve(IFL_PROCESS_EXIT, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
 	if (record) {
 		record->pid = pid;
@@ -59,7 +60,7 @@ int BPF_PROG(process_unmap, struct pt_regs *regs, long nr)
 	record = reserve(IFL_UNMAP, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
 	if (!record)
 		return 0;
-	id = bpf_get_current_pid_tgid();
+	id = current_ids();
 	record->address = regs->di;
 	record->length = regs->si;
 	record->pid = id >> 32;
@@ -118,7 +119,7 @@ static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *k
 	request->buffer = READ(kiocb, poll.events);
 	request->flags = IFL_REQ_EXISTED;
 	request->fd = -1;
-	request->pid = READ(task, tgid);
+	request->pid = process_id_of(task);
 	request->uid = READ(task, cred, uid.val);
 	request->cgroup_id = cgroup_id_of(task);
 	BPF_CORE_READ_INTO(&request->comm, task, comm);

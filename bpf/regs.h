@@ -108,7 +108,7 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb, __u8 tie
 		name_file(call, file_of_fd(current_task(), request->fd));
 		call->attempt_unbound = 1;
 		if (bpf_map_update_elem(&unbound, &key, &call->attempt, BPF_ANY))
-			COUNT(requests_untracked);
+			count_untracked(kioctx, 1);
 	}
 }
 

@@ -124,7 +124,7 @@ static __always_inline void name_file(struct ifl_call_entry *call, struct file *
 static __always_inline void take_completion(struct ifl_request *request, struct aio_kiocb *kiocb, __u64 now, bool exact)
 {
 	struct kioctx *kioctx = READ(kiocb, ki_ctx);
-	__u64 completer = bpf_get_current_pid_tgid();
+	__u64 completer = current_ids();
 
 	request->header.time_ns = now;
 	request->complete_ns = now;
@@ -153,7 +153,7 @@ static __always_inline void write_request(const struct ifl_request *request, __u
 }
 
 /* A request of a context that we watch, whose submission we did not see. */
-static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, const struct ifl_context_entry *context,
+static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, struct ifl_context_entry *context,
 					 __u8 tier, __u64 now, bool exact)
 {
 	__u64 complete = (__u64)READ(kiocb, rw.ki_complete);
@@ -174,7 +174,14 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	record->uid = context->uid;
 	record->fd = -1;
 	__builtin_memcpy(record->comm, context->comm, sizeof(record->comm));
-	record->flags = IFL_REQ_IOCB_UNREAD | (context->created_ns ? IFL_REQ_UNPAIRED : IFL_REQ_EXISTED);
+	record->flags = IFL_REQ_IOCB_UNREAD;
+	if (context->untracked) {
+		/* It is told after all, without what its submission would have shown: nothing is lost of the count. */
+		__sync_fetch_and_add(&context->untracked, -1);
+		uncount_untracked();
+	} else {
+		record->flags |= context->created_ns ? IFL_REQ_UNPAIRED : IFL_REQ_EXISTED;
+	}
 	if (config.poll_cancel_address && cancel == config.poll_cancel_address)
 		record->opcode = IOCB_CMD_POLL;
 	else if (config.rw_complete_address && complete == config.rw_complete_address)
@@ -209,7 +216,7 @@ static __always_inline void bind_attempt(struct ifl_call_entry *call, __u64 kioc
 	call->attempt.request.kiocb = kiocb;
 	call->attempt_bound = 1;
 	if (!put_request(kiocb, &call->attempt))
-		COUNT(requests_untracked);
+		count_untracked(call->attempt.request.kioctx, 1);
 }
 
 static __always_inline void end_tracked(struct ifl_request_entry *entry, struct aio_kiocb *kiocb, __u8 tier, __u64 now)

@@ -7,17 +7,20 @@
 #include "kernel_wq.h"
 
 /*
- * A ring stands at one of RING_PROBES places from the one that its address gives: looking one up in a hash map at each
- * request would cost more than what is done with it. Those whose owner the filter does not let through are kept too:
- * another task that is let through may use them.
+ * A ring stands at one of IFL_RING_PROBES places from the one that its address gives: looking one up in a hash map at
+ * each request would cost more than what is done with it. A ring whose owner the filter does not let through takes a
+ * place only when a task that is let through uses it.
  */
-#define RING_PLACES_LOG2 13
-#define RING_PLACES (1u << RING_PLACES_LOG2) /* a survey walks them all */
-#define RING_PROBES 16
+#define RING_PLACES (1u << IFL_RING_PLACES_LOG2)
 #define NO_PLACE RING_PLACES
+#define NO_RING 1ULL /* at a place that another ring has left; no ring has this address */
 /* The place of a ring that was closed is another's after that time: its last records refer to it. */
 #define RING_KEPT_NS 5000000000ULL
 
+/*
+ * 20 MB, made at load: the kernel makes arrays in full (BPF_F_NO_PREALLOC is for hash maps), and a hash map would cost
+ * a lookup at each request.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, RING_PLACES);
@@ -25,6 +28,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ifl_ring_entry);
 } uring_rings __weak SEC(".maps");
+
+/*
+ * The places that some ring has ever stood at, each plus one: who looks at all rings looks at these. 0: just being
+ * written.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RING_PLACES);
+	__type(key, __u32);
+	__type(value, __u32);
+} ring_places __weak SEC(".maps");
+__u32 ring_places_used __weak = 0;
 
 /*
  * The address that a typed pointer has, as a number to calculate with, which the verifier allows once it has been
@@ -50,7 +65,7 @@ static __always_inline void *plain(const void *typed)
 
 static __always_inline __u32 first_place_of(__u64 ctx)
 {
-	return ifl_place_of(ctx, RING_PLACES_LOG2);
+	return ifl_place_of(ctx, IFL_RING_PLACES_LOG2);
 }
 
 static __always_inline struct ifl_ring_entry *ring_at(__u32 place)
@@ -58,15 +73,30 @@ static __always_inline struct ifl_ring_entry *ring_at(__u32 place)
 	return bpf_map_lookup_elem(&uring_rings, &place);
 }
 
-static __noinline __u32 find_place_of(__u64 ctx)
+/* What stands at the place that was the `number`th to be taken; NULL: no ring that is there. */
+static __always_inline struct ifl_ring_entry *ring_by_number(__u32 number)
+{
+	__u32 *place = bpf_map_lookup_elem(&ring_places, &number);
+	struct ifl_ring_entry *entry = place && *place ? ring_at(*place - 1) : NULL;
+
+	return entry && entry->ring.ring > NO_RING ? entry : NULL;
+}
+
+/*
+ * A place that was taken once is never empty again: no ring stands behind an empty one. This and the next are global
+ * functions, which the verifier looks at once, not at each call.
+ */
+__noinline __weak __u32 find_place_of(__u64 ctx)
 {
 	__u32 first = first_place_of(ctx);
 
-	for (__u32 i = 0; i < RING_PROBES; i++) {
+	for (__u32 i = 0; i < IFL_RING_PROBES; i++) {
 		__u32 place = (first + i) & (RING_PLACES - 1);
 		struct ifl_ring_entry *entry = ring_at(place);
 
-		if (entry && entry->ring.ring == ctx)
+		if (!entry || !entry->ring.ring)
+			return NO_PLACE;
+		if (entry->ring.ring == ctx)
 			return place;
 	}
 	return NO_PLACE;
@@ -81,12 +111,20 @@ static __always_inline struct ifl_ring_entry *ring_of(struct io_ring_ctx *ctx)
 	return ring_at(find_place_of((__u64)ctx));
 }
 
+static __always_inline void note_place(__u32 place)
+{
+	__u32 number = __sync_fetch_and_add(&ring_places_used, 1), *noted = bpf_map_lookup_elem(&ring_places, &number);
+
+	if (noted)
+		*noted = place + 1;
+}
+
 /* A place for a ring that has none, which is its own when this returns. */
-static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
+__noinline __weak __u32 take_place_for(__u64 ctx, __u64 now)
 {
 	__u32 first = first_place_of(ctx);
 
-	for (__u32 i = 0; i < RING_PROBES; i++) {
+	for (__u32 i = 0; i < IFL_RING_PROBES; i++) {
 		__u32 place = (first + i) & (RING_PLACES - 1);
 		struct ifl_ring_entry *entry = ring_at(place);
 		__u64 there;
@@ -96,8 +134,12 @@ static __noinline __u32 take_place_for(__u64 ctx, __u64 now)
 		there = entry->ring.ring;
 		if (there && !(entry->closed && entry->closed_ns + RING_KEPT_NS < now))
 			continue;
-		there = __sync_val_compare_and_swap(&entry->ring.ring, there, ctx) == there ? ctx : entry->ring.ring;
-		if (there == ctx)
+		if (__sync_val_compare_and_swap(&entry->ring.ring, there, ctx) == there) {
+			if (!there)
+				note_place(place);
+			return place;
+		}
+		if (entry->ring.ring == ctx)
 			return place;
 	}
 	return NO_PLACE;
@@ -130,6 +172,13 @@ static __always_inline bool own_process_exits(void)
 	return READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
 }
 
+static __always_inline __u32 sq_thread_id(struct io_ring_ctx *ctx)
+{
+	struct task_struct *thread = (void *)READ(ctx, sq_data, thread);
+
+	return thread ? thread_id_of(thread) : 0;
+}
+
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
@@ -146,7 +195,7 @@ static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_c
 	record->buffers = registered_buffers(ctx);
 	record->sq_thread = 0;
 	if (record->setup_flags & RING_SETUP_SQPOLL)
-		record->sq_thread = READ(ctx, sq_data, thread, pid);
+		record->sq_thread = sq_thread_id(ctx);
 	record->flags |= IFL_RING_COUNTED;
 }
 
@@ -209,22 +258,35 @@ static __always_inline void write_ring(const struct ifl_ring_entry *entry, __u8 
 
 static __always_inline void take_owner(struct ifl_ring *ring, struct task_struct *owner)
 {
-	ring->pid = READ(owner, tgid);
-	ring->tid = READ(owner, pid);
+	ring->pid = process_id_of(owner);
+	ring->tid = thread_id_of(owner);
 	ring->uid = READ(owner, cred, uid.val);
 	BPF_CORE_READ_INTO(&ring->comm, owner, group_leader, comm);
 }
 
-/* `owner` is the task that made the ring, or the best that is known. */
+#define ENTRY_AFTER_ADDRESS (__builtin_offsetof(struct ifl_ring_entry, ring.ring) + sizeof(__u64))
+
+/*
+ * `owner` is the task that made the ring, or the best that is known. `used`: a task that is let through uses it,
+ * whoever made it.
+ */
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
-						       __u8 state, __u64 time_ns)
+						       __u8 state, __u64 time_ns, bool used)
 {
 	struct ifl_ring_entry *entry = ring_of(ctx);
+	bool is_wanted = wanted(owner);
 
 	if (entry && !entry->closed) {
 		/* The memory of a ring whose end was not noticed yet is another's now. */
 		if (entry->wanted)
 			write_ring(entry, IFL_CONTEXT_DESTROYED, time_ns);
+	}
+	if (!is_wanted && !used) {
+		if (entry) {
+			close_ring(entry, time_ns);
+			entry->ring.ring = NO_RING;
+		}
+		return NULL;
 	}
 	if (!entry)
 		entry = ring_at(take_place_for((__u64)ctx, time_ns));
@@ -232,8 +294,9 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 		COUNT(contexts_untracked);
 		return NULL;
 	}
-	__builtin_memset(entry, 0, sizeof(*entry));
+	/* Its address stays there: an empty place would hide the rings behind it. */
 	entry->ring.ring = (__u64)ctx;
+	__builtin_memset((void *)entry + ENTRY_AFTER_ADDRESS, 0, sizeof(*entry) - ENTRY_AFTER_ADDRESS);
 	entry->ring.context_id = next_id();
 	entry->ring.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
 	entry->ring.cgroup_id = cgroup_id_of(owner);
@@ -243,23 +306,38 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	entry->ring.fd = fd;
 	take_owner(&entry->ring, owner);
 	entry->mm_account = (__u64)READ(ctx, mm_account);
-	entry->wanted = wanted(owner);
+	entry->wanted = is_wanted;
 	count_ring(&entry->ring, ctx);
-	if (entry->wanted) {
+	if (is_wanted) {
 		note_cgroup(owner, entry->ring.cgroup_id, time_ns);
 		write_ring(entry, state, time_ns);
 	}
 	return entry;
 }
 
-/* The ring of a hook that has just one; unknown ones existed before the hooks. */
+/* The task whose memory the ring is accounted to has made it; NULL: it has ended, or the kernel keeps no owners. */
+static __always_inline struct task_struct *maker_of(struct io_ring_ctx *ctx)
+{
+	struct mm_struct *mm = READ(ctx, mm_account);
+
+	return mm && bpf_core_field_exists(mm->owner) ? READ(mm, owner) : NULL;
+}
+
+/*
+ * The ring of a hook that has just one; unknown ones existed before the hooks, or their makers are not let through.
+ * NULL: nobody wants to see it.
+ */
 static __always_inline struct ifl_ring_entry *ring_in_use(struct io_ring_ctx *ctx, __u64 time_ns)
 {
 	struct ifl_ring_entry *entry = ring_of(ctx);
+	struct task_struct *owner;
 
 	if (entry)
 		return entry;
-	entry = new_ring(ctx, current_task(), -1, IFL_CONTEXT_FOUND, time_ns);
+	if (!wanted_current())
+		return NULL;
+	owner = maker_of(ctx);
+	entry = new_ring(ctx, owner ? owner : current_task(), -1, IFL_CONTEXT_FOUND, time_ns, true);
 	if (entry)
 		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
 	return entry;

@@ -8,10 +8,9 @@
 
 #include "typed.h"
 
-#define REQUEST_SLOTS_LOG2 14
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1u << REQUEST_SLOTS_LOG2);
+	__uint(max_entries, 1u << IFL_AIO_SLOTS_LOG2);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ifl_request_entry);
@@ -22,7 +21,7 @@ __u32 requests_spilled __weak = 0;
 
 static __always_inline struct ifl_request_entry *request_slot_of(__u64 kiocb)
 {
-	__u32 slot = ifl_place_of(kiocb, REQUEST_SLOTS_LOG2);
+	__u32 slot = ifl_place_of(kiocb, IFL_AIO_SLOTS_LOG2);
 
 	return bpf_map_lookup_elem(&request_slots, &slot);
 }

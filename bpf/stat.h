@@ -68,10 +68,20 @@ static __always_inline void begin_collided(__u64 id, struct ifl_stat_slot *begun
 		*left = *begun;
 		return;
 	}
-	if (bpf_map_update_elem(&stat_collided, &id, begun, BPF_ANY))
+	if (bpf_map_update_elem(&stat_collided, &id, begun, BPF_ANY)) {
 		STAT_COUNT(untracked);
-	else
+		STAT_COUNT(excess[family]);
+	} else {
 		STAT_COUNT(collided);
+	}
+}
+
+/* The end of a request that stands nowhere: true where it is one of those that had no room, which are counted. */
+static __always_inline bool take_excess(__u32 family)
+{
+	__u64 left = stat_shared.excess[family];
+
+	return left && __sync_val_compare_and_swap(&stat_shared.excess[family], left, left - 1) == left;
 }
 
 /* The request at the address `id` begins now. */
@@ -91,6 +101,7 @@ static __always_inline void begin_request(__u64 id, struct ifl_stat_slot *begun,
 	}
 	slot->start_ns = begun->start_ns;
 	slot->mark = begun->mark;
+	slot->pid = begun->pid;
 	slot->row = begun->row;
 	slot->op = begun->op;
 	slot->flags = begun->flags;

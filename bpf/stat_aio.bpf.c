@@ -52,7 +52,7 @@ static __always_inline __u32 row_of_submission(struct task_struct *task, __u64 c
 	bool fresh;
 	__u32 row;
 
-	submitter_key(&key, task, ctx_id, task->tgid);
+	submitter_key(&key, task, ctx_id, process_id_of_known(task));
 	row = row_of_key(&key, &fresh);
 	if (fresh)
 		label_row(row, &key, task, ctx_id);
@@ -153,6 +153,8 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 		__sync_fetch_and_add(&slot->mark, 1);
 		return;
 	}
+	begun.flags = IFL_STAT_SLOT_AIO;
+	begun.pid = current_ids() >> 32;
 	begun.start_ns = bpf_ktime_get_ns();
 	begin_request(id, &begun, AIO);
 }
@@ -160,7 +162,7 @@ static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb)
 /* One of the requests that stand in the slot ends. False: it was none of them, another program has seen its end. */
 static __always_inline bool take_one(__u64 id, struct ifl_stat_slot *slot)
 {
-	__u64 more = slot->mark;
+	__u32 more = slot->mark;
 
 	if (slot->flags & IFL_STAT_SLOT_DOUBLED && more)
 		return __sync_val_compare_and_swap(&slot->mark, more, more - 1) == more;
@@ -188,7 +190,7 @@ static __always_inline void kiocb_completes(struct aio_kiocb *kiocb, bool first)
 	__u32 op, row;
 
 	if (!slot) {
-		if (first && !stat_config.filtered) {
+		if (first && !take_excess(AIO) && !stat_config.filtered) {
 			STAT_COUNT(unmatched);
 			count_kiocb(kiocb, op_from_memory(kiocb), IFL_STAT_ROW_LATE, 0);
 		}
@@ -296,7 +298,7 @@ struct {
  * of events in that context's ring. In free memory anything may stand there: to read at what is no address at all would
  * raise an exception, which costs more than all the rest.
  */
-static __always_inline __u64 mark_of(struct aio_kiocb *kiocb)
+static __always_inline __u32 mark_of(struct aio_kiocb *kiocb)
 {
 	struct kioctx___tail *kioctx = (struct kioctx___tail *)READ(kiocb, ki_ctx);
 	__u64 address = (__u64)kioctx;
@@ -346,6 +348,8 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
 		regs = (struct pt_regs *)bpf_task_pt_regs(task);
 		begun.row = row_of_submission(task, in_compat_call(task) ? READ(regs, bx) : READ(regs, di));
 	}
+	begun.flags = IFL_STAT_SLOT_AIO;
+	begun.pid = current_ids() >> 32;
 	begun.mark = mark_of((struct aio_kiocb *)kiocb);
 	begun.start_ns = bpf_ktime_get_ns();
 	begin_request(kiocb, &begun, AIO);
@@ -356,7 +360,7 @@ int stat_alloc(struct bpf_raw_tracepoint_args *ctx)
  * It goes back inside io_submit_one, its reference count 0: it has completed, or the ring was full and it was never
  * used, which leaves all as it was, also a count of 0. A place in the code is one or the other.
  */
-static __always_inline bool was_never_used(struct aio_kiocb *kiocb, __u64 call_site, __u64 mark)
+static __always_inline bool was_never_used(struct aio_kiocb *kiocb, __u64 call_site, __u32 mark)
 {
 	__u8 one = 1;
 
@@ -374,8 +378,8 @@ static __always_inline void on_free(__u64 call_site, __u64 address, __u64 cache)
 {
 	struct aio_kiocb *kiocb = (struct aio_kiocb *)address;
 	struct ifl_stat_slot *slot;
-	__u64 start_ns, mark;
-	__u32 row;
+	__u32 row, mark;
+	__u64 start_ns;
 
 	if (cache != stat_kiocb_cache || !cache)
 		return;

@@ -133,7 +133,7 @@ static __always_inline bool stat_wanted(struct task_struct *task, struct remembe
 	if (!stat_config.filtered)
 		return true;
 	if (stat_config.by_pid) {
-		pid = task->tgid;
+		pid = process_id_of_known(task);
 		if (mine->pid != pid || mine->pids_changed != stat_shared.pids_changed) {
 			mine->pids_changed = stat_shared.pids_changed;
 			mine->pid = pid;
@@ -148,7 +148,7 @@ static __always_inline bool stat_wanted(struct task_struct *task, struct remembe
 /* The same without a memory, for hooks that are not a submission's. */
 static __always_inline bool wanted_anew(struct task_struct *task)
 {
-	__u32 pid = task->tgid;
+	__u32 pid = process_id_of_known(task);
 
 	if (stat_config.by_pid && !bpf_map_lookup_elem(&pids, &pid))
 		return false;
@@ -172,7 +172,7 @@ static __always_inline void label_row(__u32 row, const struct ifl_stat_key *key,
 	label->key = *key;
 	label->ctx_id = ctx_id;
 	if (task) {
-		label->pid = READ(task, tgid);
+		label->pid = process_id_of(task);
 		BPF_CORE_READ_INTO(&label->comm, task, comm);
 	}
 	label->ready = 1;
@@ -230,7 +230,7 @@ static __always_inline void submitter_key(struct ifl_stat_key *key, struct task_
 					  __u64 owner)
 {
 	if (stat_config.by == IFL_STAT_BY_PID) {
-		key->words[0] = task->tgid;
+		key->words[0] = process_id_of_known(task);
 	} else if (stat_config.by == IFL_STAT_BY_COMM) {
 		bpf_probe_read_kernel(&key->words, sizeof(key->words), task->comm);
 	} else {

@@ -37,6 +37,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		return;
 	id = number_of(req, mine);
 	begun.op = req->opcode;
+	begun.pid = current_ids() >> 32;
 	if (stat_config.filtered || stat_config.by != IFL_STAT_BY_OP)
 		task = submitter();
 	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(begun.op))) ||
@@ -87,6 +88,7 @@ int stat_req_failed(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	begun.row = IFL_STAT_ROW_LATE;
+	begun.pid = current_ids() >> 32;
 	if (stat_config.by == IFL_STAT_BY_OP) {
 		begun.row = uring_row_of_op(begun.op);
 	} else if (stat_config.by != IFL_STAT_BY_FILE && stat_config.by != IFL_STAT_BY_OUTCOME) {
@@ -126,6 +128,8 @@ static __always_inline void count_unmatched(__u64 req, int result)
 		return;
 	op = READ((struct io_kiocb *)req, opcode);
 	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(op))))
+		return;
+	if (take_excess(0))
 		return;
 	STAT_COUNT(unmatched);
 	if (result > 0 && op < 64 && stat_config.ops_with_bytes & OP_BIT(op & 63))
@@ -258,7 +262,7 @@ int stat_create(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(stat_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 parent_pid = parent->tgid, child_pid = child->tgid;
+	__u32 parent_pid = process_id_of_known(parent), child_pid = process_id_of_known(child);
 	__u8 one = 1;
 
 	if (parent_pid == child_pid || !bpf_map_lookup_elem(&pids, &parent_pid))
@@ -271,7 +275,7 @@ int BPF_PROG(stat_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(stat_exit, struct task_struct *task)
 {
-	__u32 pid = task->tgid;
+	__u32 pid = process_id_of_known(task);
 
 	if (task->signal->live.counter == 0 && !bpf_map_delete_elem(&pids, &pid))
 		STAT_COUNT(pids_changed);

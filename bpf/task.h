@@ -10,18 +10,67 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/* What a pid namespace may be below the first one at most (MAX_PID_NS_LEVEL). */
+#define PID_NS_LEVELS 32
+
+/*
+ * `task`'s id in inflight's own pid namespace, which is not the first one; what is not visible there has its id of the
+ * machine, marked. A function of its own keeps its loop in one place.
+ */
+static __attribute__((noinline)) __u32 id_inside(struct task_struct *task, __u32 machine_id)
+{
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
+	struct upid upid = {};
+
+	for (__u32 each = 1; each <= PID_NS_LEVELS; each++) {
+		if (each > level)
+			break;
+		bpf_core_read(&upid, sizeof(upid), &pid->numbers[each]);
+		if (READ(upid.ns, ns.inum) == config.pid_ns)
+			return upid.nr;
+	}
+	return machine_id | IFL_ID_ELSEWHERE;
+}
+
+/* The ids that records, filters and tables have: those that the user knows. */
+static __always_inline __u32 thread_id_of(struct task_struct *task)
+{
+	return config.pid_ns ? id_inside(task, READ(task, pid)) : (__u32)READ(task, pid);
+}
+
+static __always_inline __u32 process_id_of(struct task_struct *task)
+{
+	return config.pid_ns ? id_inside(READ(task, group_leader), READ(task, tgid)) : (__u32)READ(task, tgid);
+}
+
+/* The same where the verifier knows what `task` is, which costs less on the way of a submission. */
+static __always_inline __u32 process_id_of_known(struct task_struct *task)
+{
+	return config.pid_ns ? process_id_of(task) : (__u32)task->tgid;
+}
+
+/* As bpf_get_current_pid_tgid(), which has the machine's; only what never leaves the kernel side goes by that. */
+static __always_inline __u64 current_ids(void)
+{
+	if (!config.pid_ns)
+		return bpf_get_current_pid_tgid();
+	return (__u64)process_id_of(current_task()) << 32 | thread_id_of(current_task());
+}
+
 static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
 {
 	return READ(task, cgroups, dfl_cgrp);
 }
 
-static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u64 id)
+/* As many as are looked at above a task. */
+#define CGROUP_LEVELS 32
+
+/* The id of the cgroup that stands at `level` above, or is, this one. */
+static __always_inline __u64 cgroup_above(struct cgroup *cgroup, __u32 level)
 {
-	struct cgroup *cgroup = task_cgroup(task);
 	__u64 found = 0;
 
-	if (READ(cgroup, level) < (int)level)
-		return false;
 	if (bpf_core_field_exists(((struct cgroup___ancestors *)0)->ancestors)) {
 		struct cgroup *ancestor = NULL;
 
@@ -34,7 +83,24 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 				      (void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
 					  level * sizeof(__u64));
 	}
-	return found == id;
+	return found;
+}
+
+static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u64 id)
+{
+	struct cgroup *cgroup = task_cgroup(task);
+
+	/* The level of a cgroup is not known to who stands in a cgroup namespace. */
+	if (level == IFL_LEVEL_UNKNOWN) {
+		for (level = 0; level < CGROUP_LEVELS; level++) {
+			if (READ(cgroup, level) < (int)level)
+				return false;
+			if (cgroup_above(cgroup, level) == id)
+				return true;
+		}
+		return false;
+	}
+	return READ(cgroup, level) >= (int)level && cgroup_above(cgroup, level) == id;
 }
 
 static __always_inline bool same_comm(const char *comm)
@@ -97,12 +163,12 @@ static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
 
 static __always_inline bool wanted(struct task_struct *task)
 {
-	return wanted_of(task, config.by_pid ? READ(task, tgid) : 0);
+	return wanted_of(task, config.by_pid ? process_id_of(task) : 0);
 }
 
 static __always_inline bool wanted_current(void)
 {
-	return wanted_of(current_task(), config.by_pid ? bpf_get_current_pid_tgid() >> 32 : 0);
+	return wanted_of(current_task(), config.by_pid ? current_ids() >> 32 : 0);
 }
 
 /* A task's id as the task's own pid namespace numbers it. */
@@ -149,9 +215,9 @@ static __always_inline void describe_task(struct ifl_task *out, struct task_stru
 	struct task_struct *parent = READ(task, real_parent);
 	struct pid_namespace *space = NULL, *ignored = NULL;
 
-	out->pid = READ(task, tgid);
-	out->tid = READ(task, pid);
-	out->ppid = READ(parent, tgid);
+	out->pid = process_id_of(task);
+	out->tid = thread_id_of(task);
+	out->ppid = process_id_of(parent);
 	out->uid = READ(task, cred, uid.val);
 	out->ns_tid = id_in_own_namespace(task, &space);
 	out->ns_pid = id_in_own_namespace(leader, &ignored);
@@ -168,7 +234,7 @@ static __always_inline void describe_current_briefly(struct ifl_task *out)
 	struct task_struct *task = current_task();
 
 	if (!config.typed_reads) {
-		__u64 pid_tgid = bpf_get_current_pid_tgid();
+		__u64 pid_tgid = current_ids();
 
 		out->pid = pid_tgid >> 32;
 		out->tid = (__u32)pid_tgid;
@@ -177,8 +243,8 @@ static __always_inline void describe_current_briefly(struct ifl_task *out)
 		bpf_get_current_comm(out->comm, sizeof(out->comm));
 		return;
 	}
-	out->pid = READ(task, tgid);
-	out->tid = READ(task, pid);
+	out->pid = process_id_of(task);
+	out->tid = thread_id_of(task);
 	out->uid = READ(task, cred, uid.val);
 	out->cgroup_id = cgroup_id_of(task);
 	take_own_comm(out->comm, task);

@@ -9,7 +9,7 @@ SEC("raw_tp/io_uring_create")
 int uring_create(struct bpf_raw_tracepoint_args *ctx)
 {
 	new_ring((struct io_ring_ctx *)ctx->args[1], current_task(), ctx->args[0], IFL_CONTEXT_CREATED,
-		 bpf_ktime_get_ns());
+		 bpf_ktime_get_ns(), false);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 
 static __always_inline void take_completer(struct ifl_uring_request *request, struct io_ring_ctx *ctx)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = current_ids();
 	__u32 flags = own_task_flags();
 
 	request->completer_pid = id >> 32;
@@ -154,7 +154,7 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 				      const struct uring_cqe *cqe, __u32 flags, __u64 now)
 {
 	struct ifl_uring_cqe *record = reserve(IFL_URING_CQE, sizeof(*record), IFL_TIER_TRACEPOINT, now);
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = current_ids();
 
 	if (!record)
 		return;
@@ -180,8 +180,15 @@ static __always_inline void write_cqe(struct ifl_ring_entry *ring, struct io_rin
 static __always_inline void end_unknown(struct ifl_ring_entry *ring, struct io_ring_ctx *ctx, struct io_kiocb *req,
 					const struct uring_cqe *cqe, __u64 now)
 {
-	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, now);
+	struct ifl_uring_request *record;
 
+	/* One that the tables had no room for is counted as lost already: it is not told a second time. */
+	if (ring->untracked) {
+		__sync_fetch_and_add(&ring->untracked, -1);
+		ring->completed++;
+		return;
+	}
+	record = reserve(IFL_URING_REQUEST, sizeof(*record), IFL_TIER_TRACEPOINT, now);
 	if (!record)
 		return;
 	__builtin_memset(&record->request_id, 0, sizeof(*record) - sizeof(record->header));

@@ -9,10 +9,9 @@
 #include "detail.h"
 #include "ring.h"
 
-#define URING_SLOTS_LOG2 15
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1u << URING_SLOTS_LOG2);
+	__uint(max_entries, 1u << IFL_URING_SLOTS_LOG2);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct ifl_uring_entry);
@@ -24,7 +23,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 98304);
+	__uint(max_entries, IFL_URING_SPILLED);
 	__type(key, __u64); /* struct io_kiocb * */
 	__type(value, struct ifl_uring_entry);
 } uring_requests __weak SEC(".maps");
@@ -56,7 +55,7 @@ __u32 uring_spilled __weak = 0;
 
 static __always_inline struct ifl_uring_entry *slot_of(__u64 req)
 {
-	__u32 slot = ifl_place_of(req, URING_SLOTS_LOG2);
+	__u32 slot = ifl_place_of(req, IFL_URING_SLOTS_LOG2);
 
 	return bpf_map_lookup_elem(&uring_slots, &slot);
 }
@@ -87,8 +86,8 @@ static __always_inline struct ifl_uring_entry *spill(__u64 req)
 		return entry;
 	empty = bpf_map_lookup_elem(&blank_uring, &zero);
 	uring_spilled = 1;
-	if (empty && bpf_map_update_elem(&uring_requests, &req, empty, BPF_NOEXIST))
-		COUNT(requests_untracked);
+	if (empty)
+		bpf_map_update_elem(&uring_requests, &req, empty, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&uring_requests, &req);
 }
 
@@ -264,7 +263,7 @@ static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct
 		entry->full = 1;
 		request->tid = 0;
 		request->flags |= IFL_UREQ_SQPOLL;
-		request->sq_thread = (__u32)bpf_get_current_pid_tgid();
+		request->sq_thread = (__u32)current_ids();
 		request->pid = ring->ring.pid;
 		request->uid = ring->ring.uid;
 		request->cgroup_id = ring->ring.cgroup_id;
@@ -272,8 +271,8 @@ static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct
 	} else {
 		struct task_struct *task = bpf_get_current_task_btf();
 
-		request->pid = task->tgid;
-		request->tid = task->pid;
+		request->pid = process_id_of_known(task);
+		request->tid = config.pid_ns ? thread_id_of(task) : (__u32)task->pid;
 		request->uid = task->cred->uid.val;
 		request->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 		take_own_comm(request->comm, task);
@@ -393,7 +392,7 @@ static __always_inline void note_worker(void *work)
 	if (!entry)
 		return;
 	entry->full = 1;
-	entry->request.worker_tid = (__u32)bpf_get_current_pid_tgid();
+	entry->request.worker_tid = (__u32)current_ids();
 	if (!entry->request.worker_ns)
 		entry->request.worker_ns = bpf_ktime_get_ns();
 }
@@ -425,8 +424,14 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 	if (!let_through && !ring->wanted)
 		return NULL;
 	entry = make_entry((__u64)plain(req), &was);
-	if (!entry)
+	if (!entry) {
+		/* No room. Its end will be seen, and must not be told: it is counted here. */
+		if (let_through) {
+			COUNT(requests_untracked);
+			__sync_fetch_and_add(&ring->untracked, 1);
+		}
 		return NULL;
+	}
 	/* Its memory is given to another: it has ended. */
 	if (was == IFL_UENTRY_OPEN)
 		end_unseen(entry, ring, now);

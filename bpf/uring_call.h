@@ -123,10 +123,10 @@ static __always_inline bool is_filled_in(__u64 op)
 	return op == 8 || op == 19 || op == 20 || op == 26 || op == 28;
 }
 
-static __always_inline void note_ring(struct ifl_call *call, struct file *file)
+static __always_inline void note_ring(struct ifl_call *call, struct file *file, __u64 now)
 {
 	struct io_ring_ctx *ctx = ring_of_file(file);
-	struct ifl_ring_entry *ring = ctx ? ring_of(ctx) : NULL;
+	struct ifl_ring_entry *ring = ctx ? ring_in_use(ctx, now) : NULL;
 
 	if (!ctx)
 		return;
@@ -143,7 +143,7 @@ static __always_inline void open_uring_call(struct ifl_call *call, struct task_s
 	if (call->syscall == IFL_IO_URING_SETUP)
 		return;
 	file = by_index(call) ? registered_ring(task, call->args[0]) : file_of_fd(task, call->args[0]);
-	note_ring(call, file);
+	note_ring(call, file, now);
 	if (call->kioctx)
 		call->flags |= IFL_CALL_CTX_AT_ENTRY;
 	if (call->syscall == IFL_IO_URING_REGISTER) {
@@ -177,7 +177,7 @@ static __always_inline void close_uring_call(struct ifl_call *call, __s64 ret, _
 	add_call_detail(call, IFL_DETAIL_PARAMS, call->args[1], URING_PARAMS_BYTES, URING_PARAMS_BYTES, now);
 	if (ret >= 0) {
 		call->ctx_id = ret;
-		note_ring(call, file_of_fd(current_task(), ret));
+		note_ring(call, file_of_fd(current_task(), ret), now);
 	}
 }
 

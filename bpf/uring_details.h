@@ -228,7 +228,7 @@ static __always_inline void add_peer(struct ifl_uring_request *request, __u64 no
 	__u32 bytes = 16;
 
 	if (request->result < 0 || request->opcode != OP_ACCEPT ||
-	    (__u32)(bpf_get_current_pid_tgid() >> 32) != request->pid)
+	    (__u32)(current_ids() >> 32) != request->pid)
 		return;
 	file = file_of_fd(current_task(), request->result);
 	socket = READ((struct file___private *)file, private_data);

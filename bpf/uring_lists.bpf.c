@@ -85,8 +85,8 @@ static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct 
 	if (request->sqe_flags & SQE_FIXED_FILE)
 		request->flags |= IFL_UREQ_FIXED_FILE;
 	request->fd = file && !has_fd_in_sqe_only(request->opcode) ? number_of(req, task, file) : -1;
-	request->pid = READ(task, tgid);
-	request->tid = READ(task, pid);
+	request->pid = process_id_of(task);
+	request->tid = thread_id_of(task);
 	request->uid = READ(task, cred, uid.val);
 	request->cgroup_id = cgroup_id_of(task);
 	if (ring->ring.setup_flags & RING_SETUP_SQPOLL) {
@@ -131,7 +131,7 @@ static __always_inline void list_request(struct io_kiocb *req, __u32 place)
 	listed->req = (__u64)req;
 	listed->user_data = READ(req, cqe.user_data);
 	listed->file = (__u64)READ(req, file);
-	listed->pid = READ(submitter_of(req), tgid);
+	listed->pid = process_id_of(submitter_of(req));
 	listed->opcode = READ(req, opcode);
 	listed->place = place;
 }
@@ -159,9 +159,14 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 		if (walk_number > 1)
 			return 1;
 		ring = ring_of((struct io_ring_ctx *)ctx);
-		entry = ring ? make_entry(address, &was) : NULL;
-		if (!entry)
+		if (!ring)
 			return 1;
+		entry = make_entry(address, &was);
+		if (!entry) {
+			if (is_wanted_request(req, ring))
+				COUNT(requests_untracked);
+			return 1;
+		}
 		fill_existing(entry, ring, req, bpf_ktime_get_ns());
 		entry->walked = 0;
 		set_open(entry, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);

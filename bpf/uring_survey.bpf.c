@@ -17,7 +17,7 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 		return 0;
 	entry = ring_of(ring);
 	if (!entry) {
-		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns());
+		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
 	} else if (entry->ring.flags & IFL_RING_OWNER_GUESSED && !entry->closed) {
 		/* A submission was faster. */
 		entry->ring.fd = ctx->fd;
@@ -31,11 +31,39 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 
 /* Set by the user side before each survey; the first is 1. */
 __u64 survey_number = 0;
+/* Set by the user side at the end: each ring is looked at, in as many runs as it takes. */
+__u32 survey_all = 0;
+/* What the last run did not come to, where it had to stop. */
+__u32 survey_left = 0;
+
+/*
+ * What one survey may do, in glances at a ring. Reading all of a ring and writing its record costs as much as several,
+ * and so do some requests on its list of free ones.
+ */
+#define GLANCES_PER_SURVEY 2048
+#define GLANCES_PER_LOOK 8
+#define FREE_REQUESTS_PER_GLANCE 16
+/* With no more rings than that, all are looked at in each survey. */
+#define RINGS_LOOKED_AT_ALWAYS 64
+/* A ring at which nothing happens is looked at each 2^so many surveys; one where completions or SQEs wait more often.
+ */
+#define QUIET_MOST 6
+#define QUIET_MOST_WAITING 3
+
+struct survey {
+	__u32 first; /* where the last one had to stop */
+	__u32 rings;
+	__u32 glances;
+};
+/* Where the next survey begins. */
+__u32 survey_from = 0;
 
 struct free_walk {
 	struct io_wq_work_node *at;
 	struct ifl_ring_entry *ring;
 	__u64 start_ns;
+	__u32 before; /* the survey that looked at this ring before */
+	__u32 steps;
 };
 
 #define MAX_FREE_REQUESTS 8192
@@ -53,6 +81,7 @@ static long note_free(__u32 index, struct free_walk *walk)
 
 	if (!at)
 		return 1;
+	walk->steps++;
 	entry = entry_of((void *)at - bpf_core_field_offset(struct io_kiocb, comp_list));
 	walk->at = READ(at, next);
 	if (!entry)
@@ -60,16 +89,16 @@ static long note_free(__u32 index, struct free_walk *walk)
 	state = *(volatile __u64 *)&entry->open;
 	if ((__u32)state != IFL_UENTRY_OPEN || entry->request.submit_ns >= walk->start_ns)
 		return 0;
-	if (entry->on_free_list + 1 == survey_number)
+	if (walk->before && entry->on_free_list == walk->before)
 		end_unseen_if_still(entry, walk->ring, state, walk->start_ns);
 	else
 		entry->on_free_list = survey_number;
 	return 0;
 }
 
-static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_ring_entry *ring, __u64 now)
+static __always_inline __u32 look_for_ended(struct io_ring_ctx *ctx, struct ifl_ring_entry *ring, __u64 now)
 {
-	struct free_walk walk = {.ring = ring, .start_ns = now};
+	struct free_walk walk = {.ring = ring, .start_ns = now, .before = ring->looked};
 
 	walk.at = READ(ctx, submit_state.free_list.next);
 	bpf_loop(MAX_FREE_REQUESTS, note_free, &walk, 0);
@@ -77,18 +106,94 @@ static __always_inline void look_for_ended(struct io_ring_ctx *ctx, struct ifl_r
 		walk.at = READ((struct io_ring_ctx___counted *)ctx, locked_free_list.first);
 		bpf_loop(MAX_FREE_REQUESTS, note_free, &walk, 0);
 	}
+	return walk.steps / FREE_REQUESTS_PER_GLANCE;
 }
 
-static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, void *unused)
+/* Changes whenever a hook has seen something of the ring. */
+static __always_inline __u64 activity_of(const struct ifl_ring_entry *ring)
 {
-	struct io_ring_ctx *ctx = (struct io_ring_ctx *)ring->ring.ring;
-	__u32 files, buffers;
+	return ring->ring.submitted + ring->completed + ring->completed_elsewhere + ring->cqes + ring->ring.overflowed;
+}
+
+/* Requests may have ended without an event. */
+static __always_inline bool has_unseen_ends(const struct ifl_ring_entry *ring)
+{
+	__u64 ended = ring->completed - ring->completed_unknown + ring->completed_elsewhere;
+
+	return ring->unseen_ends || (ring->skipping && ring->ring.submitted > ended);
+}
+
+/* What the program changes without a call: which completions it has taken, and what it wants to submit. */
+static __always_inline bool moved_unseen(const struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	struct io_rings *rings = READ(ctx, rings);
+
+	return READ(rings, cq.head) != ring->ring.cq_head || READ(rings, sq.tail) != ring->ring.sq_tail ||
+	       (__u32)READ(rings, sq_flags.counter) != ring->ring.sq_flags;
+}
+
+static __always_inline bool something_waits(const struct ifl_ring_entry *ring)
+{
+	return ring->ring.cq_head != ring->ring.cq_tail || ring->ring.sq_head != ring->ring.sq_tail ||
+	       ring->ring.workers_bound || ring->ring.workers_unbound || has_unseen_ends(ring);
+}
+
+static __always_inline void note_look(struct ifl_ring_entry *ring, const struct survey *survey, bool news)
+{
+	ring->looked = survey_number;
+	ring->activity_seen = activity_of(ring);
+	if (news || survey->rings <= RINGS_LOOKED_AT_ALWAYS)
+		ring->quiet = 0;
+	else if (ring->quiet < (something_waits(ring) ? QUIET_MOST_WAITING : QUIET_MOST))
+		ring->quiet++;
+	else if (something_waits(ring))
+		ring->quiet = QUIET_MOST_WAITING;
+}
+
+/* Nobody has it open any more, and its memory may be another's. */
+static __always_inline bool has_gone(const struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	return is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account;
+}
+
+/* A ring that is closed while we look may have lost its tables before we come to them. */
+static __always_inline void count_living(struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	__u32 files = ring->ring.files, buffers = ring->ring.buffers;
+
+	count_ring(&ring->ring, ctx);
+	if (is_dying(ctx)) {
+		ring->ring.files = files;
+		ring->ring.buffers = buffers;
+	}
+}
+
+static long survey_ring(__u32 number, struct survey *survey)
+{
+	__u32 turn = survey->first + number;
+	struct ifl_ring_entry *ring;
+	struct io_ring_ctx *ctx;
+	bool active, news;
 	__u64 now;
 
-	if (!ctx || ring->closed)
+	if (turn >= survey->rings)
+		turn -= survey->rings;
+	ring = ring_by_number(turn);
+	if (!ring || ring->closed)
 		return 0;
+	ctx = (struct io_ring_ctx *)ring->ring.ring;
+	active = !ring->looked || activity_of(ring) != ring->activity_seen;
+	if (survey_all ? ring->looked == (__u32)survey_number
+		       : !active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))
+		return 0;
+	if (survey->glances >= GLANCES_PER_SURVEY) {
+		survey_from = turn;
+		survey_left = survey->rings - number;
+		return 1;
+	}
+	survey->glances++;
 	now = bpf_ktime_get_ns();
-	if (is_dying(ctx) || (__u64)READ(ctx, mm_account) != ring->mm_account) {
+	if (has_gone(ring, ctx)) {
 		close_ring(ring, now);
 		/* What was reaped last, if it still stands there; its tables are gone already. */
 		if ((__u64)READ(ctx, mm_account) == ring->mm_account && READ(ctx, rings))
@@ -97,19 +202,21 @@ static long survey_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry
 			write_ring(ring, IFL_CONTEXT_DESTROYED, now);
 		return 0;
 	}
-	if (!ring->wanted)
+	if (!ring->wanted) {
+		ring->looked = survey_number;
 		return 0;
-	files = ring->ring.files;
-	buffers = ring->ring.buffers;
-	count_ring(&ring->ring, ctx);
-	count_workers(&ring->ring, ctx);
-	/* It was closed while we looked, and its tables may have gone before we came to them. */
-	if (is_dying(ctx)) {
-		ring->ring.files = files;
-		ring->ring.buffers = buffers;
 	}
-	if (ring->skipping || ring->unseen_ends)
-		look_for_ended(ctx, ring, now);
+	news = active || moved_unseen(ring, ctx);
+	if (!survey_all && !news && survey->rings > RINGS_LOOKED_AT_ALWAYS && !something_waits(ring)) {
+		note_look(ring, survey, false);
+		return 0;
+	}
+	survey->glances += GLANCES_PER_LOOK;
+	count_living(ring, ctx);
+	count_workers(&ring->ring, ctx);
+	if (has_unseen_ends(ring))
+		survey->glances += look_for_ended(ctx, ring, now);
+	note_look(ring, survey, news);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, now);
 	return 0;
 }
@@ -119,11 +226,18 @@ struct exiting {
 	__u32 pid;
 };
 
-static long look_at_rings_of(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *ring, struct exiting *exiting)
+static long look_at_rings_of(__u32 number, struct exiting *exiting)
 {
-	if (!ring->ring.ring || ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
+	struct ifl_ring_entry *ring = ring_by_number(number);
+	struct io_ring_ctx *ctx;
+
+	if (!ring || ring->ring.pid != exiting->pid || ring->closed || !ring->wanted)
 		return 0;
-	count_ring(&ring->ring, (struct io_ring_ctx *)ring->ring.ring);
+	ctx = (struct io_ring_ctx *)ring->ring.ring;
+	/* The program has closed it, and no survey has seen that yet: there is nothing left to count. */
+	if (has_gone(ring, ctx))
+		return 0;
+	count_living(ring, ctx);
 	write_ring(ring, IFL_CONTEXT_COUNTERS, exiting->time_ns);
 	return 0;
 }
@@ -132,10 +246,10 @@ static long look_at_rings_of(struct bpf_map *map, __u32 *place, struct ifl_ring_
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(uring_process_exit, struct task_struct *task)
 {
-	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = READ(task, tgid)};
+	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = process_id_of(task)};
 
 	if (READ((struct task_struct___uring *)task, io_uring) && !READ(task, signal, live.counter))
-		bpf_for_each_map_elem(&uring_rings, look_at_rings_of, &exiting, 0);
+		bpf_loop(ring_places_used, look_at_rings_of, &exiting, 0);
 	return 0;
 }
 
@@ -143,6 +257,13 @@ int BPF_PROG(uring_process_exit, struct task_struct *task)
 SEC("raw_tp")
 int uring_survey(void *ctx)
 {
-	bpf_for_each_map_elem(&uring_rings, survey_ring, NULL, 0);
+	struct survey survey = {.first = survey_from, .rings = ring_places_used};
+
+	if (survey.rings > RING_PLACES)
+		survey.rings = RING_PLACES;
+	if (survey.first >= survey.rings)
+		survey.first = 0;
+	survey_left = 0;
+	bpf_loop(survey.rings, survey_ring, &survey, 0);
 	return 0;
 }

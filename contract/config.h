@@ -8,6 +8,9 @@
 
 #include "records.h"
 
+/* ifl_config.cgroup_level */
+#define IFL_LEVEL_UNKNOWN 0xffffffffu
+
 struct ifl_config {
 	ifl_u64 cgroup_id;	  /* the task's cgroup or one of its ancestors on the unified hierarchy */
 	ifl_u64 slow_submit_ns;	  /* an io_submit at least this long is reported though nobody asked for its event */
@@ -32,11 +35,13 @@ struct ifl_config {
 	ifl_u32 typed_reads;   /* the kernel has bpf_rdonly_cast (6.2 and later): its memory is read without a helper */
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
 	ifl_u32 census_cpus;	     /* possible CPUs; 0: no census is wanted */
+	ifl_u32 pid_ns;		     /* inode number of inflight's own pid namespace; 0: it is the first one */
+	ifl_u32 reserved;
 	char comm[IFL_COMM_BYTES];
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_config) == 56 + 16 + 8 + 16 + 16, "no hidden padding");
+static_assert(sizeof(ifl_config) == 56 + 16 + 8 + 16 + 8 + 16, "no hidden padding");
 #endif
 
 #endif

@@ -91,8 +91,14 @@ struct ifl_header {
 	ifl_u64 time_ns;
 };
 
+/*
+ * Ids of processes and threads are those of inflight's own pid namespace. What is not visible there has its id of the
+ * machine with this bit.
+ */
+#define IFL_ID_ELSEWHERE (1u << 30)
+
 struct ifl_task {
-	ifl_u32 pid; /* thread group, as seen from the initial pid namespace */
+	ifl_u32 pid; /* thread group */
 	ifl_u32 tid;
 	ifl_u32 ppid;
 	ifl_u32 uid;

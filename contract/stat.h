@@ -80,6 +80,7 @@ enum {
 	IFL_STAT_SLOT_SKIP = 1u << 0,	  /* IOSQE_CQE_SKIP_SUCCESS: a success ends it without an event */
 	IFL_STAT_SLOT_COLLIDED = 1u << 1, /* it stands in the map of collided requests */
 	IFL_STAT_SLOT_DOUBLED = 1u << 2,  /* AIO: one iocb submitted again while in flight; `mark` more of them are */
+	IFL_STAT_SLOT_AIO = 1u << 3,	  /* of kernel AIO */
 };
 
 /*
@@ -89,7 +90,8 @@ enum {
 struct ifl_stat_slot {
 	ifl_u64 tag;
 	ifl_u64 start_ns;
-	ifl_u64 mark; /* of AIO by tracepoints: what stood in its memory before */
+	ifl_u32 mark; /* of AIO by tracepoints: what stood in its memory before */
+	ifl_u32 pid;  /* the process that submitted it */
 	ifl_u32 row;
 	ifl_u8 op;
 	ifl_u8 flags;
@@ -156,6 +158,7 @@ struct ifl_stat_shared {
 	ifl_u64 keys_full;	/* requests of a key that found no row */
 	ifl_u64 unseen_unasked; /* of what ended unseen, that without IOSQE_CQE_SKIP_SUCCESS */
 	ifl_u64 refused;	/* iocbs that io_submit refused, as far as seen */
+	ifl_u64 excess[2];	/* of `untracked` by family, those whose end was not seen yet */
 	ifl_u64 cancels[IFL_STAT_WAYS][IFL_STAT_ANSWERS];
 };
 
@@ -164,7 +167,7 @@ static_assert(sizeof(ifl_stat_slot) == 32, "a power of two, for a cheap index");
 static_assert(sizeof(ifl_stat_row) == 64 + 4 * IFL_STAT_BUCKETS, "no hidden padding");
 static_assert(sizeof(ifl_stat_key) == 24 && sizeof(ifl_stat_label) == 56, "no hidden padding");
 static_assert(sizeof(ifl_stat_config) == 32 + 24 + 16, "no hidden padding");
-static_assert(sizeof(ifl_stat_shared) == 8 + 11 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
+static_assert(sizeof(ifl_stat_shared) == 8 + 13 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
 #endif
 
 #endif

@@ -16,6 +16,19 @@ static inline ifl_u32 ifl_place_of(ifl_u64 address, ifl_u32 log2)
 	return ((address >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - log2)) & 0xffffffffU;
 }
 
+/*
+ * How many requests, rings and contexts the tables hold at a time. What finds its slot taken stands in a hash map; that
+ * of kernel AIO is as large as aio-max-nr asks for, within these bounds.
+ */
+#define IFL_AIO_SLOTS_LOG2 14
+#define IFL_AIO_SPILLED_LEAST 131072
+#define IFL_AIO_SPILLED_MOST 1048576
+#define IFL_URING_SLOTS_LOG2 15
+#define IFL_URING_SPILLED 98304
+#define IFL_CONTEXTS 16384
+#define IFL_RING_PLACES_LOG2 16
+#define IFL_RING_PROBES 32 /* a ring stands at one of so many places from ifl_place_of() on */
+
 /* ifl_request_entry.taken */
 enum {
 	IFL_ENTRY_FREE = 0,
@@ -56,6 +69,8 @@ struct ifl_context_entry {
 	ifl_u32 max_reqs;
 	ifl_u32 pid;
 	ifl_u32 uid;
+	ifl_u32 untracked; /* requests in flight that the table had no room for */
+	ifl_u32 reserved;
 	char comm[IFL_COMM_BYTES];
 };
 
@@ -129,6 +144,11 @@ struct ifl_ring_entry {
 	ifl_u32 wanted;		     /* the filter lets its owner through */
 	ifl_u32 closed;		     /* its end was reported */
 	ifl_u64 closed_ns;
+	ifl_u64 activity_seen; /* by the last survey that looked at it: see uring_survey.bpf.c */
+	ifl_u32 looked;	       /* the number of that survey, 0: none */
+	ifl_u32 quiet;	       /* looks in a row that found nothing new */
+	ifl_u32 untracked;     /* requests in flight that the tables had no room for */
+	ifl_u32 reserved;
 };
 
 /* What is counted apart, into the record. */
@@ -143,9 +163,9 @@ static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_
 
 #ifdef __cplusplus
 static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 32, "no hidden padding");
-static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 64, "no hidden padding");
+static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 88, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
-static_assert(sizeof(ifl_context_entry) == 48 + 24 + 16, "no hidden padding");
+static_assert(sizeof(ifl_context_entry) == 48 + 32 + 16, "no hidden padding");
 static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 24,
 	      "no hidden padding");
 #endif

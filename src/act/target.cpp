@@ -2,6 +2,7 @@
 #include "act/target.hpp"
 
 #include "base/fd.hpp"
+#include "base/namespaces.hpp"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -25,8 +26,6 @@
 namespace inflight::act {
 namespace {
 
-// Of the first pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO).
-constexpr ino_t first_pid_namespace = 0xEFFFFFFC;
 constexpr std::size_t status_bytes = 8192;
 constexpr std::uint64_t kernel_thread = 0x00200000;  // PF_KTHREAD
 constexpr std::uint64_t io_worker = 0x10;            // PF_IO_WORKER, include/linux/sched.h
@@ -218,10 +217,9 @@ std::string why_not_stopped(const Thread& thread) {
 
 Result<Target> Target::look(pid_t pid) {
     const auto what = fmt::format("cancel in process {}", pid);
-    struct stat own{};
-    if (::stat("/proc/self/ns/pid", &own) == 0 && own.st_ino != first_pid_namespace) {
-        return failure(what, "inflight runs in a pid namespace of its own, and the kernel's pids mean nothing there",
-                       "run it on the host, or with the host's pid namespace");
+    if (!proc_is_own()) {
+        return failure(what, "/proc shows the processes of another pid namespace",
+                       "mount the one of this namespace: mount -t proc proc /proc");
     }
     Target target(pid);
     const auto tids = list_threads(pid);

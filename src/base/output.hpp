@@ -36,6 +36,8 @@ public:
     // The first error: a closed pipe, a full disk. Empty while all is well.
     [[nodiscard]] std::optional<Error> error() const;
     [[nodiscard]] bool pipe_closed() const { return pipe_closed_; }
+    // A signal came and the reader took no more.
+    [[nodiscard]] bool given_up() const { return given_up_; }
     // Removes the file, which is of no use as it is, unless it was there before under this name.
     void remove_file() { ours_ ? remove_if_same(fd_, name_) : void(); }
 

@@ -14,9 +14,9 @@ namespace inflight {
 
 namespace {
 
-constexpr long look_interval_ns = 20'000'000;
-constexpr int look_interval_ms = 20;
-constexpr std::uint64_t patience_ns = 100'000'000;
+constexpr long look_interval_ns = 10'000'000;
+constexpr int look_interval_ms = 10;
+constexpr std::uint64_t patience_ns = 40'000'000;
 constexpr std::uint64_t longest_ns = 1'000'000'000;
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGHUP};
 
@@ -102,6 +102,17 @@ bool end_is_pending() {
     sigset_t pending;
     return ::sigpending(&pending) == 0 &&
            std::ranges::any_of(ending_signals, [&pending](int each) { return ::sigismember(&pending, each) == 1; });
+}
+
+bool Hurry::is_over() {
+    if (pending_since_ns_ == 0 && !end_is_pending()) {
+        return false;
+    }
+    const std::uint64_t now = now_ns();
+    if (pending_since_ns_ == 0) {
+        pending_since_ns_ = now;
+    }
+    return now - pending_since_ns_ >= grace_ns_;
 }
 
 WriteEnd write_all(int fd, std::string_view bytes) {

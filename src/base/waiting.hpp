@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <optional>
 #include <string_view>
@@ -29,6 +30,18 @@ private:
 // Whether SIGINT, SIGTERM or SIGHUP has come and stands, blocked, in front of this process.
 [[nodiscard]] bool end_is_pending();
 
+// Work that may take long, but not once a signal is pending that ends inflight: then only for `grace_ns` more.
+class Hurry {
+public:
+    explicit Hurry(std::uint64_t grace_ns) : grace_ns_(grace_ns) {}
+    // Cheap enough to be asked every few microseconds.
+    [[nodiscard]] bool is_over();
+
+private:
+    std::uint64_t grace_ns_;
+    std::uint64_t pending_since_ns_ = 0;  // 0: no signal is pending
+};
+
 struct WriteEnd {
     std::size_t bytes = 0;
     int error = 0;          // errno of what failed; 0: nothing did
@@ -36,7 +49,7 @@ struct WriteEnd {
 };
 
 // Writes all of it, however long the reader takes. Once a signal is pending that ends inflight, it gives up after
-// 100 ms in which the reader took nothing, or after a second. Raises no SIGPIPE.
+// 40 ms in which the reader took nothing, or after a second. Raises no SIGPIPE.
 [[nodiscard]] WriteEnd write_all(int fd, std::string_view bytes);
 
 }  // namespace inflight

@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <ctime>
 #include <optional>
-#include <string_view>
 
 namespace inflight::capture {
 
@@ -23,14 +22,20 @@ constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 constexpr std::uint64_t survey_interval_ns = 50'000'000;
+// A survey takes at most one part in so many of a CPU's time: where there are very many rings it comes less often.
+constexpr std::uint64_t survey_share = 50;
+// How long one pump() hands records over before it returns, so that who calls it can look at signals.
+constexpr std::uint64_t pump_ns = 20'000'000;
+constexpr std::size_t clock_interval = 64;  // records between two looks at the clock
+constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
+// Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
+constexpr std::size_t most_told_in_a_hurry = 2'048;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
 constexpr std::uint64_t bury_ring_after_ns = 500'000'000;
-
-constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "",         "request",       "call",      "iocbs", "io_events", "context", "file",  "cgroup",  "process_exit",
-    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap",   "tally", "unreaped"};
+// Where very many are in flight the kernel takes longer; an end that comes after that would be told a second time.
+constexpr std::uint64_t longest_dying_ns = 4'500'000'000;
 
 template <typename Record>
 void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
@@ -134,14 +139,13 @@ void LiveSource::on_buffered(const ifl_header& record) {
     } else if (record.kind == IFL_PROCESS_EXIT) {
         const auto pid = reinterpret_cast<const ifl_process_exit&>(record).pid;
         if (context_owners_.erase(pid) != 0) {
-            deaths_.push_back({.pid = pid, .time_ns = record.time_ns});
+            deaths_[pid] = record.time_ns;
         }
     } else if (record.kind == IFL_TALLY) {
         const auto& tally = reinterpret_cast<const ifl_tally&>(record);
         // Each thread tells of them where the main thread has ended.
-        if (tally.family == IFL_FAMILY_AIO &&
-            std::ranges::find(tallies_, tally.object, &ifl_tally::object) == tallies_.end()) {
-            tallies_.push_back(tally);
+        if (tally.family == IFL_FAMILY_AIO) {
+            tallies_.try_emplace(tally.object, tally);
         }
     } else if (record.kind == IFL_RING) {
         const auto& ring = reinterpret_cast<const ifl_ring&>(record);
@@ -151,10 +155,19 @@ void LiveSource::on_buffered(const ifl_header& record) {
                 {.ring = ring.ring, .context_id = ring.context_id, .time_ns = record.time_ns, .buried_ns = 0});
         }
     }
-    add(record);
+    add(record, Sorter::Maker::kernel_side);
 }
 
-std::size_t LiveSource::drain() {
+void LiveSource::drain() {
+    constexpr int most_readings = 64;
+    for (int reading = 0; reading < most_readings; reading++) {
+        if (drain_some() == 0 || hurry_.is_over()) {
+            return;
+        }
+    }
+}
+
+std::size_t LiveSource::drain_some() {
     const std::size_t records =
         buffers_.read([this](const ifl_header& record) { on_buffered(record); }, records_malformed_);
     if (!deaths_.empty() || !deaths_to_bury_.empty()) {
@@ -165,16 +178,19 @@ std::size_t LiveSource::drain() {
 
 Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     const std::uint64_t start_ns = monotonic_ns();
-    const std::size_t records = drain();
+    // What was read and not handed over yet is in our memory: beyond that the kernel side's buffers wait, and count
+    // what they lose.
+    const std::size_t records = behind_ && sorter_.waiting_bytes() > most_waiting_bytes ? 1 : drain_some();
     if (start_ns - last_blocked_ns_ >= blocked_interval_ns) {
         last_blocked_ns_ = start_ns;
         report_blocked_calls();
     }
-    if (start_ns - last_survey_ns_ >= survey_interval_ns && rings_seen_) {
-        last_survey_ns_ = start_ns;
+    if (start_ns >= next_survey_ns_ && rings_seen_) {
         if (auto surveyed = probes_.survey(); !surveyed) {
             return std::unexpected(surveyed.error());
         }
+        const std::uint64_t took_ns = monotonic_ns() - start_ns;
+        next_survey_ns_ = start_ns + std::max(survey_interval_ns, survey_share * took_ns);
         bury_rings(start_ns - std::min(start_ns, bury_ring_after_ns));
     }
     if (consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
@@ -184,7 +200,13 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
         }
     }
     const std::uint64_t until_ns = start_ns - std::min(start_ns, reorder_ns);
-    sorter_.release(until_ns, [&consumer](const ifl_header& record) { consumer.on_record(record); });
+    const std::uint64_t stop_ns = start_ns + pump_ns;
+    std::size_t handed_over = 0;
+    const auto go_on = [&] { return ++handed_over % clock_interval != 0 || monotonic_ns() < stop_ns; };
+    behind_ = !sorter_.release(until_ns, [&consumer](const ifl_header& record) { consumer.on_record(record); }, go_on);
+    if (behind_) {
+        return records;
+    }
     // The model gives a ring up some time after its end: not before it has got what was left of it.
     std::uint64_t advance_ns = until_ns;
     for (const ClosedRing& closed : rings_to_bury_) {
@@ -195,39 +217,6 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
     });
     consumer.advance(advance_ns);
     return records;
-}
-
-Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
-    std::unordered_map<std::uint64_t, ifl_ring> rings;
-    if (ending == Ending::before_the_programs) {
-        read_contexts();
-        uring_.for_each_ring([&rings](const ifl_ring& ring) { rings.emplace(ring.context_id, ring); });
-        // See LateRequests. What is counted while hooks are missing says nothing.
-        end_ns_ = monotonic_ns();
-        counters_at_end_ = read_counters();
-    }
-    detaching_ = ending == Ending::before_the_programs;
-    probes_.detach();
-    drain();
-    detaching_ = false;
-    if (ending == Ending::with_the_program) {
-        read_contexts();
-    }
-    // Twice: the first finds what the second makes sure of.
-    for (int look = 0; look < 2 && rings_seen_; look++) {
-        if (auto surveyed = probes_.survey(); !surveyed) {
-            return std::unexpected(surveyed.error());
-        }
-    }
-    drain();
-    bury_rings(~std::uint64_t{0});
-    read_rings(rings);
-    auto taken = take_snapshot(true);
-    finished_ = true;
-    const std::uint64_t look_ns = monotonic_ns();
-    sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
-    consumer.finish(look_ns);
-    return taken;
 }
 
 Result<void> LiveSource::take_snapshot(bool final) {
@@ -293,6 +282,14 @@ Result<void> LiveSource::take_snapshot(bool final) {
             return counted;
         }
     }
+    if (final && end_is_pending()) {
+        const auto shorten = [this](auto& all) {
+            requests_not_told_ += all.size() - std::min(all.size(), most_told_in_a_hurry);
+            all.resize(std::min(all.size(), most_told_in_a_hurry));
+        };
+        shorten(uring_requests);
+        shorten(requests);
+    }
     const std::uint64_t now_ns = monotonic_ns();
     for (ifl_uring_request& request : uring_requests) {
         set_header(request, IFL_URING_REQUEST, begin_ns);
@@ -327,7 +324,7 @@ Result<void> LiveSource::take_census() {
         return read;
     }
     drain();
-    for (const ifl_tally& tally : tallies_) {
+    for (const auto& [object, tally] : tallies_) {
         for_each_unreaped(tally, [this](const ifl_unreaped& event) {
             ifl_unreaped record = event;
             set_header(record, IFL_UNREAPED, monotonic_ns());
@@ -395,7 +392,9 @@ void LiveSource::bury_rings(std::uint64_t closed_before_ns) {
     std::unordered_set<std::uint64_t> gone;
     const std::uint64_t now_ns = monotonic_ns();
     for (ClosedRing& closed : rings_to_bury_) {
-        if (closed.buried_ns != 0 || closed.time_ns >= closed_before_ns) {
+        const bool final = closed_before_ns == ~std::uint64_t{0};
+        if (closed.buried_ns != 0 || closed.time_ns >= closed_before_ns ||
+            (!final && closed.time_ns + longest_dying_ns > now_ns && uring_.awaits_ends(closed.ring))) {
             continue;
         }
         closed.buried_ns = now_ns;
@@ -431,10 +430,9 @@ void LiveSource::read_contexts_of_dead() {
     std::vector<std::uint64_t> removed;
     for_each_entry<std::uint64_t, ifl_context_entry>(
         probes_.contexts_fd(), [&](std::uint64_t kioctx, const ifl_context_entry& entry) {
-            const auto death = std::ranges::find(deaths_, entry.pid, &Death::pid);
-            if (death != deaths_.end()) {
+            if (const auto death = deaths_.find(entry.pid); death != deaths_.end()) {
                 // Just before the record of the end, which is in the sorter already.
-                sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_COUNTERS, death->time_ns - 1).header);
+                sorter_.add(context_record(kioctx, entry, IFL_CONTEXT_COUNTERS, death->second - 1).header);
             } else if (buried.contains(entry.pid) && !context_owners_.contains(entry.pid)) {
                 removed.push_back(kioctx);
             }
@@ -442,47 +440,10 @@ void LiveSource::read_contexts_of_dead() {
     for (const std::uint64_t kioctx : removed) {
         bpf_map_delete_elem(probes_.contexts_fd(), &kioctx);
     }
-    deaths_to_bury_.insert(deaths_to_bury_.end(), deaths_.begin(), deaths_.end());
+    for (const auto& [pid, time_ns] : deaths_) {
+        deaths_to_bury_.push_back({.pid = pid, .time_ns = time_ns});
+    }
     deaths_.clear();
-}
-
-// By CPU; empty: they cannot be read.
-std::vector<ifl_counters> LiveSource::read_counters() const {
-    std::vector<ifl_counters> counters(delivered_.size());
-    const std::uint32_t zero = 0;
-    if (bpf_map_lookup_elem(probes_.counters_fd(), &zero, counters.data()) != 0) {
-        counters.clear();
-    }
-    return counters;
-}
-
-model::Losses LiveSource::losses() const {
-    model::Losses losses;
-    const std::vector<ifl_counters> counters = read_counters();
-    for (std::size_t cpu = 0; cpu < counters.size(); cpu++) {
-        const ifl_counters& counter = counters[cpu];
-        model::CpuLoss cpu_loss{.cpu = static_cast<std::uint32_t>(cpu), .kinds = {}};
-        for (std::size_t kind = 1; kind < IFL_KIND_COUNT; kind++) {
-            if (kind == IFL_SNAPSHOT) {
-                continue;  // written by the user side
-            }
-            cpu_loss.kinds.push_back(
-                {.kind = std::string(kind_names.at(kind)),
-                 .generated = counter.generated[kind],
-                 .delivered = delivered_[cpu].at(kind),
-                 .lost = finished_ ? counter.generated[kind] - delivered_[cpu].at(kind) : counter.lost[kind]});
-        }
-        losses.cpus.push_back(std::move(cpu_loss));
-    }
-    for (const ifl_counters& counter : counters_at_end_.empty() ? counters : counters_at_end_) {
-        losses.requests_untracked += counter.requests_untracked;
-        losses.calls_untracked += counter.calls_untracked;
-        losses.contexts_untracked += counter.contexts_untracked;
-        losses.exits_missed += counter.exits_missed;
-    }
-    losses.programs_skipped = probes_.programs_skipped();
-    losses.out_of_order = sorter_.out_of_order();
-    return losses;
 }
 
 }  // namespace inflight::capture

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/waiting.hpp"
 #include "capture/found_descriptors.hpp"
 #include "capture/late_requests.hpp"
 #include "capture/record_buffers.hpp"
@@ -45,7 +46,7 @@ public:
     Result<std::size_t> pump(Consumer& consumer) override;
     // Empties the buffers and hands out nothing: what keeps the consumer busy for long must not cost records. May be
     // called while a consumer is given a record.
-    void read_on() { drain(); }
+    void read_on() { drain_some(); }
     // Detaches the hooks and reads what is left in the tables. Before the programs: the trace ends when this is called.
     Result<void> finish(Consumer& consumer, Ending ending) override;
     [[nodiscard]] model::Losses losses() const override;
@@ -53,13 +54,24 @@ public:
     [[nodiscard]] const probe::Report& report() const { return probes_.report(); }
     [[nodiscard]] int pids_fd() const { return probes_.pids_fd(); }
 
+    // What was read and is older than records may be late, but was not handed over in the time that one pump() has.
+    [[nodiscard]] bool behind() const override { return behind_; }
+
 private:
+    // What may be done once a signal has come that ends inflight; what is not handed over by then is told as lost.
+    static constexpr std::uint64_t hurry_ns = 20'000'000;
+
     LiveSource(probe::Probes probes, LiveOptions options);
     void find_descriptors();
-    void add(const ifl_header& record) {
-        found_.pass(record, [this](const ifl_header& each) { sorter_.add(each); });
+    void add(const ifl_header& record, Sorter::Maker maker = Sorter::Maker::reader) {
+        found_.pass(record, [this, maker](const ifl_header& each) { sorter_.add(each, maker); });
     }
-    std::size_t drain();
+    std::size_t drain_some();
+    // All that there is now, unless a signal came and the time is over.
+    void drain();
+    Result<void> survey_to_the_end();
+    Result<void> wait_for_dying_rings();
+    void hand_over_the_rest(Consumer& consumer);
     Result<void> take_snapshot(bool final);
     Result<void> take_census();
     void report_blocked_calls();
@@ -80,12 +92,16 @@ private:
     FoundDescriptors found_;
     std::vector<std::array<std::uint64_t, IFL_KIND_COUNT>> delivered_;   // by CPU
     std::unordered_map<std::uint32_t, std::uint64_t> reported_blocked_;  // tid -> call_id
-    std::vector<ifl_tally> tallies_;                                     // of AIO contexts, in this look
+    std::unordered_map<std::uint64_t, ifl_tally> tallies_;               // of AIO contexts, in this look
     std::uint64_t last_snapshot_ns_ = 0;
     std::uint64_t last_blocked_ns_ = 0;
     std::uint64_t records_malformed_ = 0;
     std::uint64_t end_ns_ = 0;  // of the trace, where the programs go on after it
     bool detaching_ = false;
+    bool behind_ = false;
+    Hurry hurry_{hurry_ns};
+    std::uint64_t requests_not_told_ = 0;  // that were in flight at the end
+    std::uint64_t rings_not_looked_at_ = 0;
     LateRequests late_;
     std::vector<ifl_counters> counters_at_end_;
     bool finished_ = false;                             // what was not delivered will not be
@@ -94,7 +110,7 @@ private:
         std::uint32_t pid = 0;
         std::uint64_t time_ns = 0;
     };
-    std::vector<Death> deaths_;  // of owners, since the last drain
+    std::unordered_map<std::uint32_t, std::uint64_t> deaths_;  // of owners, since the last drain, and when
     struct ClosedRing {
         std::uint64_t ring = 0;
         std::uint64_t context_id = 0;
@@ -102,7 +118,7 @@ private:
         std::uint64_t buried_ns = 0;  // 0: not yet
     };
     std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
-    std::uint64_t last_survey_ns_ = 0;
+    std::uint64_t next_survey_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/record_buffers.hpp"
 
+#include <algorithm>
+
 namespace inflight::capture {
 
 namespace {
@@ -8,6 +10,8 @@ namespace {
 constexpr std::uint64_t mark_mask = 7;
 // The kernel side gets room back before all was read.
 constexpr std::uint32_t give_back_parts = 16;
+// Of a buffer that is full, in one reading: some ten milliseconds.
+constexpr std::uint64_t most_read_bytes = std::uint64_t{8} << 20U;
 
 std::uint64_t load(const std::uint64_t* from) {
     return __atomic_load_n(from, __ATOMIC_ACQUIRE);
@@ -24,7 +28,8 @@ std::size_t RecordBuffer::read(const std::function<void(const ifl_header&)>& vis
         __atomic_store_n(&positions_->tail, tail, __ATOMIC_RELEASE);
         given_back = tail;
     };
-    while (tail - start < bytes_) {
+    const std::uint64_t most_bytes = std::min<std::uint64_t>(bytes_, most_read_bytes);
+    while (tail - start < most_bytes) {
         const auto at = static_cast<std::uint32_t>(tail & (bytes_ - 1));
         const std::uint64_t mark = load(reinterpret_cast<const std::uint64_t*>(data_ + at)) ^ tail ^ key_;
         if ((mark & ~mark_mask) != 0 || mark == IFL_MARK_BUSY) {

@@ -20,7 +20,8 @@ public:
     RecordBuffer(std::byte* data, std::uint32_t bytes, ifl_buffer_positions& positions, std::uint64_t key)
         : data_(data), bytes_(bytes), positions_(&positions), key_(key) {}
 
-    // Gives each finished record to `visit`, which must not keep it; what comes meanwhile may wait for the next call.
+    // Gives each finished record to `visit`, which must not keep it; what comes meanwhile, and what is more than some
+    // ten milliseconds of work, waits for the next call.
     // Returns how many. `damaged` is raised, and all that stands there passed over, where it makes no sense.
     std::size_t read(const std::function<void(const ifl_header&)>& visit, std::uint64_t& damaged);
 

@@ -42,7 +42,7 @@ void Sorter::give_back(Chunk& chunk) {
     }
 }
 
-void Sorter::add(const ifl_header& record) {
+void Sorter::add(const ifl_header& record, Maker maker) {
     if (record.time_ns < released_ns_) {
         out_of_order_++;
     }
@@ -57,7 +57,8 @@ void Sorter::add(const ifl_header& record) {
     added_.push_back({.time_ns = record.time_ns,
                       .record = reinterpret_cast<const ifl_header*>(at),
                       .chunk = &chunk,
-                      .words = words});
+                      .words = static_cast<std::uint32_t>(words),
+                      .maker = maker});
 }
 
 // Only what overlaps in time is moved.
@@ -98,6 +99,18 @@ bool Sorter::release(std::uint64_t until_ns, const std::function<void(const ifl_
         }
     }
     return true;
+}
+
+void Sorter::discard(const std::function<void(const ifl_header&, Maker)>& lost) {
+    merge_added();
+    for (; first_ < waiting_.size(); first_++) {
+        const Entry& entry = waiting_[first_];
+        waiting_words_ -= entry.words;
+        lost(*entry.record, entry.maker);
+        if (--entry.chunk->waiting == 0) {
+            give_back(*entry.chunk);
+        }
+    }
 }
 
 }  // namespace inflight::capture

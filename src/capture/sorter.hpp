@@ -15,13 +15,18 @@ namespace inflight::capture {
 // long as the kernel keeps a program from running on between its look at the clock and its write.
 class Sorter {
 public:
+    // Who made a record: the kernel side, which counts what it makes, or the reader itself.
+    enum class Maker : std::uint8_t { kernel_side, reader };
+
     // Copies the record, which must be `header.size_bytes` long.
-    void add(const ifl_header& record);
+    void add(const ifl_header& record, Maker maker = Maker::reader);
 
     // Gives every record older than `until_ns`, oldest first, to `deliver`; equal times in the order they were added.
     // False: `go_on`, which is asked after each, said no, and some are left.
     bool release(std::uint64_t until_ns, const std::function<void(const ifl_header&)>& deliver,
                  const std::function<bool()>& go_on = {});
+    // Gives what has not been released to `lost`, in no order, and forgets it.
+    void discard(const std::function<void(const ifl_header&, Maker)>& lost);
     [[nodiscard]] std::size_t waiting_bytes() const { return waiting_words_ * sizeof(std::uint64_t); }
 
     // Records that came after a younger one had been released.
@@ -39,7 +44,8 @@ private:
         std::uint64_t time_ns;
         const ifl_header* record;
         Chunk* chunk;
-        std::size_t words;
+        std::uint32_t words;
+        Maker maker;
     };
     [[nodiscard]] Chunk& chunk_for(std::size_t words);
     void give_back(Chunk& chunk);

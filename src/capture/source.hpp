@@ -18,9 +18,12 @@ class RecordSource {
 public:
     virtual ~RecordSource() = default;
 
-    // Hands over, in order of time, what can be handed over now. Does not wait. Returns how many records have come,
-    // also those that must wait for older ones.
+    // Hands over, in order of time, what can be handed over now, for some ten milliseconds at most. Does not wait.
+    // Returns how many records have come, also those that must wait for older ones.
     virtual Result<std::size_t> pump(Consumer& consumer) = 0;
+
+    // True when the last pump() stopped, because it took long, before it had handed over all that it could.
+    [[nodiscard]] virtual bool behind() const { return false; }
 
     // Hands over the rest. Nothing comes after it.
     virtual Result<void> finish(Consumer& consumer, Ending ending) = 0;

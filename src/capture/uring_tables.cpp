@@ -132,6 +132,20 @@ void UringTables::for_each_ring(const std::function<void(const ifl_ring&)>& visi
     }
 }
 
+bool UringTables::awaits_ends(std::uint64_t ring) const {
+    const auto places = rings_.entries();
+    const ifl_u32 first = ifl_place_of(ring, IFL_RING_PLACES_LOG2);
+    for (ifl_u32 i = 0; i < IFL_RING_PROBES; i++) {
+        const ifl_ring_entry& entry = places[(first + i) % places.size()];
+        if (entry.ring.ring == ring) {
+            ifl_ring copy = entry.ring;
+            ifl_settle_ring(&copy, &entry);
+            return copy.in_flight != 0 && entry.skipping == 0 && entry.unseen_ends == 0;
+        }
+    }
+    return false;
+}
+
 void UringTables::bury(const std::unordered_set<std::uint64_t>& gone, std::uint64_t idle_before_ns,
                        const std::function<void(const ifl_uring_request&)>& visit) {
     for (ifl_uring_entry& slot : slots_.entries()) {

@@ -40,6 +40,8 @@ public:
     void drop_unconfirmed();
     // Rings of which nobody has reported the end, and that the filter lets through.
     void for_each_ring(const std::function<void(const ifl_ring&)>& visit) const;
+    // Requests of this ring are in flight, and each of them will show its end.
+    [[nodiscard]] bool awaits_ends(std::uint64_t ring) const;
 
     // Frees the places of requests that are still open though their ring (context_id) is gone; `visit` gets those that
     // the filter lets through. Of the hash map entries go too that nobody used since `idle_before_ns`, when there are

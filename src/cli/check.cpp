@@ -25,6 +25,7 @@ struct CheckOptions {
     model::FindingOptions findings;
     std::string format = "text";
     std::string fail_on = "warn";
+    bool require_requests = false;
 };
 
 // Lets findings through to a view, and counts them.
@@ -80,6 +81,8 @@ CLI::App* Check::declare(CLI::App& root) {
         ->check(CLI::IsMember(std::vector<std::string>{"info", "warn", "critical"}).description(""))
         ->type_name("SEVERITY")
         ->capture_default_str();
+    app->add_flag("--require-requests", options_.require_requests,
+                  "Exit with 1 if no request was seen: then nothing was checked");
     declare_thresholds(*app, options_.findings);
     declare_output(*app, options_.tracing);
     declare_tracing(*app, options_.tracing);
@@ -159,7 +162,11 @@ int Check::run() {
     findings.finish(ended->time_ns);
     const auto summary = tracing.summary(statistics, tracker, *ended);
     const auto limits = conflicts.limits();
-    const std::string notes = notes_about(limits, limits.repeats + findings.repeats());
+    const bool nothing = summary.requests == 0;
+    const std::string notes =
+        notes_about(limits, limits.repeats + findings.repeats()) +
+        (nothing ? "nothing was checked: no request of kernel AIO or io_uring was seen of what was to be traced\n"
+                 : "");
     if (options_.format == "json") {
         view->end(summary);
         tell_lines(notes);
@@ -173,6 +180,10 @@ int Check::run() {
     const bool unsure = summary.losses.total() != 0;
     if (unsure) {
         print_error("something was not seen, so that there may be more to find: this counts as a failure");
+    }
+    if (nothing && options_.require_requests) {
+        print_error("no request was seen, and --require-requests wants one: this counts as a failure");
+        return exit_failed;
     }
     return unsure || gate.at_least(options_.fail_on) != 0 ? int{exit_failed} : status;
 }

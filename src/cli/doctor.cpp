@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/namespaces.hpp"
 #include "base/units.hpp"
 #include "cli/command.hpp"
 #include "cli/filters.hpp"
@@ -22,6 +23,25 @@ constexpr int exit_degraded = 1;
 constexpr int exit_cannot_trace = 2;
 
 using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
+
+// In which namespaces we run, and what follows.
+std::vector<std::string> namespaces() {
+    std::vector<std::string> said;
+    if (own_pid_namespace() != 0) {
+        said.push_back(
+            "pid namespace of its own: processes have the numbers that they have here; one that is not visible here is "
+            "shown as host:NUMBER, and what it had in flight before the start is not found");
+    }
+    if (!proc_is_own()) {
+        said.push_back(
+            "/proc shows the processes of another pid namespace: --pid, cancel and names of files need the own one "
+            "(mount -t proc proc /proc)");
+    }
+    if (in_cgroup_namespace()) {
+        said.push_back("cgroup namespace of its own: --cgroup takes paths as they are seen here");
+    }
+    return said;
+}
 
 void write_string(Writer& writer, std::string_view text) {
     const std::string quoted = '"' + view::json_escaped(text) + '"';
@@ -89,6 +109,9 @@ std::string Doctor::as_text(const probe::KernelInfo& kernel, const probe::Report
     put("BTF            {}\n", yes(kernel.has_btf));
     put("may load BPF   {}   read memory with it {}   read symbols {}\n", yes(kernel.effective_bpf),
         yes(kernel.effective_perfmon), yes(kernel.effective_syslog));
+    for (const auto& each : namespaces()) {
+        put("namespace      {}\n", each);
+    }
     put("lockdown       {}\n", kernel.lockdown.empty() ? "this kernel has none" : view::printable(kernel.lockdown));
     const double share = kernel.aio_max_nr == 0
                              ? 0.0
@@ -102,7 +125,9 @@ std::string Doctor::as_text(const probe::KernelInfo& kernel, const probe::Report
         return out;
     }
     put("buffers        {} for each of {}\n", format_bytes(report->buffer_bytes_per_cpu), counted(report->cpus, "CPU"));
-    put("in flight      at most {} requests tracked at a time\n", report->table_entries);
+    put("in flight      up to {} requests of kernel AIO and {} of io_uring at a time; those beyond count as lost\n",
+        report->tables.aio_requests, report->tables.uring_requests);
+    put("known          up to {} contexts and {} rings at a time\n", report->tables.contexts, report->tables.rings);
     put("\n{:<20} {:<11} {}\n", "hook", "tier", "shows");
     for (const auto& hook : report->plan.hooks) {
         put("{:<20} {:<11} {}\n", hook.spec->name, name(hook.tier), hook.spec->purpose);
@@ -150,6 +175,12 @@ std::string Doctor::as_json(const probe::KernelInfo& kernel, const probe::Report
     writer.Key("may_read_symbols");
     writer.Bool(kernel.effective_syslog);
     write_member(writer, "lockdown", kernel.lockdown);
+    writer.Key("namespaces");
+    writer.StartArray();
+    for (const auto& each : namespaces()) {
+        write_string(writer, each);
+    }
+    writer.EndArray();
     writer.Key("aio_nr");
     writer.Uint64(kernel.aio_nr);
     writer.Key("aio_max_nr");
@@ -159,8 +190,13 @@ std::string Doctor::as_json(const probe::KernelInfo& kernel, const probe::Report
         writer.Uint64(report->buffer_bytes_per_cpu);
         writer.Key("cpus");
         writer.Uint64(report->cpus);
-        writer.Key("table_entries");
-        writer.Uint64(report->table_entries);
+        for (const auto& [key, most] : {std::pair{"most_aio_requests", report->tables.aio_requests},
+                                        {"most_uring_requests", report->tables.uring_requests},
+                                        {"most_contexts", report->tables.contexts},
+                                        {"most_rings", report->tables.rings}}) {
+            writer.Key(key);
+            writer.Uint64(most);
+        }
         writer.Key("hooks");
         writer.StartArray();
         for (const auto& hook : report->plan.hooks) {

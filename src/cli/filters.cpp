@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/filters.hpp"
 
+#include "base/namespaces.hpp"
 #include "base/units.hpp"
 #include "catalog/events.hpp"
 #include "catalog/names.hpp"
@@ -149,6 +150,10 @@ Result<void> filter_by_cgroup(const fs::path& given, ifl_config& config) {
     for (const auto& part : relative) {
         level += part != "." && !part.empty() ? 1U : 0U;
     }
+    // What is mounted may begin anywhere in the hierarchy.
+    if (in_cgroup_namespace()) {
+        level = IFL_LEVEL_UNKNOWN;
+    }
     config.by_cgroup = 1;
     config.cgroup_id = info.st_ino;  // kernfs: the inode number of the directory is the cgroup's id
     config.cgroup_level = level;
@@ -161,14 +166,23 @@ Result<fs::path> container_cgroup(const std::string& id) {
         return std::unexpected(root.error());
     }
     std::map<std::string, fs::path> found;
-    std::error_code error;
-    for (fs::recursive_directory_iterator each(*root, error), last; each != last; each.increment(error)) {
-        if (!each->is_directory(error)) {
-            continue;
-        }
-        const auto container = model::container_id_in("/" + each->path().filename().string());
-        if (!container.empty() && container.starts_with(id)) {
-            found.emplace(container, each->path());  // the outermost comes first and holds the others
+    // Folders come and go meanwhile; one that is gone must not end the search in the others.
+    std::vector<fs::path> folders{*root};
+    while (!folders.empty()) {
+        const fs::path folder = std::move(folders.back());
+        folders.pop_back();
+        std::error_code gone;
+        for (fs::directory_iterator each(folder, gone), last; !gone && each != last; each.increment(gone)) {
+            std::error_code unknown;
+            if (each->is_symlink(unknown) || !each->is_directory(unknown)) {
+                continue;
+            }
+            const auto container = model::container_id_in("/" + each->path().filename().string());
+            if (!container.empty() && container.starts_with(id)) {
+                found.emplace(container, each->path());  // it holds all others of its name
+            } else {
+                folders.push_back(each->path());
+            }
         }
     }
     if (found.empty()) {
@@ -182,6 +196,10 @@ Result<fs::path> container_cgroup(const std::string& id) {
 }
 
 Result<void> filter_by_pids(const FilterOptions& options, probe::Options& probes) {
+    if (!options.pids.empty() && !proc_is_own()) {
+        return failure("--pid", "/proc shows the processes of another pid namespace",
+                       "mount the one of this namespace: mount -t proc proc /proc");
+    }
     for (const auto pid : options.pids) {
         const auto group = status_number(pid, "Tgid");
         if (!group) {

@@ -34,13 +34,42 @@ std::string describe_end(int wait_status) {
 
 // Beside programs that use all CPUs the reader must get the time that it needs, or records are lost; it needs none
 // when they do nothing. The command was forked before, and keeps its own. Who chose another priority keeps that.
-void read_before_others() {
-    constexpr int reader_nice = -20;
-    errno = 0;
-    if (::getpriority(PRIO_PROCESS, 0) == 0 && errno == 0) {
-        ::setpriority(PRIO_PROCESS, 0, reader_nice);
+class Priority {
+public:
+    Priority() {
+        errno = 0;
+        ours_ = ::getpriority(PRIO_PROCESS, 0) == 0 && errno == 0;
+        set(reader_nice);
     }
-}
+
+    // A reader that cannot keep up, however much time it gets, must not take all of it from everybody else: what is
+    // lost is counted.
+    void note(bool behind, std::uint64_t now_ns) {
+        if (!behind) {
+            behind_since_ns_ = 0;
+            set(reader_nice);
+        } else if (behind_since_ns_ == 0) {
+            behind_since_ns_ = now_ns;
+        } else if (now_ns - behind_since_ns_ >= patience_ns) {
+            set(0);
+        }
+    }
+
+private:
+    static constexpr int reader_nice = -20;
+    static constexpr std::uint64_t patience_ns = 1'000'000'000;
+
+    void set(int nice) {
+        if (ours_ && nice != nice_) {
+            nice_ = nice;
+            ::setpriority(PRIO_PROCESS, 0, nice);
+        }
+    }
+
+    bool ours_ = false;
+    int nice_ = 0;
+    std::uint64_t behind_since_ns_ = 0;
+};
 
 }  // namespace
 
@@ -85,6 +114,15 @@ void Signals::let_through() {
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+Signals::LetThrough::LetThrough() {
+    ::sigprocmask(SIG_BLOCK, nullptr, &before_);
+    let_through();
+}
+
+Signals::LetThrough::~LetThrough() {
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
 std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
     if (parts_.child != nullptr) {
         if (const auto status = parts_.child->ended()) {
@@ -111,6 +149,10 @@ std::optional<SessionEnd> Session::look_around(std::uint64_t start_ns) {
         return SessionEnd{.reason = "all was seen", .child_status = {}};
     }
     if (parts_.output.error() || parts_.consumer.failed()) {
+        // The write has not taken the signal that ended it: let nothing else take long either.
+        if (parts_.output.given_up()) {
+            parts_.signals.let_stand(SIGTERM);
+        }
         return SessionEnd{.reason = "the output failed", .child_status = {}};
     }
     return std::nullopt;
@@ -130,11 +172,14 @@ void Session::wait(std::uint64_t start_ns, bool busy) const {
 }
 
 Result<SessionEnd> Session::run() {
-    read_before_others();
+    Priority priority;
     const std::uint64_t start_ns = capture::monotonic_ns();
     std::optional<SessionEnd> end;
     while (!end) {
         end = look_around(start_ns);
+        if (end) {
+            break;
+        }
         const auto records = parts_.source.pump(parts_.consumer);
         if (!records) {
             return std::unexpected(records.error());
@@ -142,7 +187,9 @@ Result<SessionEnd> Session::run() {
         if (*records == 0) {
             parts_.output.flush();
         }
-        if (!end) {
+        priority.note(parts_.source.behind(), capture::monotonic_ns());
+        // While there is a backlog, only signals and the command's end are looked at between two pieces of it.
+        if (!parts_.source.behind()) {
             wait(start_ns, *records != 0);
         }
     }

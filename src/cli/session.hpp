@@ -8,6 +8,7 @@
 #include "probe/loader.hpp"
 #include "view/view.hpp"
 
+#include <csignal>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,6 +33,17 @@ public:
     // A signal that ends the run is sent to ourselves once more and stays pending, blocked as it is: what waits for a
     // reader then sees it (write_all) and does not wait for ever.
     void let_stand(int number) const;
+    // While it lives, they end inflight as they end any program: where nothing was begun that must be finished.
+    class LetThrough {
+    public:
+        LetThrough();
+        ~LetThrough();
+        LetThrough(const LetThrough&) = delete;
+        LetThrough& operator=(const LetThrough&) = delete;
+
+    private:
+        sigset_t before_{};
+    };
     // Lets them end inflight again as they end any program, where it waits for an answer and there is nothing to tidy.
     static void let_through();
 

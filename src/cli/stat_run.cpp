@@ -36,6 +36,9 @@ constexpr std::uint64_t look_ns = 60'000'000'000;
 constexpr std::uint64_t longest_interval_ns = 300'000'000'000;
 // What a command leaves in flight ends soon after it, or with its memory.
 constexpr std::uint64_t settle_ns = 100'000'000;
+// The kernel ends the requests of a process that ends; those that began longer ago and are still there it has
+// forgotten.
+constexpr std::uint64_t dead_for_ns = 1'000'000'000;
 constexpr std::uint64_t settle_step_ns = 5'000'000;
 constexpr std::size_t row_memory_bytes = 64U << 20U;
 constexpr std::uint32_t most_keys = 65'536;
@@ -152,7 +155,8 @@ public:
 private:
     [[nodiscard]] model::StatTables read() const;
     // A look at the counters; only every interval it is shown.
-    model::StatFrame look();
+    // What began longer ago than `grace_ns`, by a process that has ended, has ended too.
+    model::StatFrame look(std::uint64_t grace_ns = dead_for_ns);
     [[nodiscard]] view::StatInfo info(std::uint64_t start_ns) const;
     [[nodiscard]] std::optional<SessionEnd> wait(std::uint64_t until_ns);
     void settle();
@@ -187,7 +191,11 @@ std::expected<void, int> Counting::begin() {
     if (!settings) {
         return stop(settings.error(), exit_usage);
     }
-    auto probes = probe::StatProbes::attach(*settings);
+    auto probes = [&settings] {
+        // It may take a second, in which there is nothing to be finished.
+        const Signals::LetThrough end_at_once;
+        return probe::StatProbes::attach(*settings);
+    }();
     if (!probes) {
         return stop(probes.error(), exit_failed);
     }
@@ -240,7 +248,9 @@ model::StatTables Counting::read() const {
     return tables;
 }
 
-model::StatFrame Counting::look() {
+model::StatFrame Counting::look(std::uint64_t grace_ns) {
+    const std::uint64_t now_ns = monotonic_now_ns();
+    probes_->end_those_of_dead(now_ns - std::min(now_ns, grace_ns));
     const unsigned parity = probes_->turn_maxima();
     auto frame = tally_->look(read(), parity);
     probes_->clear_maxima(parity);
@@ -347,7 +357,7 @@ int Counting::count(view::StatView& view) {
     if (child_) {
         settle();
     }
-    const auto last = look();
+    const auto last = child_ ? look(settle_ns) : look();
     if (options_.interval_ns != 0 && !last.all.counters.empty()) {
         view.interval(last);
     }

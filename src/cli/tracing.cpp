@@ -97,16 +97,9 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     if (!settings) {
         return stop(settings.error(), exit_usage);
     }
-    auto probes = probe::Probes::attach(*settings);
-    if (!probes) {
-        return stop(probes.error(), exit_failed);
+    if (auto attached = self->attach(*settings, wishes); !attached) {
+        return stop(attached.error(), exit_failed);
     }
-    auto source = capture::LiveSource::open(std::move(*probes),
-                                            {.blocked_ns = options.blocked_ns, .places_wanted = wishes.places});
-    if (!source) {
-        return stop(source.error(), exit_failed);
-    }
-    self->source_ = std::move(*source);
     auto output = open_output(options.output);
     if (!output) {
         return stop(output.error(), exit_failed);
@@ -124,6 +117,22 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
         }
     }
     return self;
+}
+
+// It may take a second, in which the command waits and nothing was written yet: a signal just ends inflight.
+Result<void> Tracing::attach(const probe::Options& settings, const Wishes& wishes) {
+    const Signals::LetThrough end_at_once;
+    auto probes = probe::Probes::attach(settings);
+    if (!probes) {
+        return std::unexpected(probes.error());
+    }
+    auto source = capture::LiveSource::open(std::move(*probes),
+                                            {.blocked_ns = options_.blocked_ns, .places_wanted = wishes.places});
+    if (!source) {
+        return std::unexpected(source.error());
+    }
+    source_ = std::move(*source);
+    return {};
 }
 
 Result<void> Tracing::open_saver() {

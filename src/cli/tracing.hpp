@@ -96,6 +96,7 @@ private:
     Tracing(const TracingOptions& options, Signals signals) : options_(options), signals_(std::move(signals)) {}
     [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
     [[nodiscard]] capture::Account account() const;
+    [[nodiscard]] Result<void> attach(const probe::Options& settings, const Wishes& wishes);
     [[nodiscard]] Result<void> open_saver();
 
     TracingOptions options_;

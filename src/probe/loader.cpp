@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/loader.hpp"
 
+#include "base/namespaces.hpp"
 #include "contract/held.h"
 #include "contract/tables.h"
 #include "probe/bpf.hpp"
@@ -146,6 +147,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     ifl_config& config = skeleton->rodata->config;
     config = options.config;
     config.calls_by_tracepoint = plan.calls_by_tracepoint;
+    config.pid_ns = own_pid_namespace();
     config.buffer_bytes = static_cast<std::uint32_t>(report.buffer_bytes_per_cpu);
     config.census_cpus = config.census_cpus != 0 ? static_cast<std::uint32_t>(report.cpus) : 0;
     if (auto made = make_key(config.buffer_key); !made) {
@@ -165,7 +167,15 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     bpf_map__set_max_entries(skeleton->maps.buffers, static_cast<__u32>(report.cpus));
     bpf_map__set_value_size(skeleton->maps.buffers, config.buffer_bytes);
     bpf_map__set_max_entries(skeleton->maps.buffer_positions, static_cast<__u32>(report.cpus));
-    bpf_map__set_max_entries(skeleton->maps.requests, static_cast<__u32>(report.table_entries));
+    // A context accepts at least twice what io_setup takes from aio-max-nr for it (fs/aio.c, ioctx_alloc).
+    const auto spilled =
+        std::clamp<std::size_t>(2 * report.kernel.aio_max_nr, IFL_AIO_SPILLED_LEAST, IFL_AIO_SPILLED_MOST);
+    bpf_map__set_max_entries(skeleton->maps.requests, static_cast<__u32>(spilled));
+    report.tables = {.aio_requests = bpf_map__max_entries(skeleton->maps.request_slots) + spilled,
+                     .uring_requests = std::size_t{bpf_map__max_entries(skeleton->maps.uring_slots)} +
+                                       bpf_map__max_entries(skeleton->maps.uring_requests),
+                     .contexts = bpf_map__max_entries(skeleton->maps.contexts),
+                     .rings = bpf_map__max_entries(skeleton->maps.uring_rings)};
     bpf_map__set_max_entries(skeleton->maps.listed_requests, config.census_cpus != 0 ? IFL_LISTED_MAX : 1);
 
     bpf_program* each = nullptr;
@@ -307,8 +317,6 @@ Result<Probes> Probes::attach(const Options& options) {
         state->report.cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
         state->report.buffer_bytes_per_cpu =
             choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus, memory_bytes());
-        // A context accepts at least twice what io_setup takes from aio-max-nr for it (fs/aio.c, ioctx_alloc).
-        state->report.table_entries = std::clamp<std::size_t>(2 * kernel.aio_max_nr, 1U << 17U, 1U << 20U);
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {
             return std::unexpected(loaded.error());
         }
@@ -421,7 +429,20 @@ Result<void> run_once(const bpf_program* program) {
 
 Result<void> Probes::survey() {
     state_->skeleton->bss->survey_number++;
+    state_->skeleton->bss->survey_all = 0;
     return run_once(state_->surveyor);
+}
+
+void Probes::begin_last_survey() {
+    state_->skeleton->bss->survey_number++;
+    state_->skeleton->bss->survey_all = 1;
+}
+
+Result<std::size_t> Probes::go_on_with_last_survey() {
+    if (auto surveyed = run_once(state_->surveyor); !surveyed) {
+        return std::unexpected(surveyed.error());
+    }
+    return state_->surveyor == nullptr ? 0 : state_->skeleton->bss->survey_left;
 }
 
 Result<std::uint32_t> Probes::walk_lists() {

@@ -28,12 +28,20 @@ struct Options {
 // spare: 128 to 256 MiB for all of its CPUs, at most 64 MiB for each and 1/32 of its memory in all, at least 1 MiB.
 [[nodiscard]] std::size_t choose_buffer_bytes(std::size_t asked, std::size_t cpus, std::size_t memory);
 
+// How many the kernel side's tables hold at a time.
+struct TableSizes {
+    std::size_t aio_requests = 0;
+    std::size_t uring_requests = 0;
+    std::size_t contexts = 0;
+    std::size_t rings = 0;
+};
+
 struct Report {
     KernelInfo kernel;
     Plan plan;
     std::size_t buffer_bytes_per_cpu = 0;
     std::size_t cpus = 0;
-    std::size_t table_entries = 0;
+    TableSizes tables;
 };
 
 // Where the records come from: see contract/buffer.h. Descriptors are owned by Probes.
@@ -86,6 +94,9 @@ public:
     // Looks at every ring: writes a record of how it stands, finds those that were closed and requests that ended
     // without an event. Works after detach() too.
     [[nodiscard]] Result<void> survey();
+    // A look at each ring, in pieces that take a few milliseconds each. Returns how many rings are left.
+    void begin_last_survey();
+    [[nodiscard]] Result<std::size_t> go_on_with_last_survey();
 
     // Walks the lists on which io_uring keeps requests that wait, and returns the number of the walk: entries that it
     // met carry it, and the place. The first makes entries of what was in flight before the hooks; those that the

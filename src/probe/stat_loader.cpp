@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/stat_loader.hpp"
 
+#include "base/namespaces.hpp"
 #include "probe/bpf.hpp"
 #include "probe/stat_hooks.hpp"
 #include "probe/trial.hpp"
@@ -134,6 +135,7 @@ void StatProbes::State::set_config(const StatOptions& options) {
     ifl_config& config = skeleton->rodata->config;
     ifl_stat_config& stat = report.config;
     config = options.common.config;
+    config.pid_ns = own_pid_namespace();
     // The processes are looked up by stat's own programs, which remember the answer.
     stat.by_pid = config.by_pid;
     stat.follow_children = config.follow_children;
@@ -192,7 +194,7 @@ Result<void> StatProbes::State::load(const StatOptions& options) {
         }
     }
     for (auto [mapping, map, protection] : {std::tuple(&rows, skeleton->maps.stat_rows, PROT_READ | PROT_WRITE),
-                                            std::tuple(&slots, skeleton->maps.stat_slots, PROT_READ),
+                                            std::tuple(&slots, skeleton->maps.stat_slots, PROT_READ | PROT_WRITE),
                                             std::tuple(&labels, skeleton->maps.stat_labels, PROT_READ)}) {
         if (auto mapped = mapping->map(map, protection); !mapped) {
             return mapped;
@@ -411,6 +413,42 @@ std::optional<ifl_file> StatProbes::file(std::uint32_t row) const {
         return std::nullopt;
     }
     return file;
+}
+
+std::span<ifl_stat_slot> StatProbes::writable_slots() {
+    return {static_cast<ifl_stat_slot*>(state_->slots.at()), IFL_STAT_SLOTS};
+}
+
+// As count_unseen() of bpf/stat.h does it.
+void StatProbes::count_unseen(const ifl_stat_slot& slot) {
+    const ifl_stat_config& config = report().config;
+    const bool aio = (slot.flags & IFL_STAT_SLOT_AIO) != 0;
+    const std::uint32_t first = aio ? IFL_STAT_AIO_ROWS : 0;
+    std::uint32_t row = slot.row;
+    if (row == IFL_STAT_ROW_LATE && config.by == IFL_STAT_BY_OP) {
+        row = aio ? first + IFL_STAT_AIO_UNKNOWN : std::uint32_t{IFL_STAT_OP_OTHER};
+    } else if (row == IFL_STAT_ROW_LATE && config.by == IFL_STAT_BY_OUTCOME) {
+        row = first + IFL_STAT_OUTCOMES;
+    } else if (row == IFL_STAT_ROW_LATE) {
+        row = aio ? IFL_STAT_ROW_OTHERS_AIO : IFL_STAT_ROW_OTHERS_URING;
+    }
+    if (row < config.rows) {
+        auto* const rows = static_cast<ifl_stat_row*>(state_->rows.at());
+        const std::size_t place = std::size_t{IFL_STAT_LANE_REST} * config.cpus * config.rows + row;
+        const ifl_u32 more = (slot.flags & IFL_STAT_SLOT_DOUBLED) != 0 ? slot.mark : 0;
+        __atomic_fetch_add(&rows[place].unseen, 1 + more, __ATOMIC_RELAXED);
+    }
+    if ((slot.flags & IFL_STAT_SLOT_SKIP) == 0) {
+        __atomic_fetch_add(&state_->skeleton->bss->stat_shared.unseen_unasked, 1, __ATOMIC_RELAXED);
+    }
+}
+
+bool StatProbes::remove_collided(std::uint64_t id) {
+    if (bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.stat_collided), &id) != 0) {
+        return false;
+    }
+    __atomic_fetch_sub(&state_->skeleton->bss->stat_shared.collided, 1, __ATOMIC_RELAXED);
+    return true;
 }
 
 unsigned StatProbes::turn_maxima() {

@@ -61,6 +61,10 @@ public:
     [[nodiscard]] unsigned turn_maxima();
     void clear_maxima(unsigned parity);
 
+    // Requests that were submitted before `begun_before_ns` by processes that have ended since have ended
+    // too, though no event said how: from now on they count so.
+    void end_those_of_dead(std::uint64_t begun_before_ns);
+
     // Times that the kernel skipped a program because it would have interrupted itself, and no other saw it.
     [[nodiscard]] std::uint64_t programs_skipped() const;
 
@@ -69,6 +73,10 @@ public:
 
 private:
     struct State;
+    [[nodiscard]] std::span<ifl_stat_slot> writable_slots();
+    void count_unseen(const ifl_stat_slot& slot);
+    // False: the kernel side was faster.
+    bool remove_collided(std::uint64_t id);
     explicit StatProbes(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

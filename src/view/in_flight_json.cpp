@@ -41,7 +41,7 @@ void write_holders(JsonLine& line, const std::vector<model::RingHolder>& holders
     line.begin_array();
     for (const model::RingHolder& holder : holders) {
         line.begin_object();
-        line.number("pid", holder.pid);
+        line.id("pid", holder.pid);
         line.signed_if("fd", holder.fd.has_value(), holder.fd.value_or(-1));
         line.boolean("registered", holder.registered);
         line.end_object();
@@ -89,7 +89,7 @@ void write_in_flight(Output& output, const InFlightReport& report) {
     for (const model::Unlisted& group : report.unlisted) {
         line.begin_object();
         line.string("family", model::name(group.family));
-        line.number("pid", group.pid);
+        line.id("pid", group.pid);
         line.string("comm", group.comm);
         line.number("requests", group.requests);
         line.end_object();

@@ -96,8 +96,8 @@ void write_completer(JsonLine& line, const model::Request& request) {
         return;
     }
     line.begin_object();
-    line.number("pid", request.completer_pid);
-    line.number("tid", request.completer_tid);
+    line.id("pid", request.completer_pid);
+    line.id("tid", request.completer_tid);
     line.end_object();
 }
 
@@ -110,8 +110,8 @@ void write_request_fields(JsonLine& line, const model::Request& request, std::ui
     line.hex_if("context_id", request.context_id != 0, request.context_id);
     line.hex_if("address", request.address != 0, request.address);
     line.hex_if("kernel_address", request.kernel_address != 0, request.kernel_address);
-    line.number_if("pid", request.pid != 0, request.pid);
-    line.number_if("tid", request.tid != 0, request.tid);
+    line.id("pid", request.pid, request.pid != 0);
+    line.id("tid", request.tid, request.tid != 0);
     line.number_if("uid", request.pid != 0, request.uid);
     line.string_if("comm", request.comm);
     line.number_if("cgroup_id", request.cgroup_id != 0, request.cgroup_id);
@@ -169,8 +169,8 @@ void write_cancel(JsonLine& line, const model::Cancel& cancel) {
     line.number("start_ns", cancel.start_ns);
     line.string("family", model::name(cancel.family));
     line.string("tier", model::name(cancel.tier));
-    line.number_if("pid", cancel.pid != 0, cancel.pid);
-    line.number_if("tid", cancel.tid != 0, cancel.tid);
+    line.id("pid", cancel.pid, cancel.pid != 0);
+    line.id("tid", cancel.tid, cancel.tid != 0);
     line.number_if("uid", cancel.pid != 0, cancel.uid);
     line.string_if("comm", cancel.comm);
     line.number_if("cgroup_id", cancel.cgroup_id != 0, cancel.cgroup_id);

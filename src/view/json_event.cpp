@@ -193,9 +193,9 @@ void write_arguments(JsonLine& line, const model::Event& event) {
 
 void write_task(JsonLine& line, const model::Event& event) {
     const ifl_task& task = event.call.task;
-    line.number("pid", task.pid);
-    line.number("tid", task.tid);
-    line.number("ppid", task.ppid);
+    line.id("pid", task.pid);
+    line.id("tid", task.tid);
+    line.id("ppid", task.ppid);
     line.number("uid", task.uid);
     line.string("comm", comm_of(task));
     line.number("cgroup_id", task.cgroup_id);

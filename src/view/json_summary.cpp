@@ -50,7 +50,7 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     const bool aio = context.family == model::Family::aio;
     line.hex_if("context", aio, context.ctx_id);
     line.hex_if("context_id", context.context_id != 0, context.context_id);
-    line.number_if("pid", context.pid != 0, context.pid);
+    line.id("pid", context.pid, context.pid != 0);
     line.number_if("uid", context.pid != 0, context.uid);
     line.string_if("comm", context.comm);
     line.number_if("created_ns", context.created_ns);
@@ -68,7 +68,7 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
 void write_operation(JsonLine& line, const model::OperationStats& stats) {
     const bool measured = stats.latency.count() != 0;
     line.begin_object();
-    line.number_if("pid", stats.pid != 0, stats.pid);
+    line.id("pid", stats.pid, stats.pid != 0);
     line.string_if("comm", stats.comm);
     line.string("family", model::name(stats.family));
     line.key("op");
@@ -120,8 +120,8 @@ void write_finding(JsonLine& line, const model::Finding& finding) {
     line.number("time_ns", finding.time_ns);
     line.string("code", finding.code);
     line.string("severity", model::name(finding.severity));
-    line.number_if("pid", finding.pid != 0, finding.pid);
-    line.number_if("tid", finding.tid != 0, finding.tid);
+    line.id("pid", finding.pid, finding.pid != 0);
+    line.id("tid", finding.tid, finding.tid != 0);
     line.string_if("comm", finding.comm);
     line.string("message", finding.message);
     line.string("advice", finding.advice);

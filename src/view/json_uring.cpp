@@ -132,7 +132,7 @@ void write_way(JsonLine& line, const UringPart& part) {
     line.number("task_works", part.task_works);
     line.number_if("batch", part.batch != 0, part.batch);
     line.number_if("sq_thread", part.sq_thread_tid != 0, part.sq_thread_tid);
-    line.number_if("worker", part.worker_tid != 0, part.worker_tid);
+    line.id("worker", part.worker_tid, part.worker_tid != 0);
     line.boolean("by_worker", part.by_worker);
     line.string_if("completer_comm", part.completer_comm);
     write_id(line, "link_head", part.link_head);
@@ -188,7 +188,7 @@ void write_completion(JsonLine& line, const model::Completion& completion) {
     line.boolean("overflowed", cqe.overflowed);
     line.boolean("dropped", cqe.dropped);
     write_big(line, cqe.big);
-    line.number_if("pid", completion.pid != 0, completion.pid);
+    line.id("pid", completion.pid, completion.pid != 0);
     line.string_if("comm", completion.comm);
     write_id(line, "request_id", request != nullptr && request->uring ? request->uring->request_id : 0);
     line.string_if("op", request != nullptr && request->opcode

@@ -33,6 +33,8 @@ inline constexpr std::string_view unknown = "-";
 
 // What every line starts with: time, process, command. The next text goes to column `lead_columns`.
 inline constexpr std::size_t lead_columns = 36;
+// Of a process or thread, `-` if it is not known; one outside of our own pid namespace as host:ID.
+[[nodiscard]] std::string id_text(std::uint32_t id);
 [[nodiscard]] std::string lead(std::optional<std::uint64_t> time_ns, std::uint32_t pid, std::string_view comm,
                                const TextFrame& frame);
 

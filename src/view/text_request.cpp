@@ -189,12 +189,19 @@ std::string time_text(std::optional<std::uint64_t> time_ns, const TextFrame& fra
     return fmt::format("{}{}.{:06}", before ? '-' : '+', distance_us / 1'000'000, distance_us % 1'000'000);
 }
 
+std::string id_text(std::uint32_t id) {
+    if ((id & IFL_ID_ELSEWHERE) != 0) {
+        return fmt::format("host:{}", id & ~IFL_ID_ELSEWHERE);
+    }
+    return id == 0 ? std::string(unknown) : fmt::to_string(id);
+}
+
 std::string lead(std::optional<std::uint64_t> time_ns, std::uint32_t pid, std::string_view comm,
                  const TextFrame& frame) {
     const std::string command = comm.empty() ? std::string(unknown) : keep_head(printable(comm), comm_columns);
     return fmt::format("{} {}  {} ",
                        paint(pad(time_text(time_ns, frame), time_columns, Align::right), Tone::dim, frame),
-                       pad(pid == 0 ? std::string(unknown) : fmt::to_string(pid), pid_columns, Align::right),
+                       pad(id_text(pid), pid_columns, Align::right),
                        pad(command, comm_columns, Align::left));
 }
 

@@ -61,10 +61,6 @@ std::string counts_text(const std::array<std::uint64_t, count>& counts) {
     return text;
 }
 
-std::string pid_text(std::uint32_t pid) {
-    return pid == 0 ? std::string(unknown) : fmt::to_string(pid);
-}
-
 std::string comm_text(const std::string& comm) {
     return comm.empty() ? std::string(unknown) : keep_head(printable(comm), 15);
 }
@@ -111,7 +107,7 @@ void append_operations(std::string& out, const model::Summary& summary, model::F
         const auto quantile = [&](double q) {
             return stats.latency.count() == 0 ? std::string(unknown) : format_duration(stats.latency.quantile_ns(q));
         };
-        table.add({pid_text(stats.pid), comm_text(stats.comm), operation_name(stats.family, stats.opcode),
+        table.add({id_text(stats.pid), comm_text(stats.comm), operation_name(stats.family, stats.opcode),
                    format_count(stats.requests), stats.bytes == 0 ? std::string(unknown) : format_bytes(stats.bytes),
                    quantile(0.5), quantile(0.99), quantile(1.0), counts_text<model::Outcome>(stats.outcomes)});
     }
@@ -158,7 +154,7 @@ void append_contexts(std::string& out, const model::Summary& summary, const Text
                                       ? format_count(context.max_requests)
                                       : fmt::format("{} = {:>6}", format_count(context.max_requests),
                                                     format_share(context.max_requests, summary.aio_max_nr));
-        table.add({pid_text(context.pid), comm_text(context.comm), fmt::format("{:#x}", context.ctx_id),
+        table.add({id_text(context.pid), comm_text(context.comm), fmt::format("{:#x}", context.ctx_id),
                    context_state(context), format_count(context.submitted), format_count(context.in_flight),
                    format_count(context.in_flight_max), format_count(context.capacity), share});
     }
@@ -211,7 +207,7 @@ void append_rings(std::string& out, const model::Summary& summary, const TextFra
     for (const model::Context* context : std::span(contexts).first(rows)) {
         const model::RingPart ring = context->ring.value_or(model::RingPart{});
         const auto if_counted = [&ring](const std::string& text) { return ring.counted ? text : std::string(unknown); };
-        table.add({pid_text(context->pid), comm_text(context->comm),
+        table.add({id_text(context->pid), comm_text(context->comm),
                    ring.fd >= 0 ? fmt::format("fd {}", ring.fd) : std::string(unknown), context_state(*context),
                    ring.sq_entries != 0 ? fmt::format("{}/{}", ring.sq_entries, ring.cq_entries) : std::string(unknown),
                    format_count(context->submitted),

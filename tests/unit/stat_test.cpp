@@ -144,11 +144,13 @@ TEST(StatTally, CountsWhatIsInFlight) {
     Tables tables;
     StatTally tally(tables.read(0));
     tables.slots[0] = {
-        .tag = 0x1000 | open_bit, .start_ns = 70, .mark = 0, .row = 22, .op = 22, .flags = 0, .reserved = 0};
-    tables.slots[1] = {.tag = 0x2000, .start_ns = 60, .mark = 0, .row = 22, .op = 22, .flags = 0, .reserved = 0};
+        .tag = 0x1000 | open_bit, .start_ns = 70, .mark = 0, .pid = 0, .row = 22, .op = 22, .flags = 0, .reserved = 0};
+    tables.slots[1] = {
+        .tag = 0x2000, .start_ns = 60, .mark = 0, .pid = 0, .row = 22, .op = 22, .flags = 0, .reserved = 0};
     tables.slots[2] = {.tag = 0x3000 | open_bit,
                        .start_ns = 50,
                        .mark = 0,
+                       .pid = 0,
                        .row = 0,
                        .op = 0,
                        .flags = IFL_STAT_SLOT_SKIP,
@@ -169,8 +171,14 @@ TEST(StatTally, AnOverflowMayHaveEndedWhatIsInFlight) {
     Tables tables;
     StatTally tally(tables.read(0));
     for (std::uint64_t i = 0; i < 4; i++) {
-        tables.slots[i] = {
-            .tag = (i + 1) << 8 | open_bit, .start_ns = 1, .mark = 0, .row = 0, .op = 0, .flags = 0, .reserved = 0};
+        tables.slots[i] = {.tag = (i + 1) << 8 | open_bit,
+                           .start_ns = 1,
+                           .mark = 0,
+                           .pid = 0,
+                           .row = 0,
+                           .op = 0,
+                           .flags = 0,
+                           .reserved = 0};
     }
     tables.shared.overflowed = 3;
     tables.shared.unseen_unasked = 1;
@@ -186,6 +194,7 @@ TEST(StatTally, WhatIsInFlightIsNotKnownByAKeyThatShowsAtTheEnd) {
     tables.slots[0] = {.tag = 0x1000 | open_bit,
                        .start_ns = 70,
                        .mark = 0,
+                       .pid = 0,
                        .row = IFL_STAT_ROW_LATE,
                        .op = 0,
                        .flags = 0,

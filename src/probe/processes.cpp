@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/processes.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace inflight::probe {
+
+bool has_ended(std::uint32_t pid) {
+    if (::kill(static_cast<pid_t>(pid), 0) != 0) {
+        return errno == ESRCH;
+    }
+    std::ifstream file(fmt::format("/proc/{}/stat", pid));
+    std::string line;
+    std::getline(file, line);
+    // "1234 (a name) Z 1 ...": the name may have anything in it, and num_threads is the 18th field behind it.
+    const std::size_t behind = line.rfind(')');
+    if (behind == std::string::npos) {
+        return false;
+    }
+    std::istringstream fields(line.substr(behind + 1));
+    std::string state;
+    std::string field;
+    fields >> state;
+    constexpr int fields_before_threads = 16;
+    for (int i = 0; i < fields_before_threads; i++) {
+        fields >> field;
+    }
+    std::uint64_t threads = 0;
+    fields >> threads;
+    return (state == "Z" || state == "X") && threads <= 1;
+}
+
+}  // namespace inflight::probe
