@@ -44,7 +44,6 @@ static void open_own_files(void) {
         int low = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
 
         fd = dup2(low, first_kept - 1);
-        must(fd >= 0 || errno == EBADF, "a number");
         close(low);
     }
     must(fd >= 0 && fcntl(fd, F_SETFL, O_APPEND) == 0, "a file of its own");
