@@ -227,8 +227,7 @@ static __always_inline void add_peer(struct ifl_uring_request *request, __u64 no
 	struct file *file;
 	__u32 bytes = 16;
 
-	if (request->result < 0 || request->opcode != OP_ACCEPT ||
-	    (__u32)(current_ids() >> 32) != request->pid)
+	if (request->result < 0 || request->opcode != OP_ACCEPT || (__u32)(current_ids() >> 32) != request->pid)
 		return;
 	file = file_of_fd(current_task(), request->result);
 	socket = READ((struct file___private *)file, private_data);

@@ -96,6 +96,7 @@ struct ifl_header {
  * machine with this bit.
  */
 #define IFL_ID_ELSEWHERE (1u << 30)
+#define IFL_IS_ELSEWHERE(id) (((id) & ~0x3fffffu) == IFL_ID_ELSEWHERE) /* ids are below PID_MAX_LIMIT, 2^22 */
 
 struct ifl_task {
 	ifl_u32 pid; /* thread group */

@@ -18,7 +18,8 @@ constexpr ifl_u64 slot_open = 1;
 void StatProbes::end_those_of_dead(std::uint64_t begun_before_ns) {
     std::map<std::uint32_t, bool> dead;
     const auto is_dead = [&](const ifl_stat_slot& slot) {
-        if ((slot.tag & slot_open) == 0 || slot.pid == 0 || (slot.pid & IFL_ID_ELSEWHERE) != 0 || slot.start_ns >= begun_before_ns) {
+        if ((slot.tag & slot_open) == 0 || slot.pid == 0 || IFL_IS_ELSEWHERE(slot.pid) ||
+            slot.start_ns >= begun_before_ns) {
             return false;
         }
         const auto [known, first] = dead.try_emplace(slot.pid, false);

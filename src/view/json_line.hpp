@@ -86,7 +86,7 @@ public:
     // Of a process or thread. One outside of our own pid namespace has null there, and its id of the machine in a field
     // of its own, as "host_pid".
     void id(std::string_view name, std::uint32_t value, bool known = true) {
-        const bool elsewhere = (value & IFL_ID_ELSEWHERE) != 0;
+        const bool elsewhere = IFL_IS_ELSEWHERE(value);
         number_if(name, known && !elsewhere, value);
         if (elsewhere) {
             number("host_" + std::string(name), value & ~IFL_ID_ELSEWHERE);

@@ -190,7 +190,7 @@ std::string time_text(std::optional<std::uint64_t> time_ns, const TextFrame& fra
 }
 
 std::string id_text(std::uint32_t id) {
-    if ((id & IFL_ID_ELSEWHERE) != 0) {
+    if (IFL_IS_ELSEWHERE(id)) {
         return fmt::format("host:{}", id & ~IFL_ID_ELSEWHERE);
     }
     return id == 0 ? std::string(unknown) : fmt::to_string(id);
@@ -201,8 +201,7 @@ std::string lead(std::optional<std::uint64_t> time_ns, std::uint32_t pid, std::s
     const std::string command = comm.empty() ? std::string(unknown) : keep_head(printable(comm), comm_columns);
     return fmt::format("{} {}  {} ",
                        paint(pad(time_text(time_ns, frame), time_columns, Align::right), Tone::dim, frame),
-                       pad(id_text(pid), pid_columns, Align::right),
-                       pad(command, comm_columns, Align::left));
+                       pad(id_text(pid), pid_columns, Align::right), pad(command, comm_columns, Align::left));
 }
 
 std::string detail(std::string_view text, std::size_t indent, const TextFrame& frame) {
