@@ -23,6 +23,7 @@ constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 constexpr std::uint64_t survey_interval_ns = 50'000'000;
+constexpr std::uint64_t loss_look_interval_ns = 10'000'000;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // A ring that was closed may still have requests that end; then what is left of it is removed.
@@ -177,7 +178,13 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
         }
         bury_rings(start_ns - std::min(start_ns, bury_ring_after_ns));
     }
-    if (consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
+    const bool takes_snapshot = consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns;
+    // More often than records wait in the sorter, so that it is known before what it may concern is handed over.
+    if (takes_snapshot || start_ns - last_loss_look_ns_ >= loss_look_interval_ns) {
+        last_loss_look_ns_ = start_ns;
+        tell_of_losses(consumer, takes_snapshot);
+    }
+    if (takes_snapshot) {
         last_snapshot_ns_ = start_ns;
         if (auto taken = take_snapshot(false); !taken) {
             return std::unexpected(taken.error());
@@ -225,6 +232,7 @@ Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
     auto taken = take_snapshot(true);
     finished_ = true;
     const std::uint64_t look_ns = monotonic_ns();
+    tell_of_losses(consumer, true);
     sorter_.release(~std::uint64_t{0}, [&consumer](const ifl_header& record) { consumer.on_record(record); });
     consumer.finish(look_ns);
     return taken;

@@ -60,6 +60,8 @@ private:
         found_.pass(record, [this](const ifl_header& each) { sorter_.add(each); });
     }
     std::size_t drain();
+    // `all`: also what takes a system call for each program to find out.
+    void tell_of_losses(Consumer& consumer, bool all);
     Result<void> take_snapshot(bool final);
     Result<void> take_census();
     void report_blocked_calls();
@@ -103,6 +105,9 @@ private:
     };
     std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
     std::uint64_t last_survey_ns_ = 0;
+    model::Losses losses_told_;
+    std::uint64_t counted_lost_ = 0;  // at the last look at the counters
+    std::uint64_t last_loss_look_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };
