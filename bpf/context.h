@@ -92,6 +92,17 @@ static __always_inline void write_context(__u64 kioctx, const struct ifl_context
 	submit(record);
 }
 
+/* How many requests it accepts: the kernel gives places out in batches, and the rest to nobody (get_reqs_available). */
+static __always_inline __u32 capacity_of(struct kioctx *kioctx)
+{
+	__u32 batch = READ(kioctx, req_batch), slots = READ(kioctx, nr_events);
+
+	if (!slots)
+		return 0;
+	slots--;
+	return batch ? slots - slots % batch : slots;
+}
+
 static __always_inline __u64 new_context(struct task_struct *task, struct kioctx *kioctx, __u8 state, __u8 tier,
 					 __u64 time_ns)
 {
@@ -101,7 +112,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	entry.context_id = next_id();
 	entry.ctx_id = READ(kioctx, user_id);
 	entry.created_ns = state == IFL_CONTEXT_CREATED ? time_ns : 0;
-	entry.capacity = READ(kioctx, nr_events);
+	entry.capacity = capacity_of(kioctx);
 	entry.max_reqs = READ(kioctx, max_reqs);
 	entry.pid = process_id_of(task);
 	entry.uid = READ(task, cred, uid.val);

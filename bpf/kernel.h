@@ -175,7 +175,7 @@ struct io_event {
 struct kioctx {
 	atomic_t dead;
 	unsigned long user_id;
-	unsigned int max_reqs, nr_events;
+	unsigned int req_batch, max_reqs, nr_events;
 	struct list_head active_reqs;
 	unsigned int id; /* its slot in the table */
 };

@@ -64,6 +64,7 @@ enum {
 	OP_SETXATTR = 42,
 	OP_FGETXATTR = 43,
 	OP_GETXATTR = 44,
+	OP_URING_CMD = 46,
 	OP_SEND_ZC = 47,
 	OP_SENDMSG_ZC = 48,
 	OP_READ_MULTISHOT = 49,
@@ -98,7 +99,11 @@ enum {
 #define CQE_F_NOTIF (1u << 3)
 #define SQE_IOPRIO_MULTISHOT_ACCEPT (1u << 0)
 #define SQE_IOPRIO_MULTISHOT_RECV (1u << 1)
+#define SQE_IOPRIO_BUNDLE (1u << 4)
 #define SQE_LEN_POLL_MULTI (1u << 0)
+#define SQE_CMD_MULTISHOT (1u << 1)
+/* SOCKET_URING_OP_TX_TIMESTAMP; the commands of other files are numbers as of ioctl(2), and far greater. */
+#define CMD_TX_TIMESTAMP 4
 #define SQE_TIMEOUT_MULTISHOT (1u << 6)
 #define REGISTER_SYNC_CANCEL 24
 

@@ -300,7 +300,8 @@ int uring_cqe_overflow(struct bpf_raw_tracepoint_args *ctx)
 	if (!ring)
 		return 0;
 	__sync_fetch_and_add(&ring->ring.overflowed, 1);
-	if (!(cqe.flags & CQE_F_MORE)) {
+	/* Tags of files and buffers, and messages of other rings, end no request; here there is none that could end. */
+	if (!(cqe.flags & CQE_F_MORE) && !(ring->ring.created_ns && ring->ring.submitted <= ended_of(ring))) {
 		__sync_fetch_and_add(&ring->unseen_ends, 1);
 		__sync_fetch_and_add(&ring->completed_elsewhere, 1);
 	}

@@ -245,6 +245,8 @@ static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
 	case OP_ACCEPT: return sqe->ioprio & SQE_IOPRIO_MULTISHOT_ACCEPT;
 	case OP_RECV:
 	case OP_RECVMSG: return sqe->ioprio & SQE_IOPRIO_MULTISHOT_RECV;
+	case OP_SEND: return sqe->ioprio & SQE_IOPRIO_BUNDLE;
+	case OP_URING_CMD: return sqe->op_flags & SQE_CMD_MULTISHOT || (__u32)sqe->off == CMD_TX_TIMESTAMP;
 	case OP_POLL_ADD: return sqe->len & SQE_LEN_POLL_MULTI;
 	case OP_TIMEOUT: return sqe->op_flags & SQE_TIMEOUT_MULTISHOT;
 	case OP_SEND_ZC:
@@ -374,10 +376,15 @@ static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl
 	take_submitter(entry, ring);
 }
 
+static __always_inline __u64 ended_of(const struct ifl_ring_entry *ring)
+{
+	return ring->completed - ring->completed_unknown + ring->completed_elsewhere;
+}
+
 /* A ring's submissions come one after the other: its uring_lock is held. */
 static __always_inline void account_ring_submission(struct ifl_ring_entry *ring)
 {
-	__u64 ended = ring->completed - ring->completed_unknown + ring->completed_elsewhere;
+	__u64 ended = ended_of(ring);
 	__u64 submitted = ++ring->ring.submitted;
 
 	if (submitted > ended && submitted - ended > ring->ring.in_flight_max)

@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::size_t status_bytes = 8192;
 constexpr std::uint64_t kernel_thread = 0x00200000;  // PF_KTHREAD
+constexpr std::uint64_t exiting = 0x4;               // PF_EXITING
 constexpr std::uint64_t io_worker = 0x10;            // PF_IO_WORKER, include/linux/sched.h
 
 // Of a thread: that of a process whose main thread has ended says little.
@@ -176,6 +177,14 @@ bool has_ended(const Thread& thread) {
     return state == 'Z' || state == 'X' || state == '?';
 }
 
+bool process_has_ended(pid_t pid) {
+    const auto tids = list_threads(pid);
+    return std::ranges::all_of(tids, [pid](pid_t tid) {
+        const Thread thread = read_thread(pid, tid);
+        return thread.kernels || has_ended(thread) || (read_flags(pid, tid) & exiting) != 0;
+    });
+}
+
 std::optional<int> disturbance(const Thread& thread) {
     if (thread.progress.state == 'R') {
         return 0;
@@ -237,7 +246,8 @@ Result<Target> Target::look(pid_t pid) {
     const pid_t living = target.threads_.front().tid;
     const auto status = read_status(living);
     if (!status.contains("VmSize")) {
-        if ((read_flags(pid, living) & kernel_thread) != 0) {
+        const std::uint64_t flags = read_flags(pid, living);
+        if ((flags & kernel_thread) != 0 && (flags & exiting) == 0) {
             return failure(what, "it is a thread of the kernel");
         }
         return status.empty() ? failure(what, "the process is gone")

@@ -37,6 +37,8 @@ struct Thread {
 // Without those that have ended: their numbers only, in no order. Empty: the process is gone.
 [[nodiscard]] std::vector<pid_t> list_threads(pid_t pid);
 [[nodiscard]] bool has_ended(const Thread& thread);
+// No thread of it runs programs any more; true also where there is no such process.
+[[nodiscard]] bool process_has_ended(pid_t pid);
 // Reads the first part from an open /proc/PID/task/TID/status.
 [[nodiscard]] Progress read_progress(int status_fd);
 

@@ -13,6 +13,8 @@ public:
     virtual ~Consumer() = default;
     // In order of time; valid during the call.
     virtual void on_record(const ifl_header& record) = 0;
+    // Records of requests, calls or rings were lost that belong before what comes next.
+    virtual void note_losses() = 0;
     // All records older than `now_ns` have been handed over.
     virtual void advance(std::uint64_t now_ns) = 0;
     // Nothing comes after it.
@@ -29,6 +31,7 @@ public:
     explicit TrackerConsumer(model::Tracker& tracker) : tracker_(tracker) {}
 
     void on_record(const ifl_header& record) override { tracker_.on_record(record); }
+    void note_losses() override { tracker_.note_losses(); }
     void advance(std::uint64_t now_ns) override { tracker_.advance(now_ns); }
     void finish(std::uint64_t end_ns) override { tracker_.finish(end_ns); }
     [[nodiscard]] bool wants_snapshot() const override { return tracker_.wants_snapshot(); }
@@ -46,6 +49,10 @@ public:
     void on_record(const ifl_header& record) override {
         first_.on_record(record);
         second_.on_record(record);
+    }
+    void note_losses() override {
+        first_.note_losses();
+        second_.note_losses();
     }
     void advance(std::uint64_t now_ns) override {
         first_.advance(now_ns);

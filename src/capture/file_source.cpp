@@ -5,6 +5,7 @@
 #include "base/units.hpp"
 #include "capture/columns.hpp"
 #include "capture/record_checks.hpp"
+#include "model/losses.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -317,7 +318,9 @@ void FileSource::take_item(std::uint16_t kind, std::span<const std::byte> row, C
         return;
     }
     if (!fits_in_memory()) {
-        left_out_++;
+        if (left_out_++ == 0) {
+            consumer.note_losses();
+        }
         return;
     }
     last_ns_ = std::max(last_ns_, record.time_ns);
@@ -392,6 +395,9 @@ void FileSource::take_block(const Block& block, Consumer& consumer) {
         case format::BlockKind::account:
             if (auto account = account_from_json(block.payload)) {
                 account_ = std::move(*account);
+                if (model::hide_requests(account_.losses)) {
+                    consumer.note_losses();
+                }
             } else {
                 note_damage(block_at_, end, account.error().message());
             }
@@ -400,6 +406,14 @@ void FileSource::take_block(const Block& block, Consumer& consumer) {
             return;
     }
     note_damage(block_at_, end, fmt::format("block {} is of a kind that is not known", block.header.sequence));
+}
+
+// What cannot be read is lost like what a recorder lost.
+void FileSource::tell_of_damage(Consumer& consumer) {
+    if (!damage_told_ && !damage_.empty()) {
+        damage_told_ = true;
+        consumer.note_losses();
+    }
 }
 
 Result<void> FileSource::replay(Consumer& consumer, bool continues) {
@@ -411,10 +425,12 @@ Result<void> FileSource::replay(Consumer& consumer, bool continues) {
         if (!found) {
             return std::unexpected(found.error());
         }
+        tell_of_damage(consumer);
         if (!*found) {
             break;
         }
         take_block(block, consumer);
+        tell_of_damage(consumer);
     }
     if (!finished_) {
         consumer.finish(last_ns_);

@@ -86,6 +86,7 @@ private:
     void read_records(const Block& block, Consumer& consumer);
     [[nodiscard]] bool fits_in_memory();
     void take_item(std::uint16_t kind, std::span<const std::byte> row, Consumer& consumer);
+    void tell_of_damage(Consumer& consumer);
     void note_damage(std::uint64_t from, std::uint64_t to, const std::string& why);
 
     struct FreeDecompressor {
@@ -106,6 +107,7 @@ private:
     CaptureInfo info_;
     Account account_;
     std::vector<Damage> damage_;
+    bool damage_told_ = false;
     std::uint64_t next_sequence_ = 0;
     std::uint64_t block_at_ = 0;
     std::uint64_t records_ = 0;

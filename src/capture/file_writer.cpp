@@ -61,6 +61,20 @@ void FileWriter::on_record(const ifl_header& record) {
     }
 }
 
+void FileWriter::note_losses() {
+    if (failed() || losses_told_) {
+        return;
+    }
+    // The account tells it, so it has to stand before what comes now.
+    losses_told_ = true;
+    if (block_.empty()) {
+        file_.write(account_since_begin(ask_account()));
+        check_file();
+    } else {
+        write_records();
+    }
+}
+
 void FileWriter::advance(std::uint64_t now_ns) {
     if (failed()) {
         return;
@@ -163,6 +177,7 @@ void FileWriter::begin_next_file(std::uint64_t now_ns) {
         return;
     }
     losses_before_ = losses;
+    losses_told_ = false;
     bytes_before_ += file_.bytes();
     file_begun_ns_ = now_ns;
     info_ = std::move(info);

@@ -29,6 +29,7 @@ public:
                                                                     const Rotation& rotation = {});
 
     void on_record(const ifl_header& record) override;
+    void note_losses() override;
     void advance(std::uint64_t now_ns) override;
     void finish(std::uint64_t end_ns) override;
     void close(const Account& account) override;
@@ -54,6 +55,7 @@ private:
     BlockMaker block_;
     Carried carried_;
     model::Losses losses_before_;  // of this file
+    bool losses_told_ = false;     // in this file
     std::uint64_t bytes_before_ = 0;
     std::uint64_t file_begun_ns_;
 };

@@ -171,7 +171,14 @@ Result<void> FlightRecorder::write_blocks(BlockFile& file, std::uint64_t end_ns,
     if (auto carried = write_carried(file, carried_, start_ns); !carried) {
         return carried;
     }
+    bool losses_told = false;
     for (const Held& held : held_) {
+        Account so_far;
+        so_far.losses = model::losses_since(losses_before_, held.losses);
+        if (!losses_told && model::hide_requests(so_far.losses)) {
+            losses_told = true;
+            file.write(so_far);
+        }
         file.write(held.block);
         written.requests += held.block.header.requests;
     }

@@ -46,6 +46,8 @@ public:
     void ask_for_file(const std::string& why);
 
     void on_record(const ifl_header& record) override;
+    // Each block knows what had been lost at its end; a file says so before the first one that losses fall into.
+    void note_losses() override {}
     void advance(std::uint64_t now_ns) override;
     void finish(std::uint64_t end_ns) override;
     void close(const Account& account) override;

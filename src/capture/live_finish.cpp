@@ -53,6 +53,7 @@ Result<void> LiveSource::finish(Consumer& consumer, Ending ending) {
     auto taken = take_snapshot(true);
     finished_ = true;
     const std::uint64_t look_ns = monotonic_ns();
+    tell_of_losses(consumer, true);
     hand_over_the_rest(consumer);
     consumer.finish(look_ns);
     return taken;
@@ -111,6 +112,7 @@ void LiveSource::hand_over_the_rest(Consumer& consumer) {
     if (sorter_.release(~std::uint64_t{0}, deliver, go_on)) {
         return;
     }
+    consumer.note_losses();
     // The consumer knows what is in flight when it has got all of a look at it.
     requests_not_told_ += requests_shown;
     sorter_.discard([this](const ifl_header& record, Sorter::Maker maker) {

@@ -28,6 +28,7 @@ constexpr std::uint64_t survey_share = 50;
 constexpr std::uint64_t pump_ns = 20'000'000;
 constexpr std::size_t clock_interval = 64;  // records between two looks at the clock
 constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
+constexpr std::uint64_t loss_look_interval_ns = 10'000'000;
 // Entries of io_uring requests that nobody used for so long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
@@ -193,7 +194,13 @@ Result<std::size_t> LiveSource::pump(Consumer& consumer) {
         next_survey_ns_ = start_ns + std::max(survey_interval_ns, survey_share * took_ns);
         bury_rings(start_ns - std::min(start_ns, bury_ring_after_ns));
     }
-    if (consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns) {
+    const bool takes_snapshot = consumer.wants_snapshot() && start_ns - last_snapshot_ns_ >= snapshot_interval_ns;
+    // More often than records wait in the sorter, so that it is known before what it may concern is handed over.
+    if (takes_snapshot || start_ns - last_loss_look_ns_ >= loss_look_interval_ns) {
+        last_loss_look_ns_ = start_ns;
+        tell_of_losses(consumer, takes_snapshot);
+    }
+    if (takes_snapshot) {
         last_snapshot_ns_ = start_ns;
         if (auto taken = take_snapshot(false); !taken) {
             return std::unexpected(taken.error());

@@ -9,6 +9,7 @@
 #include "capture/source.hpp"
 #include "capture/uring_tables.hpp"
 #include "contract/census.h"
+#include "model/losses.hpp"
 #include "probe/loader.hpp"
 
 #include <array>
@@ -72,6 +73,8 @@ private:
     Result<void> survey_to_the_end();
     Result<void> wait_for_dying_rings();
     void hand_over_the_rest(Consumer& consumer);
+    // `all`: also what takes a system call for each program to find out.
+    void tell_of_losses(Consumer& consumer, bool all);
     Result<void> take_snapshot(bool final);
     Result<void> take_census();
     void report_blocked_calls();
@@ -119,6 +122,9 @@ private:
     };
     std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
     std::uint64_t next_survey_ns_ = 0;
+    model::Losses losses_told_;
+    std::uint64_t counted_lost_ = 0;  // at the last look at the counters
+    std::uint64_t last_loss_look_ns_ = 0;
     bool rings_seen_ = false;           // before that there is nothing to look at
     std::deque<Death> deaths_to_bury_;  // their contexts' entries are to be removed
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cancelling.hpp"
 
+#include "act/target.hpp"
 #include "capture/live_source.hpp"
 #include "probe/narrowing.hpp"
 
@@ -39,7 +40,7 @@ void Cancelling::on_request(const model::Request& request) {
     for (view::CancelReport& report : reports_) {
         if (!report.ended && same_request(report.chosen.request, request)) {
             report.ended = request;
-            awaited_ -= report.way.empty() ? 0 : 1;
+            awaited_ -= report.way.empty() && !report.tried.process_ended ? 0 : 1;
         }
     }
 }
@@ -100,15 +101,16 @@ act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model
 }
 
 void Cancelling::take_over(view::CancelReport& report, const act::Order& order, const Result<act::Answer>& answer) {
-    if (!answer) {
-        report.tried.refusal = answer.error().message();
-        return;
+    report.tried.refusal = answer ? answer->refusal : answer.error().message();
+    if (answer) {
+        report.threads_stopped = answer->threads_stopped;
+        report.stood_still_ns = answer->stood_still_ns;
+        report.timeout_restarted = answer->timeout_restarted;
     }
-    report.threads_stopped = answer->threads_stopped;
-    report.stood_still_ns = answer->stood_still_ns;
-    report.timeout_restarted = answer->timeout_restarted;
-    report.tried.refusal = answer->refusal;
-    if (!answer->refusal.empty()) {
+    if (!report.tried.refusal.empty()) {
+        // Where the process has ended its requests end too, and say how.
+        report.tried.process_ended = act::process_has_ended(order.pid);
+        awaited_ += report.tried.process_ended ? 1 : 0;
         return;
     }
     report.way = order.way == act::Way::ring ? "ring" : "inject";

@@ -25,6 +25,7 @@ class Unended final : public capture::Consumer {
 public:
     explicit Unended(capture::Consumer& next) : next_(next) {}
     void on_record(const ifl_header& record) override { next_.on_record(record); }
+    void note_losses() override { next_.note_losses(); }
     void advance(std::uint64_t now_ns) override { next_.advance(now_ns); }
     void finish(std::uint64_t /*end_ns*/) override {}
     [[nodiscard]] bool wants_snapshot() const override { return false; }

@@ -63,6 +63,7 @@ public:
     [[nodiscard]] Tracing& tracing() { return *tracing_; }
 
     void on_record(const ifl_header& record) override;
+    void note_losses() override { tracker_.note_losses(); }
     void advance(std::uint64_t now_ns) override { tracker_.advance(now_ns); }
     void finish(std::uint64_t end_ns) override { tracker_.finish(end_ns); }
     [[nodiscard]] bool wants_snapshot() const override { return asked_ || tracker_.wants_snapshot(); }

@@ -4,6 +4,7 @@
 #include "base/arithmetic.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "model/uring_tracked.hpp"
 
 #include <fmt/format.h>
 
@@ -22,14 +23,32 @@ std::string result_text(const Request& request) {
     return request.error() != 0 ? "with " + describe_errno(request.error()) : fmt::format("with {}", request.result);
 }
 
+// What an interrupted worker leaves behind.
+bool ended_when_told(const CancelTry& tried, const Request& ended) {
+    if (tried.ret == -ENOENT) {
+        return false;
+    }
+    const bool short_of_all = uring::partial(ended) && uring::waits_for_all(ended) && tried.ret < 0;
+    return ended.result == -EINTR || ended.result == -restart_sys || short_of_all;
+}
+
+// The kernel found it, and lets it keep what had been transferred.
+bool cancelled_in_part(const CancelTry& tried, const Request& ended) {
+    return ended.family == Family::uring && tried.ret >= 0 && uring::partial(ended);
+}
+
 CancelResult judge_ended(const CancelTry& tried, const Request& ended) {
     if (ended.complete_ns && *ended.complete_ns < tried.start_ns) {
         return {.end = CancelEnd::completed_first,
                 .reason = fmt::format("it had ended {} before the call, {}",
                                       format_duration(tried.start_ns - *ended.complete_ns), result_text(ended))};
     }
-    const bool told_to_stop = ended.result == -EINTR || ended.result == -restart_sys;
-    if (told_to_stop && tried.ret != -ENOENT) {
+    if (cancelled_in_part(tried, ended)) {
+        return {.end = CancelEnd::cancelled,
+                .reason = fmt::format("the program gets its completion with the {} that had been transferred",
+                                      uring::partial_text(ended))};
+    }
+    if (ended_when_told(tried, ended)) {
         return {.end = CancelEnd::interrupted,
                 .reason = "an io-wq worker was interrupted at it: it ended " + result_text(ended)};
     }
@@ -51,6 +70,10 @@ std::string_view name(CancelEnd end) {
 }
 
 CancelResult judge_cancel(const CancelTry& tried, const std::optional<Request>& ended) {
+    if (tried.process_ended && ended) {
+        return {.end = CancelEnd::completed_first,
+                .reason = "its process ended before the call was made, and it ended " + result_text(*ended)};
+    }
     if (!tried.refusal.empty()) {
         return {.end = CancelEnd::refused, .reason = tried.refusal};
     }

@@ -25,6 +25,7 @@ enum class CancelEnd : std::uint8_t {
 
 struct CancelTry {
     std::string refusal;          // why nothing was tried; else empty
+    bool process_ended = false;   // that is why: the request ends with its process
     std::int64_t ret = 0;         // what the call returned: a negative errno, 0 or a count
     std::uint64_t start_ns = 0;   // of the call
     std::uint64_t waited_ns = 0;  // for the end, after it

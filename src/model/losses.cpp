@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace inflight::model {
 
@@ -12,6 +13,9 @@ constexpr std::array counts{&Losses::requests_untracked, &Losses::calls_untracke
                             &Losses::exits_missed,       &Losses::programs_skipped, &Losses::completions_unseen,
                             &Losses::submissions_unseen, &Losses::out_of_order};
 constexpr std::array kind_counts{&KindLoss::generated, &KindLoss::delivered, &KindLoss::lost};
+
+// Records without which no verdict changes.
+constexpr std::array<std::string_view, 6> only_shown{"iocbs", "file", "cgroup", "unmap", "tally", "unreaped"};
 
 const KindLoss* find(const Losses& losses, std::uint32_t cpu, const std::string& kind) {
     const auto found = std::ranges::find(losses.cpus, cpu, &CpuLoss::cpu);
@@ -39,6 +43,14 @@ Losses losses_since(const Losses& before, const Losses& now) {
         }
     }
     return since;
+}
+
+bool hide_requests(const Losses& losses) {
+    const auto hides = [](const KindLoss& kind) {
+        return kind.lost != 0 && std::ranges::find(only_shown, kind.kind) == only_shown.end();
+    };
+    return std::ranges::any_of(counts, [&losses](const auto count) { return losses.*count != 0; }) ||
+           std::ranges::any_of(losses.cpus, [&](const CpuLoss& cpu) { return std::ranges::any_of(cpu.kinds, hides); });
 }
 
 void add_part(Losses& to, const Losses& part) {

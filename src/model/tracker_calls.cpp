@@ -189,11 +189,23 @@ void Tracker::check_setup(const ifl_call& record) {
         return;
     }
     Finding finding = finding_of(record);
-    finding.code = "aio-max-nr-exhausted";
     finding.severity = Severity::critical;
-    finding.message = fmt::format("io_setup({}) failed with EAGAIN: aio-max-nr{} is used up", record.args[0],
-                                  options_.aio_max_nr == 0 ? "" : fmt::format(" ({})", options_.aio_max_nr));
-    finding.advice = "find the contexts that hold it in the summary, or raise fs.aio-max-nr";
+    // The kernel says EAGAIN for both (fs/aio.c, ioctx_alloc): io_setup takes an unsigned int.
+    const auto wanted = static_cast<std::uint32_t>(record.args[0]);
+    const std::string limit = options_.aio_max_nr == 0 ? "" : fmt::format(" ({})", options_.aio_max_nr);
+    if (options_.aio_max_nr != 0 && wanted > options_.aio_max_nr) {
+        finding.code = "aio-max-nr-too-small";
+        finding.message =
+            fmt::format("io_setup({}) failed with EAGAIN: it asks for more than aio-max-nr{} allows the whole machine",
+                        wanted, limit);
+        finding.advice = "ask for as many requests as are in flight at once, or raise fs.aio-max-nr";
+    } else {
+        finding.code = "aio-max-nr-exhausted";
+        finding.message = fmt::format(
+            "io_setup({}) failed with EAGAIN: other contexts hold so much of aio-max-nr{} that less than that is left",
+            wanted, limit);
+        finding.advice = "`inflight contexts` shows who holds it; close contexts, or raise fs.aio-max-nr";
+    }
     sink_.on_finding(finding);
 }
 

@@ -229,7 +229,8 @@ void Tracker::resolve(PendingCancel& pending) {
     CancelFacts facts;
     facts.call = &call;
     facts.context = explain_context(call);
-    facts.history_incomplete = losses_ || (untold_ns_ != 0 && untold_ns_ >= call.start_ns);
+    facts.records_lost = losses_ || records_left_out() != 0;
+    facts.history_incomplete = facts.records_lost || (untold_ns_ != 0 && untold_ns_ >= call.start_ns);
     const auto add = [&](const TrackedPtr& tracked) {
         const Request& request = *tracked->request;
         // A cancel that began later than this one cannot explain it.

@@ -10,10 +10,14 @@ namespace inflight::model::uring {
 inline constexpr std::uint8_t op_nop = 0;
 inline constexpr std::uint8_t op_poll_add = 6;
 inline constexpr std::uint8_t op_poll_remove = 7;
+inline constexpr std::uint8_t op_recvmsg = 10;
 inline constexpr std::uint8_t op_timeout = 11;
 inline constexpr std::uint8_t op_timeout_remove = 12;
 inline constexpr std::uint8_t op_async_cancel = 14;
 inline constexpr std::uint8_t op_link_timeout = 15;
+inline constexpr std::uint8_t op_send = 26;
+inline constexpr std::uint8_t op_recv = 27;
+inline constexpr std::uint8_t op_uring_cmd = 46;
 inline constexpr std::uint8_t op_send_zc = 47;
 inline constexpr std::uint8_t op_sendmsg_zc = 48;
 
@@ -21,6 +25,7 @@ inline constexpr std::uint8_t op_sendmsg_zc = 48;
 inline constexpr std::uint8_t sqe_io_drain = 1U << 1U;
 inline constexpr std::uint8_t sqe_io_link = 1U << 2U;
 inline constexpr std::uint8_t sqe_io_hardlink = 1U << 3U;
+inline constexpr std::uint8_t sqe_buffer_select = 1U << 5U;
 inline constexpr std::uint8_t sqe_cqe_skip_success = 1U << 6U;
 
 // IORING_CQE_F_*
@@ -38,6 +43,8 @@ inline constexpr std::uint32_t cancel_op = 1U << 5U;
 inline constexpr std::uint32_t poll_update_events = 1U << 1U;
 inline constexpr std::uint32_t poll_update_user_data = 1U << 2U;
 inline constexpr std::uint32_t timeout_update = 1U << 1U;
+
+inline constexpr std::uint32_t cmd_multishot = 1U << 1U;  // IORING_URING_CMD_MULTISHOT
 
 inline constexpr std::uint32_t setup_sqpoll = 1U << 1U;
 inline constexpr std::uint32_t enter_getevents = 1U << 0U;

@@ -119,11 +119,22 @@ bool names(const Attempt& attempt, const Tracked& tracked) {
            (!key.opcode || request.opcode == *key.opcode);
 }
 
+// Whether the cancel may be what ended it. The kernel lets a transfer that it cancels keep what was transferred
+// (io_sendrecv_fail, io_rw_fail). One that runs in a worker may also have ended short by itself.
+bool ended_early(const Attempt& attempt, const Request& request, CancelAnswer answer) {
+    if (interrupted(request)) {
+        return true;
+    }
+    const bool kept_a_part = partial(request) && *request.complete_ns >= attempt.cancel.start_ns;
+    return kept_a_part &&
+           (answer == CancelAnswer::taken || (answer != CancelAnswer::unknown && waits_for_all(request)));
+}
+
 bool may_take(const Attempt& attempt, const Tracked& tracked) {
     const CancelAnswer answer = answer_of(attempt);
     return answer != CancelAnswer::not_found && answer != CancelAnswer::refused &&
            attempt.taken.size() < std::max<std::uint64_t>(attempt.expected, 1) && !tracked.taken_ns &&
-           interrupted(tracked.request) && *tracked.request.complete_ns >= attempt.from_ns;
+           ended_early(attempt, tracked.request, answer) && *tracked.request.complete_ns >= attempt.from_ns;
 }
 
 void note_finished(Attempt& attempt, const TrackedPtr& tracked) {
@@ -428,8 +439,9 @@ void UringTracker::resolve(Ring& ring, AttemptList::iterator place) {
     UringCancelFacts facts;
     facts.attempt = &attempt;
     facts.ring_existed = ring.existed;
-    facts.history_incomplete =
-        losses_ || ring.history.dropped() || (ring.untold_ns != 0 && ring.untold_ns >= attempt.cancel.start_ns);
+    facts.records_lost = losses_ || records_left_out_ != 0;
+    facts.history_incomplete = facts.records_lost || ring.history.dropped() ||
+                               (ring.untold_ns != 0 && ring.untold_ns >= attempt.cancel.start_ns);
     facts.sqpoll = (ring.part.setup_flags & setup_sqpoll) != 0;
     std::set<const Tracked*> seen;
     const auto add = [&](const TrackedPtr& each) {

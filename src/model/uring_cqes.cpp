@@ -216,8 +216,13 @@ void UringTracker::end_overflowed(Ring& ring, const TrackedPtr& tracked, const i
     settle(ring, tracked);
 }
 
-// Nothing is known of its request but what the CQE says.
+// No request was seen that it could end. In a ring whose requests were all seen it ends none: it is a tag of registered
+// files or buffers, or a message of another ring.
 void UringTracker::end_nameless(Ring& ring, const ifl_uring_cqe& record) {
+    if (!ring.existed) {
+        emit_completion(ring, record, cqe_from(record), nullptr);
+        return;
+    }
     const TrackedPtr tracked = new_tracked();
     Request& request = tracked->request;
     request.family = Family::uring;
@@ -229,10 +234,8 @@ void UringTracker::end_nameless(Ring& ring, const ifl_uring_cqe& record) {
     request.pid = ring.context.pid;
     request.uid = ring.context.uid;
     request.comm = ring.context.comm;
-    // A ring that was there before the trace may have had it in flight already.
-    request.existed = ring.existed;
-    request.unpaired = !ring.existed;
-    submissions_unseen_ += request.unpaired ? 1 : 0;
+    // The ring was there before the trace, and may have had it in flight already.
+    request.existed = true;
     end_with(tracked, record);
     remember(ring, tracked, nullptr);
     settle(ring, tracked);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an io_uring request ended, and why, from its result and what is known of the moment.
+#include "base/units.hpp"
+#include "catalog/uring.hpp"
 #include "model/uring_tracked.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
+#include <optional>
 
 namespace inflight::model::uring {
 
@@ -11,6 +16,15 @@ namespace {
 // Results that stay inside the kernel elsewhere; io-wq hands them out when a worker is interrupted.
 constexpr std::int64_t first_restart_code = 512;  // ERESTARTSYS
 constexpr std::int64_t last_restart_code = 516;   // ERESTART_RESTARTBLOCK
+
+constexpr std::uint32_t msg_waitall = 0x100;
+
+// Nothing: not known, or what the buffer that the kernel chose has room for.
+std::optional<std::uint64_t> bytes_asked(const Request& request, const catalog::UringOp& operation) {
+    const bool in_bytes = operation.len == catalog::SqeField::length_bytes && request.origin != Origin::unknown;
+    const bool chosen_by_kernel = request.uring && (request.uring->sqe_flags & sqe_buffer_select) != 0;
+    return in_bytes && !chosen_by_kernel ? std::optional(request.length) : std::nullopt;
+}
 
 struct End {
     Outcome outcome = Outcome::completed;
@@ -58,7 +72,8 @@ End end_of(const Tracked& tracked) {
         return broken ? End{Outcome::cancelled, EndCause::link_failed} : End{Outcome::completed, EndCause::none};
     }
     if (request.result >= 0) {
-        return {Outcome::completed, EndCause::none};
+        // Only what a cancel ended early is ever noted as taken; the bytes of before are its result.
+        return tracked.taken_ns ? end_of_interrupted(tracked) : End{Outcome::completed, EndCause::none};
     }
     const bool is_timeout = request.opcode == op_timeout || request.opcode == op_link_timeout;
     if (is_timeout && request.result == -ETIME) {
@@ -73,6 +88,26 @@ bool interrupted(const Request& request) {
     const std::int64_t error = -request.result;
     return request.complete_ns && request.result_known &&
            (error == ECANCELED || error == EINTR || (error >= first_restart_code && error <= last_restart_code));
+}
+
+bool partial(const Request& request) {
+    const auto* const operation = request.opcode ? catalog::uring_op(*request.opcode) : nullptr;
+    if (operation == nullptr || !operation->transfers_bytes || !request.complete_ns || !request.result_known ||
+        request.result <= 0) {
+        return false;
+    }
+    const auto asked = bytes_asked(request, *operation);
+    return !asked || static_cast<std::uint64_t>(request.result) < *asked;
+}
+
+std::string partial_text(const Request& request) {
+    const auto got = static_cast<std::uint64_t>(request.result);
+    const auto asked = bytes_asked(request, *catalog::uring_op(*request.opcode));
+    return asked ? fmt::format("{} of {}", got, counted(*asked, "byte")) : counted(got, "byte");
+}
+
+bool waits_for_all(const Request& request) {
+    return (request.opcode == op_recv || request.opcode == op_recvmsg) && (request.rw_flags & msg_waitall) != 0;
 }
 
 void decide_outcome(Tracked& tracked) {

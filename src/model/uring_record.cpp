@@ -43,6 +43,14 @@ void fill_arguments(Request& request, const ifl_uring_request& record) {
     }
 }
 
+// Whether one with several CQEs does the same thing again and again. A bundle sends each byte once, and asking a socket
+// for time stamps is one request.
+bool repeats(const ifl_uring_request& record) {
+    const bool multishot_command = (in_sqe<std::uint32_t>(record, sqe_op_flags_at) & cmd_multishot) != 0;
+    return record.opcode != op_send && record.opcode != op_send_zc && record.opcode != op_sendmsg_zc &&
+           (record.opcode != op_uring_cmd || multishot_command);
+}
+
 void fill_part(UringPart& part, const ifl_uring_request& record) {
     const bool brief = is_brief(record);
     const ifl_uring_request& more = brief ? nothing_more : record;
@@ -71,7 +79,7 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
     part.link_head = more.link_head;
     part.failed_by = more.failed_by;
     part.prep_failed = (record.flags & IFL_UREQ_PREP_FAILED) != 0;
-    part.multishot = part.multishot || record.cqes != 0;
+    part.multishot = part.multishot || ((record.cqes != 0 || record.state == IFL_UREQ_ANNOUNCED) && repeats(record));
 }
 
 }  // namespace
@@ -112,7 +120,8 @@ void end_from(Tracked& tracked, const ifl_uring_request& record) {
     if ((record.flags & IFL_UREQ_END_UNSEEN) != 0) {
         request.result_known = false;
         request.completion_exact = false;
-        part.cqe_skipped = (record.sqe_flags & sqe_cqe_skip_success) != 0;
+        // A chain whose head asked for no CQE and fails is cancelled without any (io_fail_links).
+        part.cqe_skipped = (record.sqe_flags & sqe_cqe_skip_success) != 0 || (record.flags & IFL_UREQ_LINK_FAILED) != 0;
         request.completion_seen = part.cqe_skipped;
         return;
     }

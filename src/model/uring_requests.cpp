@@ -31,8 +31,13 @@ constexpr std::size_t spares_limit = 1024;
 // liburing marks the timeouts that it makes itself so; nobody looks for them.
 constexpr std::uint64_t liburing_timeout = ~std::uint64_t{0};
 
+// A cancel that is seen later may be why.
+bool may_be_cancelled(const Tracked& tracked) {
+    return tracked.request.outcome == Outcome::completed && waits_for_all(tracked.request) && partial(tracked.request);
+}
+
 bool unexplained_end(const Tracked& tracked) {
-    return tracked.part->cause == EndCause::unknown ||
+    return tracked.part->cause == EndCause::unknown || may_be_cancelled(tracked) ||
            (interrupted(tracked.request) && tracked.request.outcome == Outcome::failed && !tracked.part->prep_failed);
 }
 
@@ -49,7 +54,8 @@ bool overlap(const Request& a, const Finished& b) {
 // See Brief.
 bool is_plain(const Tracked& tracked, const ifl_uring_request& record) {
     return is_brief(record) && record.pid != 0 && tracked.request.result_known && tracked.announced == nullptr &&
-           tracked.part->details.empty() && !tracked.part->details_lost && !interrupted(tracked.request);
+           tracked.part->details.empty() && !tracked.part->details_lost && !interrupted(tracked.request) &&
+           !may_be_cancelled(tracked);
 }
 
 }  // namespace
@@ -118,7 +124,6 @@ void UringTracker::on_announced(const ifl_uring_request& record) {
     Ring& ring = *known;
     const TrackedPtr tracked = tracked_for(record);
     fill(*tracked, record, ring);
-    tracked->part->multishot = !zero_copy(tracked->request);
     auto copy = std::make_shared<Request>(tracked->request);
     copy->uring = std::make_shared<const UringPart>(*tracked->part);
     tracked->announced = std::move(copy);

@@ -38,6 +38,13 @@ using TrackedPtr = std::shared_ptr<Tracked>;
 // -ECANCELED, or what a request returns whose worker was interrupted.
 [[nodiscard]] bool interrupted(const Request& request);
 
+// A transfer that ended with less than it was asked for, as one does that is cancelled after a part was done.
+[[nodiscard]] bool partial(const Request& request);
+// "5 of 64 bytes"
+[[nodiscard]] std::string partial_text(const Request& request);
+// A request that comes back with less only when it is told to end: MSG_WAITALL.
+[[nodiscard]] bool waits_for_all(const Request& request);
+
 // Sets outcome and cause from what is known by now.
 void decide_outcome(Tracked& tracked);
 

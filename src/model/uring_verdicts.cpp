@@ -47,6 +47,11 @@ std::string ending(const Request& request) {
     return fmt::format("completed with {}", request.result);
 }
 
+// Of one that a cancel ended.
+std::string early_ending(const Request& request) {
+    return partial(request) ? fmt::format("ended with {}", partial_text(request)) : ending(request);
+}
+
 std::string after(const Request& request, std::uint64_t time_ns) {
     return format_duration(*request.complete_ns - std::min(*request.complete_ns, time_ns));
 }
@@ -62,6 +67,14 @@ std::string_view looks_only_for(CancelWay way, const Request& request) {
     return {};
 }
 
+// What is judged by what was seen to end may have been another request, whose record was lost.
+void doubt_after_losses(const UringCancelFacts& facts, UringJudgement& judgement) {
+    if (facts.records_lost) {
+        judgement.certain = false;
+        judgement.reason += "; records were lost, so another request that it names may be meant";
+    }
+}
+
 UringJudgement judge_taken(const UringCancelFacts& facts) {
     const Attempt& attempt = *facts.attempt;
     UringJudgement judgement;
@@ -72,8 +85,10 @@ UringJudgement judge_taken(const UringCancelFacts& facts) {
     const std::size_t seen = attempt.taken.size();
     if (seen == 1) {
         const Request& target = attempt.taken.front()->request;
-        judgement.reason = fmt::format("{} was pending and {} {} later", describe_uring(target), ending(target),
+        judgement.reason = fmt::format("{} was pending and {} {} later", describe_uring(target), early_ending(target),
                                        after(target, attempt.cancel.start_ns));
+        // Another one may have ended short by itself.
+        judgement.certain = !partial(target) || facts.candidates.size() == 1;
     } else if (seen > 1) {
         judgement.reason = fmt::format("{} requests were pending and ended after it", seen);
     }
@@ -92,9 +107,11 @@ UringJudgement judge_taken(const UringCancelFacts& facts) {
             judgement.verdict = Verdict::completed_first;
             judgement.targets = {each};
             judgement.completed_before_ns = 0;
-            judgement.reason =
-                fmt::format("the kernel accepted the cancel of {}, which {} all the same, {} after it",
-                            describe_uring(request), ending(request), after(request, attempt.cancel.start_ns));
+            judgement.reason = fmt::format(
+                "the kernel accepted the cancel, and {} {} by itself before it took effect, {} after the "
+                "call began",
+                describe_uring(request), ending(request), after(request, attempt.cancel.start_ns));
+            doubt_after_losses(facts, judgement);
             return judgement;
         }
     }
@@ -182,6 +199,7 @@ UringJudgement judge_not_found(const UringCancelFacts& facts) {
         judgement = judge_in_flight(facts, *in_flight);
     } else if (finished != nullptr) {
         judgement = judge_finished(facts, *finished);
+        doubt_after_losses(facts, judgement);
     } else {
         judgement.reason = attempt.cancel.key.user_data
                                ? fmt::format("no request with user_data {:#x} was submitted to this ring",
@@ -229,12 +247,13 @@ UringJudgement judge_running(const UringCancelFacts& facts, bool gave_up) {
     } else if (!attempt.taken.empty()) {
         judgement.verdict = gave_up ? Verdict::cancelled : Verdict::running;
         judgement.reason = gave_up ? fmt::format("the call did not wait for it, but {} {} {} after it began", what,
-                                                 ending(request), after(request, attempt.cancel.start_ns))
+                                                 early_ending(request), after(request, attempt.cancel.start_ns))
                                    : fmt::format("{} {}; it was interrupted and {} {} later", what, state,
-                                                 ending(request), after(request, attempt.cancel.start_ns));
+                                                 early_ending(request), after(request, attempt.cancel.start_ns));
     } else {
         judgement.reason = fmt::format("{} {}; it could not be stopped and {} {} later", what, state, ending(request),
                                        after(request, attempt.cancel.start_ns));
+        doubt_after_losses(facts, judgement);
     }
     return judgement;
 }

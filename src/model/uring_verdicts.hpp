@@ -17,6 +17,7 @@ struct UringCancelFacts {
     // What its key names and was submitted before it was over, in order of submission; ended or not.
     std::vector<const uring::Tracked*> candidates;
     bool ring_existed = false;        // the ring is older than the trace
+    bool records_lost = false;        // a request that its key names may have been among them
     bool history_incomplete = false;  // records were lost, or too many requests to remember
     bool sqpoll = false;
 };

@@ -151,10 +151,15 @@ Judgement judge_not_found(const CancelFacts& facts) {
     if (in_flight != nullptr) {
         return judge_in_flight(*in_flight, call);
     }
-    if (finished != nullptr) {
-        return judge_finished(*finished, call);
-    }
     Judgement judgement;
+    if (finished != nullptr) {
+        judgement = judge_finished(*finished, call);
+        if (facts.records_lost) {
+            judgement.certain = false;
+            judgement.reason += "; records were lost, so a later request with this iocb may be meant";
+        }
+        return judgement;
+    }
     judgement.reason = fmt::format("no request with iocb {:#x} was submitted to this context", call.args[1]);
     if (facts.context_existed) {
         judgement.certain = false;

@@ -31,6 +31,7 @@ struct CancelFacts {
     const ifl_call* call = nullptr;
     KnownContext context;               // where the call found none
     bool context_existed = false;       // the context is older than the trace
+    bool records_lost = false;          // a request with the same iocb may have been among them
     bool history_incomplete = false;    // records were lost, or too many iocbs to remember
     std::vector<Candidate> candidates;  // submitted before the call ended, in order of submission
     std::optional<Candidate> taken;     // the one that this call took off the list

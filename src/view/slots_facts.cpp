@@ -3,6 +3,7 @@
 
 #include "base/arithmetic.hpp"
 #include "catalog/names.hpp"
+#include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 
 #include <fmt/format.h>
@@ -90,7 +91,7 @@ void tell_times(const Request& request, FactSink& sink) {
     tell_step(sink, "reaped_after_ns", *request.submit_ns, request.reap_ns);
 }
 
-void tell_uring(const UringPart& part, FactSink& sink) {
+void tell_uring(const Request& request, const UringPart& part, FactSink& sink) {
     if (part.cause != model::EndCause::none) {
         sink.text("cause", model::name(part.cause));
     }
@@ -105,6 +106,8 @@ void tell_uring(const UringPart& part, FactSink& sink) {
     }
     if (part.multishot) {
         sink.flag("multishot", true);
+    }
+    if (part.multishot || (part.cqe_count > 1 && !model::uring::zero_copy(request))) {
         sink.number("cqes", part.cqe_count);
     }
     if (part.overflowed) {
@@ -156,7 +159,7 @@ void tell_facts(const Request& request, FactSink& sink) {
         sink.hex("iocb", request.address);
     }
     if (request.uring) {
-        tell_uring(*request.uring, sink);
+        tell_uring(request, *request.uring, sink);
     }
 }
 

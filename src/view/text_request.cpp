@@ -87,7 +87,9 @@ std::optional<std::uint64_t> wanted_bytes(const model::Request& request) {
 }
 
 std::string transferred_text(const model::Request& request) {
-    const auto bytes = static_cast<std::uint64_t>(request.result);
+    // One that has several CQEs, each with a part of the bytes, and does not repeat itself has transferred them all.
+    const bool in_parts = request.uring && request.uring->cqe_count > 1 && !request.uring->multishot;
+    const auto bytes = in_parts ? request.uring->cqe_bytes : static_cast<std::uint64_t>(request.result);
     const auto wanted_total = wanted_bytes(request);
     if (!wanted_total || bytes >= *wanted_total) {
         return format_bytes(bytes);

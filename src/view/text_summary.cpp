@@ -279,7 +279,7 @@ std::string summary_text(const model::Summary& summary, const TextFrame& frame) 
     out += "\n";
     append_total(out, "requests", summary.requests, counts_text<model::Outcome>(summary.outcomes), frame);
     if (summary.completions != 0) {
-        append_total(out, "more CQEs", summary.completions, "of requests that went on", frame);
+        append_total(out, "more CQEs", summary.completions, "of requests that went on, or of none", frame);
     }
     append_total(out, "cancels", summary.cancels, counts_text<model::Verdict>(summary.verdicts), frame);
     append_total(out, "findings", summary.findings, "", frame);

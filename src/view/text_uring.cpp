@@ -2,6 +2,7 @@
 // What the text view says of an io_uring request beyond the columns that it shares with kernel AIO.
 #include "base/units.hpp"
 #include "catalog/names.hpp"
+#include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 #include "view/escape.hpp"
 #include "view/sqe.hpp"
@@ -152,8 +153,10 @@ private:
     }
 
     void add_completions() {
-        if (part_.multishot) {
-            std::string note = "multishot: " + counted(part_.cqe_count, "CQE");
+        // The second CQE of a zero-copy send is the notification, told below.
+        const bool several = part_.cqe_count > 1 && !model::uring::zero_copy(request_);
+        if (part_.multishot || several) {
+            std::string note = (part_.multishot ? "multishot: " : "") + counted(part_.cqe_count, "CQE");
             if (transfers_bytes(request_.family, request_.opcode)) {
                 note += " " + format_bytes(part_.cqe_bytes);
             }
@@ -166,7 +169,7 @@ private:
             add("CQE overflowed");
         }
         if (part_.cqe_skipped) {
-            add("no CQE as asked");
+            add(part_.cause == model::EndCause::link_failed ? "no CQE, as its chain asked" : "no CQE as asked");
         }
     }
 

@@ -48,6 +48,7 @@ public:
           tracker_(options_of(choice), (choice & 1U) != 0 ? static_cast<model::Sink&>(conflicts_) : findings_) {}
 
     void on_record(const ifl_header& record) override { tracker_.on_record(record); }
+    void note_losses() override { tracker_.note_losses(); }
     void advance(std::uint64_t now_ns) override { tracker_.advance(now_ns); }
     void finish(std::uint64_t end_ns) override {
         tracker_.finish(end_ns);

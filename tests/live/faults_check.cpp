@@ -30,10 +30,15 @@ const Words patient{"--slow-submit", "5s", "--unreaped", "30s", "--sqpoll-asleep
 
 // All that deserves attention in the workloads; the others have nothing that is warn or worse.
 const std::map<std::string, Codes> corrupting{
-    {"cancel_same_iocb_twice", {"iocb-reused"}}, {"overlap", {"buffer-overlap"}},
-    {"uring_cancel_many", {"user-data-reuse"}},  {"uring_overflow", {"cq-overflow"}},
-    {"uring_overlap", {"buffer-overlap"}},       {"uring_reuse_user_data", {"user-data-reuse"}},
-    {"uring_unmap", {"memory-unmapped"}},        {"uring_unregister", {"buffer-unregistered"}},
+    {"cancel_same_iocb_twice", {"iocb-reused"}},
+    {"overlap", {"buffer-overlap"}},
+    {"uring_cancel_many", {"user-data-reuse"}},
+    {"uring_overflow", {"cq-overflow"}},
+    {"uring_overlap", {"buffer-overlap"}},
+    {"uring_reuse_user_data", {"user-data-reuse"}},
+    {"uring_tags", {"cq-overflow"}},
+    {"uring_unmap", {"memory-unmapped"}},
+    {"uring_unregister", {"buffer-unregistered"}},
 };
 const std::vector<std::string> waiting_in_submit{"changed_iocb", "demo", "failed", "slow_submit"};
 // One buffer for all that a thread does, in an order that is luck: what meets what differs each time. Those from

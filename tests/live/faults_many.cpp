@@ -195,6 +195,23 @@ TEST_F(Numbers, TextSaysWhatIsLost) {
     EXPECT_TRUE(read_file(file).ends_with("\nlost 0\n")) << read_file(file);
 }
 
+// What was lost may be what a cancel meant, live and in a capture of the same run.
+TEST_F(Numbers, LeaveNoCancelCertainAfterLosses) {
+    const Folder folder;
+    const std::string capture = folder / "lossy.capture";
+    const auto traced = trace({"--buffer", "4096", "--save", capture}, {workload("cancel_after_many"), folder.path()});
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    const auto reported = run_inflight({"report", "-o", "json", capture});
+    const Lines report(reported.out);
+    ASSERT_GT(number(traced.lines.one("loss"), "records_lost"), 0) << "nothing was lost: the test proves nothing";
+    for (const Lines* lines : {&traced.lines, &report}) {
+        const auto& cancel = lines->one("cancel");
+        EXPECT_FALSE(cancel["certain"].GetBool()) << text(cancel, "verdict") << ": " << text(cancel, "reason");
+    }
+    const auto whole = trace({}, {workload("cancel_after_many"), folder.path()});
+    EXPECT_TRUE(whole.lines.one("cancel")["certain"].GetBool());
+}
+
 // A process that holds contexts of these sizes, each with a poll that never ends.
 Start holder(const std::vector<unsigned>& sizes) {
     return {.command = {}, .in_child = [sizes] {

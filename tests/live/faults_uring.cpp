@@ -20,6 +20,26 @@ protected:
     }
 };
 
+// Each CQE of a bundle has a part of the bytes.
+TEST_F(Uring, ABundleIsSummedUpOverItsCompletions) {
+    constexpr int cannot_be_done_here = 77;
+    const Folder folder;
+    const auto traced = trace({}, {workload("uring_bundle"), folder.path()});
+    if (traced.ended.status == cannot_be_done_here) {
+        GTEST_SKIP() << "this kernel sends no bundles";
+    }
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    bool found = false;
+    for (const auto& each : traced.lines.one("summary")["operations"].GetArray()) {
+        if (text(each, "op") == "send") {
+            found = true;
+            EXPECT_EQ(number(each, "requests"), 1);
+            EXPECT_EQ(number(each, "bytes"), 32 * 128);
+        }
+    }
+    EXPECT_TRUE(found);
+}
+
 struct Counts {
     std::int64_t requests = 0;
     std::int64_t bytes = 0;

@@ -215,7 +215,18 @@ TEST(AioMaxNr, IsUsedUp) {
     ASSERT_THAT(trace.findings, SizeIs(1));
     EXPECT_EQ(trace.findings[0].code, "aio-max-nr-exhausted");
     EXPECT_EQ(trace.findings[0].severity, Severity::critical);
-    EXPECT_EQ(trace.findings[0].message, "io_setup(128) failed with EAGAIN: aio-max-nr (65536) is used up");
+    EXPECT_EQ(trace.findings[0].message,
+              "io_setup(128) failed with EAGAIN: other contexts hold so much of aio-max-nr (65536) that less than that "
+              "is left");
+}
+
+TEST(AioMaxNr, AnIoSetupThatAsksForMoreThanAllIsNoSignOfOthers) {
+    Trace trace({.aio_max_nr = 65536});
+    trace.feed(call(IFL_IO_SETUP).span(1, 2).argument(0, 65537).returns(-EAGAIN),
+               call(IFL_IO_SETUP).span(3, 4).argument(0, 65536).returns(-EAGAIN));
+    ASSERT_THAT(trace.findings, SizeIs(2));
+    EXPECT_EQ(trace.findings[0].code, "aio-max-nr-too-small");
+    EXPECT_EQ(trace.findings[1].code, "aio-max-nr-exhausted");
 }
 
 TEST(AioMaxNr, OtherErrorsAndCallsSayNothingOfIt) {

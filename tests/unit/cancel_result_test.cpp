@@ -52,6 +52,25 @@ TEST(CancelResult, AnInterruptedWorkerIsNoCancel) {
     EXPECT_EQ(judge_cancel(returned(-EALREADY), ended(Outcome::completed, 5)).end, CancelEnd::completed_first);
 }
 
+std::optional<Request> short_recv(std::uint32_t msg_flags) {
+    auto request = ended(Outcome::completed, 5);
+    request->opcode = 27;
+    request->origin = Origin::user;
+    request->length = 64;
+    request->rw_flags = msg_flags;
+    return request;
+}
+
+TEST(CancelResult, ATransferKeepsWhatWasTransferred) {
+    constexpr std::uint32_t waitall = 0x100;
+    const auto taken = judge_cancel(returned(0), short_recv(waitall));
+    EXPECT_EQ(taken.end, CancelEnd::cancelled);
+    EXPECT_THAT(taken.reason, HasSubstr("5 of 64 bytes"));
+    EXPECT_EQ(judge_cancel(returned(-EALREADY), short_recv(waitall)).end, CancelEnd::interrupted);
+    EXPECT_EQ(judge_cancel(returned(-EALREADY), short_recv(0)).end, CancelEnd::completed_first);
+    EXPECT_EQ(judge_cancel(returned(-ENOENT), short_recv(waitall)).end, CancelEnd::completed_first);
+}
+
 TEST(CancelResult, OfOneStillInFlightTheAnswerSaysWhy) {
     EXPECT_EQ(judge_cancel(returned(-ENOENT), {}).end, CancelEnd::not_cancellable);
     EXPECT_EQ(judge_cancel(returned(-EALREADY), {}).end, CancelEnd::running);
@@ -67,6 +86,16 @@ TEST(CancelResult, ARefusalStandsForItself) {
     const auto result = judge_cancel(tried, {});
     EXPECT_EQ(result.end, CancelEnd::refused);
     EXPECT_EQ(result.reason, tried.refusal);
+}
+
+TEST(CancelResult, OneThatEndedWithItsProcessIsToldByItsEnd) {
+    CancelTry tried = returned(0);
+    tried.refusal = "cannot cancel in process 4242: the process is gone";
+    tried.process_ended = true;
+    EXPECT_EQ(judge_cancel(tried, {}).end, CancelEnd::refused) << "its end was not seen";
+    const auto result = judge_cancel(tried, ended(Outcome::cancelled, -ECANCELED));
+    EXPECT_EQ(result.end, CancelEnd::completed_first);
+    EXPECT_THAT(result.reason, HasSubstr("its process ended before the call was made"));
 }
 
 }  // namespace

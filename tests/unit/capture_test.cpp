@@ -22,6 +22,7 @@ public:
         const auto* const bytes = reinterpret_cast<const char*>(&record);
         records.emplace_back(bytes, record.size_bytes);
     }
+    void note_losses() override {}
     void advance(std::uint64_t now_ns) override { advanced_ns = now_ns; }
     void finish(std::uint64_t end_ns) override { ends.push_back(end_ns); }
     [[nodiscard]] bool wants_snapshot() const override { return false; }

@@ -45,6 +45,7 @@ private:
 class CountRecords final : public Consumer {
 public:
     void on_record(const ifl_header& /*record*/) override { records++; }
+    void note_losses() override {}
     void advance(std::uint64_t /*now_ns*/) override {}
     void finish(std::uint64_t /*end_ns*/) override {}
     [[nodiscard]] bool wants_snapshot() const override { return false; }

@@ -157,6 +157,58 @@ TEST(UringCancels, OfWhatEndsLater) {
     EXPECT_EQ(only(trace).target->result, 512);
 }
 
+UringRecord recv_of_64(std::uint64_t id, std::uint32_t msg_flags) {
+    return target(id)
+        .op(recv_op)
+        .sqe_field(uring::sqe_len_at, std::uint32_t{64})
+        .sqe_field(uring::sqe_op_flags_at, msg_flags);
+}
+constexpr std::uint32_t waitall = 0x100;
+
+TEST(UringCancels, LetATransferKeepWhatItHad) {
+    for (const bool target_first : {false, true}) {
+        UringTrace trace;
+        const auto end = recv_of_64(1, waitall).complete(target_first ? 100 : 120, 5);
+        trace.feed(ring().created(1));
+        target_first ? trace.feed(end, cancel_of_key(0)) : trace.feed(cancel_of_key(0), end);
+        trace.finish(1000);
+        EXPECT_EQ(only(trace).verdict, Verdict::cancelled);
+        EXPECT_TRUE(only(trace).certain);
+        EXPECT_THAT(only(trace).reason, HasSubstr("was pending and ended with 5 of 64 bytes"));
+        ASSERT_NE(by_id(trace, 1), nullptr);
+        EXPECT_EQ(by_id(trace, 1)->outcome, Outcome::cancelled);
+        EXPECT_EQ(by_id(trace, 1)->uring->cause, EndCause::cancel);
+    }
+}
+
+TEST(UringCancels, DoNotTakeATransferThatWasWhole) {
+    UringTrace trace;
+    trace.feed(ring().created(1), cancel_of_key(0), recv_of_64(1, waitall).complete(120, 64));
+    trace.finish(5'000'000'000);
+    EXPECT_EQ(only(trace).verdict, Verdict::completed_first);
+    EXPECT_THAT(only(trace).reason, HasSubstr("completed with 64 by itself"));
+    EXPECT_EQ(by_id(trace, 1)->outcome, Outcome::completed);
+}
+
+TEST(UringCancels, OfAWorkerMayEndATransferShort) {
+    for (const std::uint32_t flags : {0U, waitall}) {
+        UringTrace trace;
+        trace.feed(ring().created(1), cancel_of_key(-EALREADY), recv_of_64(1, flags).complete(120, 5), snapshot(200));
+        trace.finish(5'000'000'000);
+        EXPECT_EQ(only(trace).verdict, Verdict::running);
+        EXPECT_THAT(only(trace).reason, HasSubstr(flags == 0 ? "could not be stopped" : "was interrupted and ended"));
+    }
+}
+
+TEST(UringCancels, ALinkedTimeoutMayFindAPart) {
+    UringTrace trace;
+    trace.feed(ring().created(1), recv_of_64(1, waitall).sqe_flag(uring::sqe_io_link).complete(122, 5),
+               uring(2).op(uring::op_link_timeout).chain(1).submit(11).complete(121, -ETIME));
+    trace.finish(5'000'000'000);
+    EXPECT_EQ(only(trace).verdict, Verdict::cancelled);
+    EXPECT_EQ(by_id(trace, 1)->uring->cause, EndCause::link_timeout);
+}
+
 TEST(UringCancels, OfWhatWasCancelledBefore) {
     UringTrace trace;
     trace.feed(ring().created(1), async_cancel(98, key).submit(50).complete(51, 0), target().complete(52, -ECANCELED),

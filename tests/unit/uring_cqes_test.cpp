@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CQEs that the kernel gives no request for: multishot, zero-copy, messages, overflow.
+#include "model/statistics.hpp"
 #include "uring_records.hpp"
 
 #include <gmock/gmock.h>
@@ -247,18 +248,42 @@ TEST(UringOverflow, OfSeveralWithOneUserDataEndsTheOldest) {
     EXPECT_FALSE(trace.requests[0].completion_seen);
 }
 
-TEST(UringOverflow, ThatNothingExplainsIsARequestAllTheSame) {
+TEST(UringOverflow, OfATagOrAMessageIsNoRequest) {
     UringTrace trace;
-    trace.feed(ring().created(1), last_cqe(30, 7, 512).overflowed(), snapshot(50));
+    trace.feed(ring().created(1), last_cqe(30, 100, 0).overflowed(), last_cqe(31, 101, 0).overflowed(), snapshot(50));
+    trace.finish(100);
+    EXPECT_THAT(trace.requests, IsEmpty());
+    EXPECT_THAT(trace.completions, SizeIs(2));
+    EXPECT_EQ(trace.tracker.submissions_unseen(), 0U);
+    EXPECT_EQ(trace.tracker.completions_unseen(), 0U);
+}
+
+TEST(UringCqes, OfABundleBelongToOneSend) {
+    UringTrace trace;
+    const auto send = [] { return uring(1).op(uring::op_send).data(7).submit(10); };
+    trace.feed(ring().created(1), send().announced(), more_cqe(11, 7, 128), more_cqe(12, 7, 128),
+               send().complete(13, 128));
+    trace.finish(5'000'000'000);
+    ASSERT_THAT(trace.requests, SizeIs(1));
+    const UringPart& part = *trace.requests[0].uring;
+    EXPECT_FALSE(part.multishot);
+    EXPECT_EQ(part.cqe_count, 3U);
+    EXPECT_EQ(part.cqe_bytes, 384U);
+    EXPECT_EQ(bytes_moved(trace.requests[0]), 384U);
+}
+
+TEST(UringOverflow, ThatNothingExplainsIsARequestFromBeforeTheTrace) {
+    UringTrace trace;
+    trace.feed(ring().found(1), last_cqe(30, 7, 512).overflowed(), snapshot(50));
     EXPECT_FALSE(trace.tracker.wants_snapshot()) << "another look would not help";
     EXPECT_THAT(trace.requests, IsEmpty());
     trace.finish(100);
     ASSERT_THAT(trace.requests, SizeIs(1));
-    EXPECT_TRUE(trace.requests[0].unpaired);
+    EXPECT_TRUE(trace.requests[0].existed);
     EXPECT_FALSE(trace.requests[0].opcode);
     EXPECT_EQ(trace.requests[0].user_data, 7U);
     EXPECT_EQ(trace.requests[0].pid, the_pid);
-    EXPECT_EQ(trace.tracker.submissions_unseen(), 1U);
+    EXPECT_EQ(trace.tracker.submissions_unseen(), 0U);
 }
 
 TEST(UringOverflow, OfAMultishotRequestThatGoesOnIsOneOfItsCqes) {

@@ -212,6 +212,20 @@ TEST(UringOutcomes, ABrokenChainSaysWhoBrokeIt) {
     EXPECT_EQ(trace.requests.at(0).uring->link_head, 1U);
 }
 
+// The head asked for no CQE and failed: the kernel takes the rest of the chain along without a word.
+TEST(UringOutcomes, AChainMayBreakWithoutCqes) {
+    UringTrace trace;
+    trace.feed(ring().created(1), uring(1).submit(10).complete(20, -EBADF).sqe_flag(uring::sqe_cqe_skip_success),
+               uring(2).chain(1).submit(11).unseen(50).flag(IFL_UREQ_LINK_FAILED));
+    trace.finish(5'000'000'000);
+    ASSERT_THAT(trace.requests, SizeIs(2));
+    const Request& rest = trace.requests[1];
+    EXPECT_EQ(rest.outcome, Outcome::cancelled);
+    EXPECT_EQ(rest.uring->cause, EndCause::link_failed);
+    EXPECT_TRUE(rest.uring->cqe_skipped);
+    EXPECT_EQ(trace.tracker.completions_unseen(), 0U);
+}
+
 TEST(UringOutcomes, ASuccessWithoutACqueueEntryIsNoLoss) {
     UringTrace trace;
     trace.feed(ring().created(1), uring(1).submit(10).unseen(50).sqe_flag(uring::sqe_cqe_skip_success),

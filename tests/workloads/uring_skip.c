@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * IOSQE_CQE_SKIP_SUCCESS: a success has no CQE, a failure has one; in a chain only the last speaks; and a chain that
- * breaks takes along the CQEs of those behind it that asked for none.
+ * breaks takes along the CQEs of those behind it that asked for none, or of all where its head did.
  */
 #include "uring.h"
 
@@ -33,6 +33,21 @@ int main(int argc, char** argv) {
     reap_expect(&ring, last, 100, "skipped=no linked=yes");
     expect_sqe(first, "outcome=completed skipped=yes linked=no");
     expect_sqe(second, "outcome=completed skipped=yes linked=yes");
+
+    /* REQ_F_SKIP_LINK_CQES: such a head takes those behind along without CQEs, whatever they asked for. */
+    uint64_t silent_head = skipping(IORING_OP_READ, 9999, 100, IOSQE_IO_LINK);
+    uint64_t rest[2];
+    for (int i = 0; i < 2; i++) {
+        struct io_uring_sqe* sqe = prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
+        sqe->flags = i == 0 ? IOSQE_IO_LINK : 0;
+        rest[i] = sqe->user_data;
+    }
+    ring_submit(&ring);
+    reap_expect(&ring, silent_head, -EBADF, "skipped=no linked=no");
+    CHECK(!cqes_waiting(&ring), "a CQE of the rest of a chain that asked for none");
+    for (int i = 0; i < 2; i++) {
+        expect_sqe(rest[i], "outcome=cancelled skipped=yes linked=yes cause=link-failed");
+    }
 
     /* io_fail_links() of io_uring/: the wish for no CQE then goes for those behind as well. */
     uint64_t broken = skipping(IORING_OP_READ, 9999, 100, IOSQE_IO_LINK);
