@@ -10,7 +10,7 @@ namespace inflight::capture {
 namespace {
 
 // The kernel goes on cancelling what a program has left in its rings, in workers and one tick of its timer later.
-constexpr std::uint64_t dying_rings_ns = 50'000'000;
+constexpr std::uint64_t dying_rings_ns = 500'000'000;
 constexpr long dying_rings_step_ns = 1'000'000;
 // Of very many rings not all are looked at a last time.
 constexpr std::uint64_t last_surveys_ns = 500'000'000;

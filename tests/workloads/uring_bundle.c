@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
     do {
         cqe = ring_reap(&ring);
         CHECK(cqe.user_data == sending, "a CQE of %#lx", cqe.user_data);
-        if (cqe.res == -EINVAL) {
+        if (cqe.res == -EINVAL || cqe.res == -EOPNOTSUPP) {
             skip("this kernel sends no bundles");
         }
         CHECK(cqe.res > 0, "send = %d", cqe.res);
