@@ -133,7 +133,7 @@ static __always_inline struct ifl_context_entry *context_of(__u64 kioctx)
 	return bpf_map_lookup_elem(&contexts, &kioctx);
 }
 
-/* The end of a request is told that was counted as lost. */
+/* A request was counted as lost when it was submitted, and now its end is seen and reported. */
 static __always_inline void uncount_untracked(void)
 {
 	struct ifl_counters *counter = cpu_counters();
@@ -142,7 +142,7 @@ static __always_inline void uncount_untracked(void)
 		__sync_fetch_and_add(&counter->requests_untracked, -1);
 }
 
-/* Requests that the tables have no room for; those whose ends are seen are told then. */
+/* Counts requests for which the tables have no room. Each is taken off the count again when its end is reported. */
 static __always_inline void count_untracked(__u64 kioctx, __u64 count)
 {
 	struct ifl_context_entry *context = context_of(kioctx);

@@ -176,7 +176,7 @@ static __always_inline void write_unseen(struct aio_kiocb *kiocb, __u64 kioctx, 
 	__builtin_memcpy(record->comm, context->comm, sizeof(record->comm));
 	record->flags = IFL_REQ_IOCB_UNREAD;
 	if (context->untracked) {
-		/* It is told after all, without what its submission would have shown: nothing is lost of the count. */
+		/* Its end is reported, so it is no longer lost; what its submission would have shown is missing. */
 		__sync_fetch_and_add(&context->untracked, -1);
 		uncount_untracked();
 	} else {

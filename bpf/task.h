@@ -10,7 +10,7 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* What a pid namespace may be below the first one at most (MAX_PID_NS_LEVEL). */
+/* How deep pid namespaces can be nested (MAX_PID_NS_LEVEL). */
 #define PID_NS_LEVELS 32
 
 /*
@@ -44,13 +44,16 @@ static __always_inline __u32 process_id_of(struct task_struct *task)
 	return config.pid_ns ? id_inside(READ(task, group_leader), READ(task, tgid)) : (__u32)READ(task, tgid);
 }
 
-/* The same where the verifier knows what `task` is, which costs less on the way of a submission. */
+/* The same for a `task` whose type the verifier knows. It costs less, which matters at each submission. */
 static __always_inline __u32 process_id_of_known(struct task_struct *task)
 {
 	return config.pid_ns ? process_id_of(task) : (__u32)task->tgid;
 }
 
-/* As bpf_get_current_pid_tgid(), which has the machine's; only what never leaves the kernel side goes by that. */
+/*
+ * Process and thread as bpf_get_current_pid_tgid() packs them. That function gives the machine's ids, which are used
+ * only for tables that nobody outside of the kernel side reads.
+ */
 static __always_inline __u64 current_ids(void)
 {
 	if (!config.pid_ns)
@@ -63,7 +66,7 @@ static __always_inline struct cgroup *task_cgroup(struct task_struct *task)
 	return READ(task, cgroups, dfl_cgrp);
 }
 
-/* As many as are looked at above a task. */
+/* How many levels of cgroups are looked at. */
 #define CGROUP_LEVELS 32
 
 /* The id of the cgroup that stands at `level` above, or is, this one. */
@@ -90,7 +93,7 @@ static __always_inline bool in_cgroup(struct task_struct *task, __u32 level, __u
 {
 	struct cgroup *cgroup = task_cgroup(task);
 
-	/* The level of a cgroup is not known to who stands in a cgroup namespace. */
+	/* Inside a cgroup namespace the level of a cgroup is not known. */
 	if (level == IFL_LEVEL_UNKNOWN) {
 		for (level = 0; level < CGROUP_LEVELS; level++) {
 			if (READ(cgroup, level) < (int)level)

@@ -45,7 +45,9 @@ __u32 survey_left = 0;
 #define FREE_REQUESTS_PER_GLANCE 16
 /* With no more rings than that, all are looked at in each survey. */
 #define RINGS_LOOKED_AT_ALWAYS 64
-/* A ring at which nothing happens is looked at each 2^so many surveys; one where completions or SQEs wait more often.
+/*
+ * A ring at which nothing happens is looked at in every 64th survey (2^6). One where completions or SQEs wait is looked
+ * at in every 8th (2^3).
  */
 #define QUIET_MOST 6
 #define QUIET_MOST_WAITING 3

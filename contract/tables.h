@@ -27,7 +27,7 @@ static inline ifl_u32 ifl_place_of(ifl_u64 address, ifl_u32 log2)
 #define IFL_URING_SPILLED 98304
 #define IFL_CONTEXTS 16384
 #define IFL_RING_PLACES_LOG2 16
-#define IFL_RING_PROBES 32 /* a ring stands at one of so many places from ifl_place_of() on */
+#define IFL_RING_PROBES 32 /* a ring stands at ifl_place_of() or at one of the places behind it: 32 in all */
 
 /* ifl_request_entry.taken */
 enum {

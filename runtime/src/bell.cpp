@@ -19,6 +19,15 @@ constexpr long call_close_range = 436;
 
 enum ThreadState : std::uint32_t { starting, running };
 
+// Stays until the kernel says otherwise.
+void prepare_poll(io_uring_sqe& sqe, std::int32_t file, std::uint64_t user_data) {
+    sqe.opcode = IORING_OP_POLL_ADD;
+    sqe.fd = file;
+    sqe.poll32_events = POLLIN;
+    sqe.len = IORING_POLL_ADD_MULTI;
+    sqe.user_data = user_data;
+}
+
 }  // namespace
 
 long start_quiet_thread(pthread_t& thread, void* (*work)(void*), void* argument, const char* name) {
@@ -83,15 +92,6 @@ void Bell::destroy() {
 void Bell::strike() {
     word_.fetch_add(1);
     futex_wake(word_);
-}
-
-// Stays until the kernel says otherwise.
-static void prepare_poll(io_uring_sqe& sqe, std::int32_t file, std::uint64_t user_data) {
-    sqe.opcode = IORING_OP_POLL_ADD;
-    sqe.fd = file;
-    sqe.poll32_events = POLLIN;
-    sqe.len = IORING_POLL_ADD_MULTI;
-    sqe.user_data = user_data;
 }
 
 void Bell::listen(Uring& ring, std::uint32_t strokes, std::uint64_t user_data) {

@@ -22,7 +22,7 @@ constexpr std::uint64_t ending_ns = 1'000'000'000;
 constexpr std::uint64_t snapshot_interval_ns = 100'000'000;
 constexpr std::uint64_t blocked_interval_ns = 50'000'000;
 constexpr std::uint64_t survey_interval_ns = 50'000'000;
-// A survey takes at most one part in so many of a CPU's time: where there are very many rings it comes less often.
+// A survey takes at most a fiftieth of a CPU's time. Where there are very many rings, surveys come less often.
 constexpr std::uint64_t survey_share = 50;
 // How long one pump() hands records over before it returns, so that who calls it can look at signals.
 constexpr std::uint64_t pump_ns = 20'000'000;

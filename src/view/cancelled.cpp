@@ -53,7 +53,8 @@ std::string what_for_log(const model::Request& request) {
     if (request.file) {
         text += " " + quoted(request.file->name);
     }
-    return text + fmt::format(", user_data {:#x} of pid {} {}", request.user_data, request.pid, quoted(request.comm));
+    return text +
+           fmt::format(", user_data {:#x} of pid {} {}", request.user_data, id_text(request.pid), quoted(request.comm));
 }
 
 // What it cost the process.

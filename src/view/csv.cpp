@@ -115,7 +115,7 @@ constexpr auto columns = std::to_array<Column>({
                                                   : out.number(ring_fd(row.request));
      }},
     {{"pid", "the process that submitted it"},
-     [](const Row& row, Field out) { out.number_if(row.request.pid != 0, row.request.pid); }},
+     [](const Row& row, Field out) { out.number_if(row.request.pid != 0 && !IFL_IS_ELSEWHERE(row.request.pid), row.request.pid); }},
     {{"tid", "its thread"}, [](const Row& row, Field out) { out.number_if(row.request.tid != 0, row.request.tid); }},
     {{"uid", "its user"}, [](const Row& row, Field out) { out.number_if(row.request.pid != 0, row.request.uid); }},
     {{"comm", "its name"}, [](const Row& row, Field out) { out.text(row.request.comm); }},

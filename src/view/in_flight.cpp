@@ -128,7 +128,7 @@ std::vector<std::string> row_of(const model::InFlight& each) {
 }
 
 std::string owner_text(const model::Unlisted& group) {
-    const std::string owner = fmt::format("{} ({})", printable(group.comm), group.pid);
+    const std::string owner = fmt::format("{} ({})", printable(group.comm), id_text(group.pid));
     return group.family == model::Family::aio ? fmt::format("{}, context {:#x},", owner, group.ctx_id) : owner;
 }
 
@@ -181,7 +181,7 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
                 out +=
                     fmt::format("… and {} in {} of {} ({})\n", counted(count - most_unreaped_shown, "more completion"),
                                 context_name(one->request, one->ring ? &*one->ring : nullptr),
-                                printable(one->request.comm), one->request.pid);
+                                printable(one->request.comm), id_text(one->request.pid));
             }
         }
         out += "\n";
@@ -212,7 +212,7 @@ namespace {
 std::string holders_text(const ContextRow& row) {
     std::string text;
     for (const model::RingHolder& holder : row.holders) {
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", holder.pid);
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", id_text(holder.pid));
         text += holder.fd ? fmt::format(": {}", *holder.fd) : std::string();
         text += holder.registered ? " registered" : "";
     }
@@ -244,7 +244,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                                                              : std::string("ring");
             const auto flags = short_names(
                 catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0), "IORING_SETUP_");
-            table.add({fmt::to_string(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
+            table.add({id_text(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
                        fmt::to_string(context.uid), name,
                        aio ? format_count(context.max_requests) : std::string(unknown),
                        aio && report.aio_max_nr != 0 ? format_share(context.max_requests, report.aio_max_nr)

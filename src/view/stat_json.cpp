@@ -95,7 +95,7 @@ void write_counters(JsonLine& line, const StatLine& of, const StatFrame& frame) 
 void write_key(JsonLine& line, const StatLine& of) {
     line.string("family", name(of.key.family));
     line.string("key", of.key.name);
-    line.number_if("pid", of.key.pid ? std::optional<std::uint64_t>(*of.key.pid) : std::nullopt);
+    line.id("pid", of.key.pid.value_or(0), of.key.pid.has_value());
     line.string_if("comm", of.key.comm);
 }
 

@@ -138,6 +138,43 @@ TEST_P(Namespaces, DoctorSaysSo) {
 INSTANTIATE_TEST_SUITE_P(Each, Namespaces, testing::ValuesIn(places),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
+// As the path is seen inside, though the cgroup lies below others.
+TEST(CgroupNamespace, FiltersByThePathThatIsSeenThere) {
+    const auto unshare = find_program("unshare");
+    if (::geteuid() != 0 || !unshare) {
+        GTEST_SKIP() << "needs root and unshare";
+    }
+    const Folder folder;
+    const auto ended = run({"env", "INFLIGHT=" + inflight_path(), "WORKLOAD=" + workload("spin"),
+                            "FOLDER=" + folder.path(), "UNSHARE=" + *unshare, "sh", "-c", R"(
+root=$(sed -n 's/^[^ ]* \([^ ]*\) cgroup2 .*/\1/p' /proc/self/mounts | head -n 1)
+[ -n "$root" ] || exit 77
+outer=$root/inflight-namespace-$$
+mkdir -p "$outer/sub" || exit 77
+(
+    sh -c 'echo $PPID' >"$FOLDER/pid"
+    read -r self <"$FOLDER/pid"
+    echo "$self" >"$outer/cgroup.procs"
+    exec "$UNSHARE" --cgroup --mount sh -c '
+        mkdir "$FOLDER/cgroups" && mount -t cgroup2 none "$FOLDER/cgroups" || exit 77
+        umount -l "'"$root"'"
+        (echo 0 >"$FOLDER/cgroups/sub/cgroup.procs"; exec "$WORKLOAD" "$FOLDER" >/dev/null) &
+        "$INFLIGHT" trace --cgroup /sub --duration 300ms -o json --output "$FOLDER/found"
+        status=$?
+        wait
+        exit $status'
+)
+status=$?
+rmdir "$outer/sub" "$outer"
+exit $status
+)"});
+    if (ended.status == 77) {
+        GTEST_SKIP() << "no cgroup can be made here";
+    }
+    ASSERT_EQ(ended.status, 0) << ended.out << ended.err;
+    EXPECT_FALSE(Lines(read_file(folder / "found")).of("request").empty());
+}
+
 TEST(NoRequests, CheckSaysSoAndMayFail) {
     if (::geteuid() != 0) {
         GTEST_SKIP() << "needs root";
