@@ -7,32 +7,42 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 namespace inflight::act {
+
+// The order in which threads are stopped; they are let go the other way round.
+enum class Hold::Turn : std::uint8_t {
+    waits,      // it would see signals that are addressed to others
+    usual,      // it runs, or its call is restarted
+    addressed,  // the kernel addresses signals to it
+};
+
 namespace {
 
 // A thread that has not come to its stop by then may sleep uninterruptibly.
 constexpr std::uint64_t usual_stop_ns = 3'000'000;
 
-// Whether a thread is watched instead of stopped. While the main thread is traced, the kernel does not throw away
-// signals that the process ignores, but wakes some thread for them that is not stopped: a call that would return -EINTR
-// then must be stopped too. One with a timeout is not, for it would begin anew. Source: kernel/signal.c (sig_ignored,
-// complete_signal).
-bool is_left_alone(const Thread& thread, bool main_thread, bool main_thread_traced) {
-    constexpr int restarted = 1;
-    constexpr int made_again = 2;
+constexpr int restarted = 1;   // of disturbance()
+constexpr int made_again = 2;  // and without a timeout
+
+// Whether a thread is watched instead of stopped. A signal of a whole process is addressed to one of its threads: to
+// the main thread, or, SIGCHLD, to the one that made the child. While that one is traced, the kernel does not throw
+// away signals that the process ignores, but wakes some thread for them that is not stopped: a call that would return
+// -EINTR then must be stopped too. One with a timeout is not, for it would begin anew. Source: kernel/signal.c
+// (sig_ignored, complete_signal), kernel/exit.c (exit_notify).
+bool is_left_alone(pid_t pid, const Thread& thread, bool addressed_traced) {
     const auto disturbs = disturbance(thread);
-    if (!disturbs) {
+    if (!disturbs || *disturbs > made_again) {
         return true;
     }
-    if (main_thread) {
-        return *disturbs >= restarted;
+    if (*disturbs == made_again) {
+        return !addressed_traced;
     }
-    return *disturbs > (main_thread_traced ? made_again : restarted);
+    return *disturbs == restarted && (thread.tid == pid || thread.parent);
 }
 
 UniqueFd open_status(pid_t pid, pid_t tid) {
@@ -46,64 +56,88 @@ void Hold::watch(pid_t pid, const Thread& thread) {
                               Watched{.pid = pid, .status = open_status(pid, thread.tid), .progress = thread.progress});
 }
 
-// Before the others: if it must be stopped, those that were left alone are looked at anew.
-void Hold::take_main_thread(pid_t pid) {
-    if (main_threads_traced_.contains(pid)) {
-        return;
-    }
-    const bool traced = stopped_.contains(pid) || asked_.contains(pid) ||
-                        (!watched_.contains(pid) && !is_left_alone(read_thread(pid, pid), true, false));
-    if (!traced) {
-        return;
-    }
-    main_threads_traced_.insert(pid);
+Hold::Wanted Hold::wanted(pid_t pid, const Thread& thread) {
+    const bool addressed = thread.tid == pid || thread.parent;
+    const bool waits = disturbance(thread).value_or(0) >= made_again;
+    return {.tid = thread.tid,
+            .filtered = thread.filtered,
+            .turn = addressed ? Turn::addressed : (waits ? Turn::waits : Turn::usual)};
+}
+
+bool Hold::is_known(pid_t tid) const {
+    return stopped_.contains(tid) || watched_.contains(tid) || asked_.contains(tid) || left_out_.contains(tid);
+}
+
+bool Hold::makes_processes(pid_t pid) {
+    const auto known = makes_processes_.find(pid);
+    return known != makes_processes_.end() ? known->second
+                                           : makes_processes_.emplace(pid, has_had_children(pid)).first->second;
+}
+
+// A thread that signals are addressed to will be traced: those that wait without a timeout must be stopped before.
+void Hold::look_at_waiting_anew(pid_t pid) {
+    addressed_traced_.insert(pid);
     std::erase_if(watched_, [pid](const auto& each) { return each.second.pid == pid && !each.second.asked; });
     complete_ = false;
 }
 
 // Whether there was a thread that was not known.
-Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_ns) {
+Result<bool> Hold::take_new_of(pid_t pid, std::vector<Wanted>& wanted) {
+    const auto tids = list_threads(pid);
+    if (tids.empty()) {
+        return failure(fmt::format("hold process {}", pid), "the process is gone");
+    }
     bool news = false;
-    std::vector<std::pair<pid_t, bool>> wanted;
-    for (const pid_t pid : pids) {
-        const auto tids = list_threads(pid);
-        if (tids.empty()) {
-            return failure(fmt::format("hold process {}", pid), "the process is gone");
+    std::vector<Wanted> here;
+    bool addressed = false;
+    for (const pid_t tid : tids) {
+        if (is_known(tid)) {
+            continue;
         }
-        take_main_thread(pid);
-        for (const pid_t tid : tids) {
-            if (stopped_.contains(tid) || watched_.contains(tid) || asked_.contains(tid) || left_out_.contains(tid)) {
-                continue;
-            }
-            const Thread thread = read_thread(pid, tid);
-            if (thread.kernels || has_ended(thread)) {
-                left_out_.insert(tid);
-                continue;
-            }
-            news = true;
-            if (thread.progress.state == 't') {
-                return failure(fmt::format("hold thread {}", tid), "another process traces it",
-                               "a debugger or strace must let it go");
-            }
-            const bool main_thread_traced = main_threads_traced_.contains(pid);
-            if (is_left_alone(thread, tid == pid, main_thread_traced)) {
-                watch(pid, thread);
-            } else if (tid != pid || main_thread_traced) {
-                // A main thread that has begun to run in between is stopped in the next round.
-                wanted.emplace_back(tid, thread.filtered);
-            }
+        const Thread thread = read_thread(pid, tid);
+        if (thread.kernels || has_ended(thread)) {
+            left_out_.insert(tid);
+            continue;
+        }
+        news = true;
+        if (thread.progress.state == 't') {
+            return failure(fmt::format("hold thread {}", tid), "another process traces it",
+                           "a debugger or strace must let it go");
+        }
+        if (is_left_alone(pid, thread, addressed_traced_.contains(pid))) {
+            watch(pid, thread);
+        } else {
+            here.push_back(Hold::wanted(pid, thread));
+            // One that runs may make a process at any moment.
+            addressed = addressed || here.back().turn == Turn::addressed || makes_processes(pid);
         }
     }
-    // Main threads last: see is_left_alone().
-    std::ranges::stable_partition(
-        wanted, [pids](const auto& each) { return std::ranges::find(pids, each.first) == pids.end(); });
+    if (addressed && !addressed_traced_.contains(pid)) {
+        look_at_waiting_anew(pid);
+        return true;
+    }
+    wanted.insert(wanted.end(), here.begin(), here.end());
+    return news;
+}
+
+Result<bool> Hold::take_new(std::span<const pid_t> pids, std::uint64_t give_up_ns) {
+    bool news = false;
+    std::vector<Wanted> wanted;
+    for (const pid_t pid : pids) {
+        const auto some = take_new_of(pid, wanted);
+        if (!some) {
+            return some;
+        }
+        news = news || *some;
+    }
     // Only now, so that nobody stands still while others are read of.
-    const auto stopped = stop(wanted, give_up_ns);
+    const auto stopped = stop(std::move(wanted), give_up_ns);
     return stopped ? Result<bool>(news) : stopped;
 }
 
-// `wanted`: each with whether it has a seccomp filter. All are asked before the first is waited for.
-Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uint64_t give_up_ns) {
+// All are asked before the first is waited for.
+Result<bool> Hold::stop(std::vector<Wanted> wanted, std::uint64_t give_up_ns) {
+    std::ranges::stable_sort(wanted, {}, &Wanted::turn);
     std::vector<StoppedThread> threads;
     threads.reserve(wanted.size());
     if (!wanted.empty() && since_ns_ == 0) {
@@ -111,13 +145,13 @@ Result<bool> Hold::stop(std::span<const std::pair<pid_t, bool>> wanted, std::uin
     }
     std::vector<pid_t> traced;
     traced.reserve(wanted.size() + stopped_.size());
-    std::ranges::transform(wanted, std::back_inserter(traced), &std::pair<pid_t, bool>::first);
+    std::ranges::transform(wanted, std::back_inserter(traced), &Wanted::tid);
     std::ranges::transform(stopped_, std::back_inserter(traced), [](const auto& each) { return each.first; });
     std::optional<ReapingAlarm> reaping;
     if (!wanted.empty()) {
         reaping.emplace(traced);
     }
-    for (const auto& [tid, filtered] : wanted) {
+    for (const auto& [tid, filtered, turn] : wanted) {
         auto asked = StoppedThread::ask(tid, filtered);
         if (asked) {
             threads.push_back(std::move(*asked));
@@ -214,9 +248,20 @@ Result<StoppedThread*> Hold::one(pid_t pid, pid_t tid) {
         return std::unexpected(*broken_);
     }
     constexpr std::uint64_t patience_ns = 1'000'000'000;
-    const std::array<std::pair<pid_t, bool>, 1> wanted{std::pair(tid, read_thread(tid, tid).filtered)};
     watched_.erase(tid);
-    const auto stopped = stop(wanted, now_ns() + patience_ns);
+    std::vector<Wanted> together;
+    const Thread chosen = read_thread(pid, tid);
+    together.push_back(wanted(pid, chosen));
+    if (!addressed_traced_.contains(pid) && (together.back().turn == Turn::addressed || makes_processes(pid))) {
+        look_at_waiting_anew(pid);
+        for (const pid_t each : list_threads(pid)) {
+            const Thread thread = each == tid || is_known(each) ? Thread{} : read_thread(pid, each);
+            if (thread.tid == each && !thread.kernels && disturbance(thread) == made_again) {
+                together.push_back(wanted(pid, thread));
+            }
+        }
+    }
+    const auto stopped = stop(std::move(together), now_ns() + patience_ns);
     if (!stopped) {
         return std::unexpected(stopped.error());
     }
@@ -225,7 +270,6 @@ Result<StoppedThread*> Hold::one(pid_t pid, pid_t tid) {
         return failure(fmt::format("make a call in thread {}", tid),
                        asked_.contains(tid) ? "it sleeps uninterruptibly" : "it has ended meanwhile");
     }
-    take_main_thread(pid);
     return found;
 }
 
@@ -245,23 +289,22 @@ std::uint64_t Hold::standing_ns() const {
 
 Release Hold::let_go() {
     Release all;
-    // Main threads first.
-    for (const pid_t pid : main_threads_traced_) {
-        if (StoppedThread* const main_thread = find(pid)) {
-            const Release released = main_thread->release();
-            all.stood_still_ns = released.stood_still_ns;
-            all.timeout_restarted = released.timeout_restarted;
-        }
-    }
+    // Those that a signal is addressed to first, those that would see it instead of them last.
+    std::multimap<Turn, StoppedThread*> turns;
     for (auto& [tid, thread] : stopped_) {
-        const Release released = thread.release();
+        const bool addressed = addressed_traced_.contains(tid) || (!addressed_traced_.empty() && has_children(tid));
+        turns.emplace(thread.made_again() ? Turn::waits : (addressed ? Turn::addressed : Turn::usual), &thread);
+    }
+    for (const auto& [turn, thread] : turns | std::views::reverse) {
+        const Release released = thread->release();
         all.stood_still_ns = std::max(all.stood_still_ns, released.stood_still_ns);
         all.timeout_restarted = all.timeout_restarted || released.timeout_restarted;
     }
     stopped_.clear();
     asked_.clear();
     watched_.clear();
-    main_threads_traced_.clear();
+    addressed_traced_.clear();
+    makes_processes_.clear();
     since_ns_ = 0;
     complete_ = false;
     return all;

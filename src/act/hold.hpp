@@ -50,16 +50,29 @@ private:
         bool asked = false;  // it was asked to stop, and sleeps uninterruptibly
     };
     [[nodiscard]] Result<bool> take_new(std::span<const pid_t> pids, std::uint64_t give_up_ns);
-    [[nodiscard]] Result<bool> stop(std::span<const std::pair<pid_t, bool>> wanted, std::uint64_t give_up_ns);
-    void take_main_thread(pid_t pid);
+    enum class Turn : std::uint8_t;
+    // A thread that is to be stopped.
+    struct Wanted {
+        pid_t tid = 0;
+        bool filtered = true;  // it has a seccomp filter
+        Turn turn{};
+    };
+    [[nodiscard]] static Wanted wanted(pid_t pid, const Thread& thread);
+    [[nodiscard]] Result<bool> take_new_of(pid_t pid, std::vector<Wanted>& wanted);
+    [[nodiscard]] Result<bool> stop(std::vector<Wanted> wanted, std::uint64_t give_up_ns);
+    [[nodiscard]] bool is_known(pid_t tid) const;
+    bool makes_processes(pid_t pid);
+    void look_at_waiting_anew(pid_t pid);
     void watch(pid_t pid, const Thread& thread);
     bool forget_those_that_ran();
 
     std::map<pid_t, StoppedThread> stopped_;
     std::map<pid_t, Watched> watched_;
     std::map<pid_t, StoppedThread> asked_;  // they will stop before they run on
-    std::set<pid_t> main_threads_traced_;   // of these processes
-    std::set<pid_t> left_out_;              // the kernel's own threads, and those that have ended
+    // Of these processes a thread is traced, or will be, that the kernel addresses signals to: see hold.cpp.
+    std::set<pid_t> addressed_traced_;
+    std::map<pid_t, bool> makes_processes_;  // has had children when it was first looked at
+    std::set<pid_t> left_out_;               // the kernel's own threads, and those that have ended
     std::uint64_t since_ns_ = 0;
     bool complete_ = false;
     std::optional<Error> broken_;  // a thread was asked to stop, and did not: nothing more is tried

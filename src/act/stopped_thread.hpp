@@ -67,6 +67,8 @@ public:
     [[nodiscard]] pid_t tid() const { return tid_; }
     // The thread, or its process, has ended.
     [[nodiscard]] bool ended() const { return state_ == State::ended; }
+    // Its call is made again when it goes on.
+    [[nodiscard]] bool made_again() const { return made_again_; }
     [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
 
     // Whether the call would be made as it is: there is room for its code, its seccomp filters let it pass, and so

@@ -46,30 +46,6 @@ std::map<std::string, std::string> read_status(pid_t tid) {
     return fields;
 }
 
-// The flags of struct task_struct: what stands behind the name, which may hold anything, is the state, five numbers,
-// the flags.
-std::uint64_t read_flags(pid_t pid, pid_t tid) {
-    std::ifstream file(fmt::format("/proc/{}/task/{}/stat", pid, tid));
-    // The name may hold newlines. A read fails with ESRCH where the thread ends meanwhile.
-    std::array<char, status_bytes> buffer{};
-    file.read(buffer.data(), buffer.size());
-    const std::string text(buffer.data(), static_cast<std::size_t>(file.gcount()));
-    const auto name_end = text.rfind(')');
-    if (name_end == std::string::npos) {
-        return 0;
-    }
-    std::istringstream fields(text.substr(name_end + 1));
-    char state = '?';
-    long ignored = 0;
-    std::uint64_t flags = 0;
-    fields >> state;
-    for (int field = 0; field < 5; field++) {
-        fields >> ignored;
-    }
-    fields >> flags;
-    return flags;
-}
-
 std::string_view field_of(std::string_view status, std::string_view name) {
     const auto at = status.find(name);
     if (at == std::string_view::npos) {
@@ -84,6 +60,31 @@ std::uint64_t value_of(std::string_view digits) {
     std::uint64_t value = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), value);
     return value;
+}
+
+// Fields of /proc/PID/task/TID/stat or /proc/PID/stat behind the name, which may hold anything: the state is field 0.
+std::uint64_t read_stat_field(const std::string& path, int wanted) {
+    std::ifstream file(path);
+    // The name may hold newlines. A read fails with ESRCH where the thread ends meanwhile.
+    std::array<char, status_bytes> buffer{};
+    file.read(buffer.data(), buffer.size());
+    const std::string text(buffer.data(), static_cast<std::size_t>(file.gcount()));
+    const auto name_end = text.rfind(')');
+    if (name_end == std::string::npos) {
+        return 0;
+    }
+    std::istringstream fields(text.substr(name_end + 1));
+    std::string field;
+    for (int at = 0; at <= wanted; at++) {
+        fields >> field;
+    }
+    return fields ? value_of(field) : 0;
+}
+
+// The flags of struct task_struct.
+std::uint64_t read_flags(pid_t pid, pid_t tid) {
+    constexpr int flags = 6;
+    return read_stat_field(fmt::format("/proc/{}/task/{}/stat", pid, tid), flags);
 }
 
 std::string_view read_whole(int fd, std::span<char> buffer) {
@@ -147,6 +148,7 @@ Thread read_thread(pid_t pid, pid_t tid) {
                   .kernels = (read_flags(pid, tid) & io_worker) != 0,
                   .filtered = field_of(status, "\nSeccomp:") != "0",
                   .fuse = false,
+                  .parent = has_children(tid),
                   .call = {},
                   .arguments = {}};
     std::ifstream call(fmt::format("/proc/{}/task/{}/syscall", pid, tid));
@@ -183,6 +185,17 @@ bool process_has_ended(pid_t pid) {
         const Thread thread = read_thread(pid, tid);
         return thread.kernels || has_ended(thread) || (read_flags(pid, tid) & exiting) != 0;
     });
+}
+
+bool has_children(pid_t tid) {
+    const UniqueFd file(::open(fmt::format("/proc/{}/task/{}/children", tid, tid).c_str(), O_RDONLY | O_CLOEXEC));
+    char first = 0;
+    return file.valid() ? ::pread(file.get(), &first, 1, 0) > 0 : errno == ENOENT;
+}
+
+bool has_had_children(pid_t pid) {
+    constexpr int minor_faults_of_children = 8;
+    return read_stat_field(fmt::format("/proc/{}/stat", pid), minor_faults_of_children) != 0;
 }
 
 std::optional<int> disturbance(const Thread& thread) {
@@ -273,21 +286,22 @@ Result<void> Target::may_be_stopped() const {
 }
 
 Result<std::vector<pid_t>> Target::threads_for_call(pid_t wanted) const {
-    // The main thread comes after others that see nothing of a stop: while it is traced, signals that the process
-    // ignores wake another thread.
+    // The main thread and those with children come after others that see nothing of a stop: while they are traced,
+    // signals that the process ignores wake another thread.
     constexpr int unseen = 2;
     std::vector<std::tuple<int, bool, int, pid_t>> possible;
     for (const Thread& thread : threads_) {
         const auto disturbs = disturbance(thread);
         if (disturbs && (wanted == 0 || thread.tid == wanted)) {
-            possible.emplace_back(std::max(*disturbs, unseen), thread.tid == pid_, *disturbs, thread.tid);
+            possible.emplace_back(std::max(*disturbs, unseen), thread.tid == pid_ || thread.parent, *disturbs,
+                                  thread.tid);
         }
     }
     if (!possible.empty()) {
         std::ranges::sort(possible);
         std::vector<pid_t> tids;
         tids.reserve(possible.size());
-        for (const auto& [effect, is_main, disturbs, tid] : possible) {
+        for (const auto& [effect, is_addressed, disturbs, tid] : possible) {
             tids.push_back(tid);
         }
         return tids;

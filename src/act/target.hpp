@@ -28,6 +28,7 @@ struct Thread {
     bool kernels = false;      // a worker or SQ thread of io_uring, which nobody may stop
     bool filtered = true;      // it has a seccomp filter
     bool fuse = false;         // it waits for a file system in user space, which would be told of an interruption
+    bool parent = false;       // it has made processes that have not been waited for: their SIGCHLD is addressed to it
     std::optional<long> call;  // the system call that it is in
     CallArguments arguments{};
 };
@@ -39,6 +40,10 @@ struct Thread {
 [[nodiscard]] bool has_ended(const Thread& thread);
 // No thread of it runs programs any more; true also where there is no such process.
 [[nodiscard]] bool process_has_ended(pid_t pid);
+// Processes that this thread has made are there. True where the kernel does not tell (no CONFIG_PROC_CHILDREN).
+[[nodiscard]] bool has_children(pid_t tid);
+// Processes that it has made have ended and were waited for: it is one that makes some.
+[[nodiscard]] bool has_had_children(pid_t pid);
 // Reads the first part from an open /proc/PID/task/TID/status.
 [[nodiscard]] Progress read_progress(int status_fd);
 
