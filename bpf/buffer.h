@@ -98,7 +98,7 @@ static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 
 	header->tier = tier;
 	header->reserved = 0;
 	header->cpu = cpu;
-	header->reserved2 = 0;
+	header->span_us = 0;
 	header->time_ns = time_ns;
 	return header;
 }

@@ -15,6 +15,7 @@ static __always_inline void write_call(const struct ifl_call *call, __u32 flags,
 	if (!record)
 		return;
 	__builtin_memcpy(&record->call_id, &call->call_id, sizeof(*record) - sizeof(record->header));
+	record->header.span_us = call->header.span_us;
 	record->flags = call->flags | flags;
 	record->ret = ret;
 	submit(record);
@@ -86,6 +87,35 @@ static __always_inline void read_key(struct ifl_call *call, __u64 iocb)
 		call->key_state = IFL_READ_FAULT;
 	else
 		call->key_state = IFL_READ_OK;
+}
+
+static __always_inline __u32 span_us(__u64 span_ns)
+{
+	__u64 us = span_ns / 1000;
+
+	return us < 0xffffffff ? us : 0xffffffff;
+}
+
+static __always_inline void note_running(struct ifl_call_entry *entry, struct task_struct *task)
+{
+	entry->running_ns = READ(task, se.sum_exec_runtime);
+	entry->runnable_ns = READ(task, sched_info.run_delay);
+	entry->sleeps = READ(task, nvcsw);
+}
+
+/* Of a call that took long: how much of that its thread slept. The rest it ran, or was ready to. */
+static __always_inline void take_slept(struct ifl_call_entry *entry, __u64 now)
+{
+	struct task_struct *task = current_task();
+	struct ifl_call *call = &entry->call;
+	__u64 took = now - call->start_ns, awake;
+
+	if (!bpf_core_field_exists(task->sched_info.run_delay))
+		return;
+	awake =
+	    READ(task, se.sum_exec_runtime) - entry->running_ns + READ(task, sched_info.run_delay) - entry->runnable_ns;
+	call->flags |= IFL_CALL_SLEPT_KNOWN;
+	call->header.span_us = READ(task, nvcsw) != entry->sleeps && awake < took ? span_us(took - awake) : 0;
 }
 
 /* These are rare, and the model needs them whatever the user wants to see. */
@@ -160,6 +190,8 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 	call->call_id = next_id();
 	call->start_ns = now;
 	entry->start_jiffies = bpf_jiffies64();
+	if (syscall == IFL_IO_SUBMIT || syscall == IFL_IO_URING_ENTER)
+		note_running(entry, task);
 	asm volatile("" ::: "memory");
 	*(volatile __u8 *)&entry->open = 1;
 	__builtin_memcpy(call->args, args, sizeof(call->args));
@@ -251,6 +283,7 @@ static __always_inline void write_some_events(struct batch *batch, __u32 first, 
 		call->records_lost++;
 		return;
 	}
+	record->header.span_us = span_us(batch->time_ns - call->start_ns);
 	record->call_id = call->call_id;
 	record->kioctx = call->kioctx;
 	record->context_id = call->context_id;
@@ -345,6 +378,7 @@ static __always_inline void close_submit(struct ifl_call_entry *entry, __s64 ret
 	}
 	if (!wanted_call && now - call->start_ns < config.slow_submit_ns)
 		return;
+	take_slept(entry, now);
 	if (!described_in_full(&call->task))
 		describe_task(&call->task, current_task());
 	write_call(call, 0, ret, tier, now);
@@ -417,6 +451,7 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 					return;
 				open_uring_call(call, current_task(), now);
 			}
+			take_slept(entry, now);
 			if (!described_in_full(&call->task))
 				describe_task(&call->task, current_task());
 			break;

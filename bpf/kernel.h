@@ -217,8 +217,17 @@ struct aio_poll_table {
 	struct aio_kiocb *iocb;
 };
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+struct sched_info {
+	unsigned long long run_delay;
+};
 struct task_struct {
 	struct thread_info thread_info;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	unsigned long nvcsw;
 	int pid, tgid, exit_code;
 	struct task_struct *real_parent, *group_leader;
 	const struct cred *cred;

@@ -176,7 +176,15 @@ struct io_hash_table {
 	struct io_hash_bucket *hbs;
 	unsigned int hash_bits;
 };
+struct wait_queue_head {
+	struct list_head head;
+};
+struct wait_queue_entry {
+	void *private;
+	struct list_head entry;
+};
 struct io_ring_ctx {
+	struct wait_queue_head cq_wait;
 	unsigned int flags;
 	struct io_rings *rings;
 	struct percpu_ref refs;
@@ -192,6 +200,10 @@ struct io_ring_ctx {
 	struct io_hash_table cancel_table;
 	struct list_head timeout_list, ltimeout_list, defer_list;
 	unsigned int compat : 1;
+};
+/* Since 6.2. */
+struct io_ring_ctx___waited {
+	atomic_t cq_wait_nr;
 };
 /* Not in 6.1, but for the last, which is not in 6.18. */
 struct io_ring_ctx___lists {

@@ -179,6 +179,36 @@ static __always_inline __u32 sq_thread_id(struct io_ring_ctx *ctx)
 	return thread ? thread_id_of(thread) : 0;
 }
 
+#define MAX_CQ_WAITERS 8
+/* cq_wait_nr when nobody waits, or is not to be counted: 0, or close to 2^31 and 2^32 (io_uring/io_uring.h). */
+#define CQ_WAIT_NR_MOST (1u << 30)
+
+/*
+ * A thread waits in io_uring_enter. Where the ring's lock is not held the list may change under us: then the answer is
+ * that of another moment.
+ */
+static __always_inline bool is_waited_for(struct io_ring_ctx *ctx)
+{
+	struct list_head *head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, cq_wait.head);
+	struct list_head *at = READ(head, next);
+
+	if (bpf_core_field_exists(((struct io_ring_ctx___waited *)0)->cq_wait_nr)) {
+		__u32 wanted = READ((struct io_ring_ctx___waited *)ctx, cq_wait_nr.counter);
+
+		if (wanted && wanted < CQ_WAIT_NR_MOST)
+			return true;
+	}
+	for (__u32 i = 0; i < MAX_CQ_WAITERS && at && at != head; i++) {
+		/* Who only polls the ring's descriptor (on this list up to 6.2) has none. */
+		if (READ(
+			(struct wait_queue_entry *)((void *)at - bpf_core_field_offset(struct wait_queue_entry, entry)),
+			private))
+			return true;
+		at = READ(at, next);
+	}
+	return false;
+}
+
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
@@ -189,7 +219,6 @@ static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_c
 	record->cq_head = READ(rings, cq.head);
 	record->cq_tail = READ(ctx, cached_cq_tail);
 	record->sq_dropped = READ(rings, sq_dropped);
-	record->cq_overflow = READ(rings, cq_overflow);
 	record->sq_flags = READ(rings, sq_flags.counter);
 	record->files = registered_files(ctx);
 	record->buffers = registered_buffers(ctx);
@@ -197,6 +226,10 @@ static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_c
 	if (record->setup_flags & RING_SETUP_SQPOLL)
 		record->sq_thread = sq_thread_id(ctx);
 	record->flags |= IFL_RING_COUNTED;
+	if (is_waited_for(ctx))
+		record->flags |= IFL_RING_WAITED_FOR;
+	else
+		record->flags &= ~IFL_RING_WAITED_FOR;
 }
 
 struct worker_walk {

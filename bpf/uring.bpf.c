@@ -241,6 +241,23 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	set_open(entry, IFL_UENTRY_FREE);
 }
 
+/* A poll gets another user_data by IORING_POLL_UPDATE_USER_DATA. What it had stands in its SQE. */
+static __always_inline bool takes_new_user_data(struct ifl_uring_entry *entry, struct io_ring_ctx *ctx,
+						const struct uring_cqe *cqe)
+{
+	if (entry->open != IFL_UENTRY_OPEN && entry->open != IFL_UENTRY_IGNORED)
+		return false;
+	if (entry->open == IFL_UENTRY_OPEN &&
+	    (entry->request.opcode != OP_POLL_ADD || entry->request.ring != (__u64)ctx))
+		return false;
+	if (READ((struct io_kiocb *)entry->request.req, opcode) != OP_POLL_ADD)
+		return false;
+	entry->full = 1;
+	entry->request.user_data = cqe->user_data;
+	entry->request.flags |= IFL_UREQ_NEW_USER_DATA;
+	return true;
+}
+
 SEC("raw_tp/io_uring_complete")
 int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -263,7 +280,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags & RING_SETUP_CQE32);
 	ring->cqes++;
 	entry = req ? entry_of(req) : NULL;
-	if (entry && entry->request.user_data != cqe.user_data)
+	if (entry && entry->request.user_data != cqe.user_data && !takes_new_user_data(entry, ring_ctx, &cqe))
 		entry = NULL;
 	if (!entry || entry->open == IFL_UENTRY_FREE || entry->open == IFL_UENTRY_BUSY) {
 		if (!ring->wanted)
@@ -296,17 +313,23 @@ int uring_cqe_overflow(struct bpf_raw_tracepoint_args *ctx)
 	struct io_ring_ctx *ring_ctx = (struct io_ring_ctx *)ctx->args[0];
 	struct ifl_ring_entry *ring = ring_in_use(ring_ctx, now);
 	struct uring_cqe cqe = {.user_data = ctx->args[1], .res = ctx->args[2], .flags = ctx->args[3]};
+	__u32 flags = IFL_UCQE_OVERFLOWED | (ctx->args[4] ? 0 : IFL_UCQE_DROPPED);
 
 	if (!ring)
 		return 0;
 	__sync_fetch_and_add(&ring->ring.overflowed, 1);
+	if (!ctx->args[4])
+		__sync_fetch_and_add(&ring->ring.cq_overflow, 1);
 	/* Tags of files and buffers, and messages of other rings, end no request; here there is none that could end. */
-	if (!(cqe.flags & CQE_F_MORE) && !(ring->ring.created_ns && ring->ring.submitted <= ended_of(ring))) {
+	if (ring->ring.created_ns && ring->ring.submitted <= ended_of(ring)) {
+		__sync_fetch_and_add(&ring->ring.overflowed_others, 1);
+		flags |= IFL_UCQE_OF_NO_REQUEST;
+	} else if (!(cqe.flags & CQE_F_MORE)) {
 		__sync_fetch_and_add(&ring->unseen_ends, 1);
 		__sync_fetch_and_add(&ring->completed_elsewhere, 1);
 	}
 	if (ring->wanted)
-		write_cqe(ring, ring_ctx, 0, 0, &cqe, IFL_UCQE_OVERFLOWED | (ctx->args[4] ? 0 : IFL_UCQE_DROPPED), now);
+		write_cqe(ring, ring_ctx, 0, 0, &cqe, flags, now);
 	return 0;
 }
 

@@ -87,7 +87,7 @@ struct ifl_header {
 	ifl_u8 tier;  /* enum ifl_tier */
 	ifl_u8 reserved;
 	ifl_u32 cpu;
-	ifl_u32 reserved2;
+	ifl_u32 span_us; /* of some kinds, see there; else 0 */
 	ifl_u64 time_ns;
 };
 
@@ -185,6 +185,7 @@ enum {
 	IFL_CALL_NOT_DECODED = 1u << 2,	 /* ABI whose structures are not decoded */
 	IFL_CALL_CTX_AT_ENTRY = 1u << 3, /* ctx_id named a live context when the call began */
 	IFL_CALL_CTX_AT_EXIT = 1u << 4,	 /* ... and when it returned */
+	IFL_CALL_SLEPT_KNOWN = 1u << 5,	 /* header.span_us: how long its thread slept in it, at most 2^32 - 1 */
 };
 
 /* One system call. header.time_ns is the time of its return. */
@@ -245,8 +246,9 @@ struct ifl_io_event {
 };
 
 /*
- * What one io_getevents call returned, as it stood in user memory. header.time_ns is the time of its return. The record
- * may end after the last event that it has.
+ * What one io_getevents call returned, as it stood in user memory. header.time_ns is the time of its return, and the
+ * call began header.span_us (at most 2^32 - 1) before; 0: before it was known or at that moment. The record may end
+ * after the last event that it has.
  */
 struct ifl_io_events {
 	struct ifl_header header;

@@ -104,6 +104,9 @@ struct ifl_call_entry {
 	ifl_u8 reserved[3];
 	ifl_u32 thread;	       /* the tid; of a slot 0: it is free */
 	ifl_u64 start_jiffies; /* the timer's ticks when the call began */
+	ifl_u64 running_ns;    /* what the scheduler had counted then of the thread: time on a processor, */
+	ifl_u64 runnable_ns;   /* time that it was ready and had none, */
+	ifl_u64 sleeps;	       /* and how often it gave up its own to wait */
 };
 
 /* ifl_uring_entry.open */
@@ -166,7 +169,7 @@ static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 32, "no hid
 static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 88, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
 static_assert(sizeof(ifl_context_entry) == 48 + 32 + 16, "no hidden padding");
-static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 24,
+static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 48,
 	      "no hidden padding");
 #endif
 

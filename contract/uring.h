@@ -33,6 +33,8 @@ enum {
 	IFL_UREQ_BIG_CQE = 1u << 12,	 /* big_cqe holds the second half of a 32-byte CQE */
 	IFL_UREQ_BY_WORKER = 1u << 13,	 /* completed in an io-wq worker: completer_tid */
 	IFL_UREQ_DETAILS_LOST = 1u << 14, /* at least one of its details could not be written */
+	IFL_UREQ_NEW_USER_DATA =
+	    1u << 15, /* user_data is what a poll got by IORING_POLL_UPDATE_USER_DATA; sqe has the first */
 };
 
 /*
@@ -120,9 +122,10 @@ struct ifl_uring_request {
 
 /* ifl_uring_cqe.flags */
 enum {
-	IFL_UCQE_OVERFLOWED = 1u << 0, /* went to the backlog because the CQ ring was full */
-	IFL_UCQE_DROPPED = 1u << 1,    /* ... for which the kernel had no memory: the program never sees it */
-	IFL_UCQE_BIG = 1u << 2,	       /* big_cqe is filled */
+	IFL_UCQE_OVERFLOWED = 1u << 0,	  /* went to the backlog because the CQ ring was full */
+	IFL_UCQE_DROPPED = 1u << 1,	  /* ... for which the kernel had no memory: the program never sees it */
+	IFL_UCQE_BIG = 1u << 2,		  /* big_cqe is filled */
+	IFL_UCQE_OF_NO_REQUEST = 1u << 3, /* overflowed, and the ring had no request in flight that it could end */
 };
 
 /*
@@ -153,6 +156,7 @@ enum {
 	IFL_RING_DYING = 1u << 0,	  /* nobody has it open or mapped any more */
 	IFL_RING_OWNER_GUESSED = 1u << 1, /* found at a submission: pid is the first task seen to use it */
 	IFL_RING_COUNTED = 1u << 2,	  /* the fields from sq_tail on were read */
+	IFL_RING_WAITED_FOR = 1u << 3,	  /* then a thread was waiting in io_uring_enter for more completions */
 };
 
 /* enum ifl_context_state says when: CREATED, FOUND, DESTROYED, SNAPSHOT (at the end), COUNTERS (it was looked at) */
@@ -177,7 +181,8 @@ struct ifl_ring {
 	ifl_u32 uid;
 	ifl_u32 flags;
 	ifl_u8 state;
-	ifl_u8 reserved[7];
+	ifl_u8 reserved[3];
+	ifl_u32 overflowed_others; /* of `overflowed`, those that no request can have ended with: tags, messages */
 	char comm[IFL_COMM_BYTES];
 	/* As they stand in the ring when it is looked at. */
 	ifl_u32 sq_head; /* what the kernel has taken */
@@ -185,7 +190,8 @@ struct ifl_ring {
 	ifl_u32 cq_head; /* what the program has taken */
 	ifl_u32 cq_tail; /* what the kernel has put in */
 	ifl_u32 sq_dropped;
-	ifl_u32 cq_overflow;   /* CQEs that the kernel had to drop */
+	ifl_u32 cq_overflow;   /* CQEs that the kernel had to drop, as its events said: the ring's own counter is the
+				* program's to write */
 	ifl_u32 sq_flags;      /* IORING_SQ_NEED_WAKEUP, ... */
 	ifl_u32 files;	       /* size of the table of registered files */
 	ifl_u32 buffers;       /* of registered buffers */

@@ -5,6 +5,8 @@
 #include "capture/map_entries.hpp"
 #include "contract/tables.h"
 
+#include "probe/processes.hpp"
+
 #include <bpf/bpf.h>
 
 #include <algorithm>
@@ -43,6 +45,17 @@ void set_header(Record& record, std::uint16_t kind, std::uint64_t time_ns) {
     record.header.size_bytes = sizeof(Record);
     record.header.kind = kind;
     record.header.time_ns = time_ns;
+}
+
+// How long a thread that is in a call has slept there.
+std::optional<std::uint64_t> slept_ns(const ifl_call_entry& entry, std::uint64_t now_ns) {
+    const auto now = probe::read_running(entry.call.task.tid);
+    if (!now || IFL_IS_ELSEWHERE(entry.call.task.tid) || entry.running_ns == 0) {
+        return std::nullopt;
+    }
+    const std::uint64_t awake_ns = now->running_ns - entry.running_ns + now->runnable_ns - entry.runnable_ns;
+    const std::uint64_t since_ns = now_ns - std::min(now_ns, entry.call.start_ns);
+    return now->sleeps == entry.sleeps ? 0 : since_ns - std::min(since_ns, awake_ns);
 }
 
 ifl_context context_record(std::uint64_t kioctx, const ifl_context_entry& entry, ifl_context_state state,
@@ -349,6 +362,10 @@ void LiveSource::report_blocked_calls() {
         if (entry.open == 0 || entry.call.start_ns + options_.blocked_ns > now_ns) {
             return;
         }
+        const auto slept = slept_ns(entry, now_ns);
+        if (slept && *slept < options_.blocked_ns) {
+            return;
+        }
         still.emplace(tid, entry.call.call_id);
         const auto reported = reported_blocked_.find(tid);
         if (reported != reported_blocked_.end() && reported->second == entry.call.call_id) {
@@ -359,6 +376,10 @@ void LiveSource::report_blocked_calls() {
         set_header(call, IFL_CALL, now_ns);
         call.header.tier = tier;
         call.flags |= IFL_CALL_IN_PROGRESS;
+        if (slept) {
+            call.flags |= IFL_CALL_SLEPT_KNOWN;
+            call.header.span_us = static_cast<std::uint32_t>(std::min<std::uint64_t>(*slept / 1000, UINT32_MAX));
+        }
         sorter_.add(call.header);
     };
     for (const ifl_call_entry& slot : call_slots_.entries()) {

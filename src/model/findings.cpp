@@ -61,7 +61,7 @@ void Findings::on_request(const Request& request) {
     count(known, request);
     check_worker_wait(known, request);
     if (request.uring && request.uring->overflowed && known.seen) {
-        check_overflow(known.last, std::max<std::uint64_t>(known.last.ring ? known.last.ring->overflowed : 0, 1), 0);
+        check_overflow(known.last, 1, 0);
     }
 }
 
@@ -73,8 +73,20 @@ void Findings::on_completion(const Completion& completion) {
         context.time_ns = completion.cqe.time_ns;
         context.pid = completion.pid;
         context.comm = completion.comm;
-        check_overflow(context, std::max<std::uint64_t>(context.ring ? context.ring->overflowed : 0, 1),
-                       completion.cqe.dropped ? 1 : 0);
+        if (completion.cqe.of_no_request && context.ring) {
+            // The ring was looked at before.
+            auto& ring = *context.ring;
+            ring.overflowed_others = std::max<std::uint64_t>(ring.overflowed_others, 1);
+        }
+        check_overflow(context, 1, completion.cqe.dropped ? 1 : 0);
+    }
+}
+
+void Findings::on_finding(const Finding& finding) {
+    // What is worse is told though the lesser was.
+    const auto severity = static_cast<std::uint64_t>(finding.severity) << 32U;
+    if (!finding.once_for || once_.first_of_many(finding.code, *finding.once_for, finding.operation | severity)) {
+        next_.on_finding(finding);
     }
 }
 
@@ -148,7 +160,9 @@ void Findings::check_reaping(State& known, const Request& request) {
         return;
     }
     known.reaped_by_call++;
-    const std::uint64_t waited_ns = *request.reap_ns - std::min(*request.reap_ns, *request.complete_ns);
+    // Whoever was in the call already waits there for more.
+    const std::uint64_t waited_ns = request.reap_call_ns.value_or(*request.reap_ns) -
+                                    std::min(request.reap_call_ns.value_or(*request.reap_ns), *request.complete_ns);
     if (waited_ns < options_.unreaped_ns || !once_.first_of_many("unreaped-completions", request.context_id)) {
         return;
     }

@@ -35,7 +35,7 @@ public:
     void on_cancel(const Cancel& cancel) override { next_.on_cancel(cancel); }
     void on_event(const Event& event) override { next_.on_event(event); }
     void on_context(const Context& context) override;
-    void on_finding(const Finding& finding) override { next_.on_finding(finding); }
+    void on_finding(const Finding& finding) override;
     void on_completion(const Completion& completion) override;
 
     // The end of the trace, after the last value.
@@ -67,7 +67,6 @@ private:
         std::uint64_t single = 0;
         Streak unreaped;
         Streak asleep;
-        std::optional<std::uint32_t> dropped_before;  // CQEs that were lost before the trace began
         std::optional<std::uint64_t> at_limit_since_ns;
         std::uint64_t at_limit_until_ns = 0;
         // AIO
@@ -85,7 +84,8 @@ private:
     void count(State& known, const Request& request) const;
     void look_at_ring(State& known, const Context& context);
     void look_at_workers(State& known, const Context& context);
-    void check_overflow(const Context& context, std::uint64_t overflowed, std::uint64_t dropped);
+    // `seen`: so many have gone to the backlog, at least.
+    void check_overflow(const Context& context, std::uint64_t seen, std::uint64_t dropped);
     void conclude(State& known, std::uint64_t end_ns);
     void conclude_shares(const State& known, std::uint64_t end_ns);
 

@@ -53,16 +53,15 @@ std::optional<std::uint64_t> Findings::Streak::look(bool is_so, std::uint32_t va
 void Findings::look_at_ring(State& known, const Context& context) {
     const RingPart& ring = *context.ring;
     if (!ring.counted) {
-        check_overflow(context, ring.overflowed, 0);
+        check_overflow(context, 0, 0);
         return;
     }
-    if (!known.dropped_before) {
-        known.dropped_before = context.created_ns ? 0 : ring.cq_overflow;
-    }
-    check_overflow(context, ring.overflowed, ring.cq_overflow - std::min(ring.cq_overflow, *known.dropped_before));
+    check_overflow(context, 0, ring.cq_overflow);
 
+    // What the program has written there is not always true.
     const std::uint32_t waiting = ring.cq_tail - ring.cq_head;
-    const auto unreaped_ns = known.unreaped.look(waiting != 0, ring.cq_head, context.time_ns);
+    const bool unreaped = waiting != 0 && waiting <= ring.cq_entries && !ring.waited_for;
+    const auto unreaped_ns = known.unreaped.look(unreaped, ring.cq_head, context.time_ns);
     if (unreaped_ns && *unreaped_ns >= options_.unreaped_ns &&
         once_.first("unreaped-completions", context.context_id)) {
         Finding finding = about(context, context.time_ns);
@@ -77,7 +76,8 @@ void Findings::look_at_ring(State& known, const Context& context) {
     }
 
     const std::uint32_t unread = ring.sq_tail - ring.sq_head;
-    const bool asleep = (ring.setup_flags & setup_sqpoll) != 0 && (ring.sq_flags & sq_need_wakeup) != 0 && unread != 0;
+    const bool asleep = (ring.setup_flags & setup_sqpoll) != 0 && (ring.sq_flags & sq_need_wakeup) != 0 &&
+                        unread != 0 && unread <= ring.sq_entries;
     const auto asleep_ns = known.asleep.look(asleep, ring.sq_head, context.time_ns);
     if (asleep_ns && *asleep_ns >= options_.asleep_ns && once_.first("sqpoll-asleep", context.context_id)) {
         Finding finding = about(context, context.time_ns);
@@ -93,30 +93,44 @@ void Findings::look_at_ring(State& known, const Context& context) {
     look_at_workers(known, context);
 }
 
-void Findings::check_overflow(const Context& context, std::uint64_t overflowed, std::uint64_t dropped) {
-    if (overflowed == 0 && dropped == 0) {
+void Findings::check_overflow(const Context& context, std::uint64_t seen, std::uint64_t dropped) {
+    const std::uint64_t all = std::max(seen, context.ring ? context.ring->overflowed : 0);
+    const std::uint64_t others = context.ring ? context.ring->overflowed_others : 0;
+    if (all == 0 && dropped == 0) {
         return;
     }
-    // That some were lost is told though the overflow was: it is worse.
-    if (!once_.first(dropped != 0 ? "cq-overflow dropped" : "cq-overflow", context.context_id)) {
+    const bool of_requests = all > others;
+    // What is worse is told though the lesser was.
+    const auto* const code =
+        dropped != 0 ? "cq-overflow dropped" : (of_requests ? "cq-overflow" : "cq-overflow others");
+    if (!once_.first(code, context.context_id)) {
         return;
     }
     Finding finding = about(context, context.time_ns);
     finding.code = "cq-overflow";
-    finding.severity = dropped != 0 ? Severity::critical : Severity::warn;
     const std::string room =
         context.ring ? fmt::format(" (room for {})", format_count(context.ring->cq_entries)) : std::string();
-    finding.message = dropped != 0
-                          ? fmt::format("the completion queue of {}{} was full, and the kernel has lost {}",
-                                        ring_name(context), room, counted(dropped, "completion"))
-                          : fmt::format("the completion queue of {}{} was full: {} so far went to the kernel's backlog",
-                                        ring_name(context), room, counted(overflowed, "completion"));
-    finding.advice =
-        dropped != 0
-            ? "whoever waits for them waits forever: reap sooner, or make the completion queue larger "
-              "(IORING_SETUP_CQSIZE)"
-            : "reap sooner, keep fewer requests in flight (multishot ones count with every completion), or make "
-              "the completion queue larger (IORING_SETUP_CQSIZE)";
+    finding.message = fmt::format("the completion queue of {}{} was full", ring_name(context), room);
+    if (dropped != 0) {
+        finding.severity = Severity::critical;
+        finding.message += fmt::format(", and the kernel has lost {}", counted(dropped, "completion"));
+        finding.advice =
+            "whoever waits for them waits forever: reap sooner, or make the completion queue larger "
+            "(IORING_SETUP_CQSIZE)";
+    } else if (of_requests) {
+        finding.severity = Severity::warn;
+        finding.message += fmt::format(": {} so far went to the kernel's backlog", counted(all, "completion"));
+        finding.advice =
+            "reap sooner, keep fewer requests in flight (multishot ones count with every completion), or make "
+            "the completion queue larger (IORING_SETUP_CQSIZE)";
+    } else {
+        finding.severity = Severity::info;
+        finding.message += fmt::format(
+            ": {} of no request, {} of registered files and buffers or {} of other rings, "
+            "went to the kernel's backlog",
+            counted(all, "completion"), all == 1 ? "a tag" : "tags", all == 1 ? "a message" : "messages");
+        finding.advice = "none is lost: the next io_uring_enter that waits for completions moves them into the queue";
+    }
     next_.on_finding(finding);
 }
 

@@ -146,7 +146,11 @@ void Tracker::emit_event(const ifl_call& record) {
 
 void Tracker::check_submit(const ifl_call& record) {
     const bool in_progress = (record.flags & IFL_CALL_IN_PROGRESS) != 0;
-    const std::uint64_t took_ns = record.header.time_ns - std::min(record.header.time_ns, record.start_ns);
+    // Of a thread that had work, or no processor, nothing has blocked.
+    constexpr std::uint64_t ns_per_us = 1000;
+    const std::uint64_t lasted_ns = record.header.time_ns - std::min(record.header.time_ns, record.start_ns);
+    const std::uint64_t took_ns =
+        (record.flags & IFL_CALL_SLEPT_KNOWN) != 0 ? std::min(lasted_ns, record.header.span_us * ns_per_us) : lasted_ns;
     if (took_ns < options_.slow_submit_ns || (record.flags & IFL_CALL_EXIT_MISSED) != 0) {
         return;
     }
@@ -162,6 +166,8 @@ void Tracker::check_submit(const ifl_call& record) {
     }
     Finding finding = finding_of(record);
     finding.code = "slow-submit";
+    finding.once_for = record.context_id != 0 ? record.context_id : record.task.pid;
+    finding.operation = record.syscall;
     if (is_uring(record)) {
         finding.message = fmt::format("io_uring_enter {} for {} while it submitted {} and waited for none",
                                       in_progress ? "has been blocking" : "blocked", format_duration(took_ns),
@@ -172,11 +178,11 @@ void Tracker::check_submit(const ifl_call& record) {
         sink_.on_finding(finding);
         return;
     }
-    finding.message =
-        in_progress
-            ? fmt::format("io_submit of {} has been blocking for {} ({} accepted so far)",
-                          counted(record.args[1], "request"), format_duration(took_ns), record.accepted)
-            : fmt::format("io_submit of {} took {}", counted(record.args[1], "request"), format_duration(took_ns));
+    finding.message = in_progress
+                          ? fmt::format("io_submit of {} has been blocking for {} ({} accepted so far)",
+                                        counted(record.args[1], "request"), format_duration(took_ns), record.accepted)
+                          : fmt::format("io_submit of {} blocked for {}", counted(record.args[1], "request"),
+                                        format_duration(took_ns));
     finding.advice =
         "io_submit is meant not to wait: look for buffered I/O, a file opened without O_DIRECT, a write that extends "
         "the "
@@ -206,6 +212,7 @@ void Tracker::check_setup(const ifl_call& record) {
             wanted, limit);
         finding.advice = "`inflight contexts` shows who holds it; close contexts, or raise fs.aio-max-nr";
     }
+    finding.once_for = record.task.pid;
     sink_.on_finding(finding);
 }
 

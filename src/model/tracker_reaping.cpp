@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::size_t early_reaps_limit = 1U << 16U;  // of one context
 
-void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns) {
+void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns, std::uint64_t call_ns) {
     request.reap_ns = reaped_ns;
+    request.reap_call_ns = call_ns;
     if (*request.complete_ns > reaped_ns) {
         request.complete_ns = reaped_ns;
         request.completion_exact = false;
@@ -61,23 +62,24 @@ bool Tracker::take_early_reap(ContextState& context, Request& request) {
     if (!early) {
         return false;
     }
-    take_reaping(request, early->event, early->time_ns);
+    take_reaping(request, early->event, early->time_ns, early->call_ns);
     // Whoever got its event was not abandoned; its context went away between the event and the end of the request.
     request.context_dead = false;
     return true;
 }
 
-void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint32_t pid) {
+void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint64_t call_ns,
+                   std::uint32_t pid) {
     const TrackedPtr tracked = context.unreaped.take(event, time_ns);
     if (!tracked) {
         if (context.early_reaps.size() >= early_reaps_limit) {
             resolve_early_reaps(context, now_ns_);
         }
-        context.early_reaps.add({.time_ns = time_ns, .event = event, .pid = pid});
+        context.early_reaps.add({.time_ns = time_ns, .call_ns = call_ns, .event = event, .pid = pid});
         return;
     }
     unreaped_--;
-    take_reaping(*tracked->request, event, time_ns);
+    take_reaping(*tracked->request, event, time_ns, call_ns);
     if (!tracked->handed_out) {
         decide_outcome(*tracked);
     }
@@ -97,10 +99,13 @@ void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64
 void Tracker::on_io_events(const ifl_io_events& record) {
     const std::size_t room = (record.header.size_bytes - offsetof(ifl_io_events, events)) / sizeof(ifl_io_event);
     const std::size_t count = std::min({std::size_t{record.count}, room, std::size_t{IFL_IO_EVENTS_PER_RECORD}});
+    constexpr std::uint64_t ns_per_us = 1000;
+    const std::uint64_t time_ns = record.header.time_ns;
+    const std::uint64_t call_ns = time_ns - std::min(time_ns, record.header.span_us * ns_per_us);
     if (record.context_id != 0) {
         ContextState* const context = context_of(record.context_id);
         for (std::size_t i = 0; i < count && context != nullptr; i++) {
-            reap(*context, record.events[i], record.header.time_ns, record.pid);
+            reap(*context, record.events[i], time_ns, call_ns, record.pid);
         }
     }
     if ((options_.events_wanted & (1U << IFL_IO_GETEVENTS | 1U << IFL_IO_PGETEVENTS)) != 0) {

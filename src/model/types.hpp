@@ -107,6 +107,7 @@ struct Request {
     std::optional<std::uint64_t> submit_ns;
     std::optional<std::uint64_t> complete_ns;
     std::optional<std::uint64_t> reap_ns;
+    std::optional<std::uint64_t> reap_call_ns;  // AIO: when the call began that took its event
     std::int64_t result = 0;
     std::int64_t result2 = 0;
 
@@ -240,9 +241,11 @@ struct Finding {
     std::uint32_t pid = 0;
     std::uint32_t tid = 0;
     std::string comm;
-    std::string message;           // what, with its evidence, in a sentence
-    std::string advice;            // what to do
-    std::vector<Request> stories;  // the requests that it is about, where it is about some
+    std::string message;                    // what, with its evidence, in a sentence
+    std::string advice;                     // what to do
+    std::vector<Request> stories;           // the requests that it is about, where it is about some
+    std::optional<std::uint64_t> once_for;  // a context, ring or process: with one code and `operation` it is told once
+    std::uint64_t operation = 0;
 };
 
 // Records of one kind: delivered + lost = generated.

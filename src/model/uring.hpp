@@ -33,6 +33,7 @@ struct Cqe {
     std::optional<std::array<std::uint64_t, 2>> big;  // second half of a 32-byte CQE
     bool overflowed = false;                          // went to the backlog because the CQ ring was full
     bool dropped = false;                             // the program never sees it
+    bool of_no_request = false;                       // overflowed, a tag or a message: none was in flight
     std::optional<std::uint64_t> reap_ns;             // it had been taken by then
 };
 
@@ -54,9 +55,10 @@ struct UringPart {
     std::uint64_t request_id = 0;  // inflight's number, 0 not known
     std::array<std::uint8_t, IFL_SQE_BYTES> sqe{};
     bool sqe_known = false;
-    std::uint8_t sqe_flags = 0;  // IOSQE_*
-    bool fixed_file = false;     // fd is an index of the ring's file table
-    bool kernel_rw = false;      // buffer, length and offset are the kernel's own (K), else the SQE's (U)
+    std::uint8_t sqe_flags = 0;                    // IOSQE_*
+    std::optional<std::uint64_t> first_user_data;  // of a poll that was given another since
+    bool fixed_file = false;                       // fd is an index of the ring's file table
+    bool kernel_rw = false;  // buffer, length and offset are the kernel's own (K), else the SQE's (U)
 
     std::optional<std::uint64_t> defer_ns;  // held back by IOSQE_IO_DRAIN
     std::optional<std::uint64_t> punt_ns;   // handed to io-wq, the first time
@@ -110,10 +112,12 @@ struct RingPart {
     std::uint32_t cq_entries = 0;
     std::int32_t fd = -1;
     bool owner_guessed = false;
-    bool counted = false;  // the rest was read
+    bool counted = false;     // the rest was read
+    bool waited_for = false;  // then a thread was waiting for more completions
     std::uint64_t cqes = 0;
-    std::uint64_t overflowed = 0;   // CQEs that went to the backlog
-    std::uint32_t cq_overflow = 0;  // CQEs that the kernel had to drop
+    std::uint64_t overflowed = 0;         // CQEs that went to the backlog
+    std::uint64_t overflowed_others = 0;  // of these, tags and messages: no request was in flight that they could end
+    std::uint32_t cq_overflow = 0;        // CQEs that the kernel had to drop
     std::uint32_t sq_dropped = 0;
     std::uint32_t sq_head = 0;
     std::uint32_t sq_tail = 0;

@@ -58,6 +58,7 @@ inline constexpr std::size_t sqe_off_at = 8;
 inline constexpr std::size_t sqe_addr_at = 16;
 inline constexpr std::size_t sqe_len_at = 24;
 inline constexpr std::size_t sqe_op_flags_at = 28;
+inline constexpr std::size_t sqe_user_data_at = 32;
 
 // struct io_uring_sync_cancel_reg; before 6.6 the opcode was padding.
 inline constexpr std::size_t sync_cancel_addr_at = 0;

@@ -303,7 +303,10 @@ void UringTracker::start_attempt(Ring& ring, Attempt attempt) {
     if (user_data) {
         ring.history.each_of(*user_data, add_finished);
         if (ring.addressed.size() < addressed_limit) {
-            ring.addressed.insert(*user_data);
+            ring.addressed.insert({.user_data = *user_data,
+                                   .fd = attempt.cancel.key.fd,
+                                   .fixed = attempt.fd_fixed,
+                                   .opcode = attempt.cancel.key.opcode});
         }
     } else {
         std::ranges::for_each(ring.unexplained, add);

@@ -24,6 +24,7 @@ Cqe cqe_from(const ifl_uring_cqe& record) {
     }
     cqe.overflowed = (record.flags & IFL_UCQE_OVERFLOWED) != 0;
     cqe.dropped = (record.flags & IFL_UCQE_DROPPED) != 0;
+    cqe.of_no_request = (record.flags & IFL_UCQE_OF_NO_REQUEST) != 0;
     return cqe;
 }
 
@@ -51,12 +52,12 @@ void UringTracker::on_cqe(const ifl_uring_cqe& record) {
     TrackedPtr tracked = request_of(ring, record);
     // The first CQE of a zero-copy send says that its notification is still to come; it ends the request all the same.
     const bool ends = !notification && (!more || (tracked && zero_copy(tracked->request) && !tracked->ended));
-    if (overflowed && ends && record.request_id == 0) {
+    if (overflowed && ends && record.request_id == 0 && !cqe.of_no_request) {
         hold_overflowed(ring, record);
         return;
     }
     // One without F_MORE is no multishot request's: another ring sent it a message that happens to look alike.
-    if (!notification && !more && record.request_id == 0) {
+    if (cqe.of_no_request || (!notification && !more && record.request_id == 0)) {
         tracked = nullptr;
     }
     if (tracked) {

@@ -60,6 +60,9 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
         std::copy(std::begin(record.sqe), std::end(record.sqe), part.sqe.begin());
     }
     part.sqe_flags = record.sqe_flags;
+    if ((record.flags & IFL_UREQ_NEW_USER_DATA) != 0 && part.sqe_known) {
+        part.first_user_data = in_sqe<std::uint64_t>(record, sqe_user_data_at);
+    }
     part.fixed_file = (record.flags & IFL_UREQ_FIXED_FILE) != 0;
     part.kernel_rw = (record.flags & IFL_UREQ_KERNEL_RW) != 0;
     part.defer_ns = time_or_none(more.defer_ns);

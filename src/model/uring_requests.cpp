@@ -233,9 +233,25 @@ void UringTracker::check_reuse(Ring& ring, const Tracked& tracked) {
     const bool this_first = *request.submit_ns <= *twin->request.submit_ns;
     const Request& older = this_first ? request : twin->request;
     const Request& younger = this_first ? twin->request : request;
-    const bool addressed = ring.addressed.contains(user_data);
+    const auto means_both = [&](const Address& address) {
+        const bool files =
+            !address.fd || (request.fd == *address.fd && twin->request.fd == *address.fd &&
+                            tracked.part->fixed_file == address.fixed && twin->part->fixed_file == address.fixed);
+        const bool operations =
+            !address.opcode || (request.opcode == *address.opcode && twin->request.opcode == *address.opcode);
+        return address.user_data == user_data && files && operations;
+    };
+    const auto from = ring.addressed.lower_bound({.user_data = user_data, .fd = {}, .fixed = false, .opcode = {}});
+    const bool addressed = std::any_of(from,
+                                       ring.addressed.upper_bound({.user_data = user_data,
+                                                                   .fd = std::numeric_limits<std::int32_t>::max(),
+                                                                   .fixed = true,
+                                                                   .opcode = std::numeric_limits<std::uint8_t>::max()}),
+                                       means_both);
     Finding finding;
     finding.code = "user-data-reuse";
+    finding.once_for = request.context_id;
+    finding.operation = younger.opcode.value_or(0);
     finding.severity = addressed ? Severity::warn : Severity::info;
     finding.time_ns = *younger.submit_ns;
     finding.pid = younger.pid;

@@ -110,6 +110,15 @@ private:
     Queue<std::pair<InFlightKey, TrackedPtr>> order_;
 };
 
+// What a cancel named beside the user_data. Of two requests with one user_data it may mean one only.
+struct Address {
+    std::uint64_t user_data = 0;
+    std::optional<std::int32_t> fd;
+    bool fixed = false;  // fd is an index of the ring's file table
+    std::optional<std::uint8_t> opcode;
+    auto operator<=>(const Address&) const = default;
+};
+
 struct Ring {
     explicit Ring(std::size_t history_limit) : history(history_limit) {}
 
@@ -143,7 +152,7 @@ struct Ring {
     std::map<AttemptKey, AttemptList::iterator> attempts_by_key;
     std::map<std::pair<std::uint64_t, std::uint64_t>, AttemptList::iterator> attempts_by_deadline;  // and number
     std::uint64_t untold_ns = 0;              // until then ends were not told to all attempts that they may concern
-    std::set<std::uint64_t> addressed;        // user_data of cancels
+    std::set<Address> addressed;              // what cancels named
     std::set<std::uint64_t> reuses_reported;  // user_data
 
     std::uint64_t due_ns = Schedule::never_ns;  // see UringTracker::schedule_

@@ -18,6 +18,7 @@ constexpr std::uint64_t linger_ns = 1'000'000'000;
 
 void take_counters(RingPart& part, const ifl_ring& record) {
     part.counted = true;
+    part.waited_for = (record.flags & IFL_RING_WAITED_FOR) != 0;
     part.sq_head = record.sq_head;
     part.sq_tail = record.sq_tail;
     part.cq_head = record.cq_head;
@@ -59,6 +60,7 @@ void take_ring(Context& context, RingPart& part, const ifl_ring& record) {
     part.owner_guessed = (record.flags & IFL_RING_OWNER_GUESSED) != 0;
     part.cqes = record.cqes;
     part.overflowed = record.overflowed;
+    part.overflowed_others = record.overflowed_others;
     if ((record.flags & IFL_RING_COUNTED) != 0) {
         take_counters(part, record);
     }

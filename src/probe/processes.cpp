@@ -36,4 +36,21 @@ bool has_ended(std::uint32_t pid) {
     return (state == "Z" || state == "X") && threads <= 1;
 }
 
+std::optional<Running> read_running(std::uint32_t tid) {
+    Running counted;
+    std::ifstream times(fmt::format("/proc/{}/schedstat", tid));
+    times >> counted.running_ns >> counted.runnable_ns;
+    if (!times || counted.running_ns == 0) {
+        return std::nullopt;
+    }
+    std::ifstream status(fmt::format("/proc/{}/status", tid));
+    const std::string field = "voluntary_ctxt_switches:";
+    for (std::string word; status >> word;) {
+        if (word == field && status >> counted.sleeps) {
+            return counted;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace inflight::probe

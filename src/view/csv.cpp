@@ -139,6 +139,12 @@ constexpr auto columns = std::to_array<Column>({
      [](const Row& row, Field out) { out.text(row.asked.length ? unit_name(row.request) : ""); }},
     {{"user_data", "the program's own number of it"},
      [](const Row& row, Field out) { out.hex_if(row.request.user_data_known, row.request.user_data); }},
+    {{"first_user_data", "what a poll had before a poll update gave it another `user_data`"},
+     [](const Row& row, Field out) {
+         const auto* part = row.request.uring.get();
+         const auto first = part != nullptr ? part->first_user_data : std::nullopt;
+         out.hex_if(first.has_value(), first.value_or(0));
+     }},
     {{"outcome", "`completed`, `failed`, `cancelled`, `abandoned`, `in-flight`"},
      [](const Row& row, Field out) { out.text(model::name(row.request.outcome)); }},
     {{"result", "as the completion has it: bytes, poll events, a descriptor, or a negative error"},

@@ -235,6 +235,8 @@ void write_event(JsonLine& line, const model::Event& event) {
     line.number_if("accepted", is_submit, call.accepted);
     line.key("submit_error");
     is_submit&& call.submit_error < 0 ? line.string(catalog::errno_name(-call.submit_error)) : line.null();
+    constexpr std::uint64_t ns_per_us = 1000;
+    line.number_if("slept_ns", (call.flags & IFL_CALL_SLEPT_KNOWN) != 0, call.header.span_us * ns_per_us);
     line.number("entries_skipped", call.entries_skipped);
     line.number("records_lost", call.records_lost);
     line.boolean("in_progress", event.in_progress);

@@ -143,6 +143,7 @@ void write_ending(JsonLine& line, const Request& request) {
     const UringPart& part = *request.uring;
     line.string("cause", model::name(part.cause));
     write_id(line, "cancelled_by", part.cancelled_by);
+    line.hex_if("first_user_data", part.first_user_data.has_value(), part.first_user_data.value_or(0));
     line.boolean("prep_failed", part.prep_failed);
     line.boolean("cqe_skipped", part.cqe_skipped);
     line.boolean("multishot", part.multishot);

@@ -110,6 +110,9 @@ void tell_uring(const Request& request, const UringPart& part, FactSink& sink) {
     if (part.multishot || (part.cqe_count > 1 && !model::uring::zero_copy(request))) {
         sink.number("cqes", part.cqe_count);
     }
+    if (part.first_user_data) {
+        sink.hex("first_user_data", *part.first_user_data);
+    }
     if (part.overflowed) {
         sink.flag("overflowed", true);
     }

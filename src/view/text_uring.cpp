@@ -165,6 +165,9 @@ private:
         if (part_.notified_ns) {
             add("buffer free" + after(part_.notified_ns));
         }
+        if (part_.first_user_data) {
+            add(fmt::format("user_data {:#x}, until a poll update {:#x}", request_.user_data, *part_.first_user_data));
+        }
         if (part_.overflowed) {
             add("CQE overflowed");
         }

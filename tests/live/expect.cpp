@@ -101,7 +101,7 @@ private:
             error_ = fmt::format("nobody knows the key '{}'", name);
             return;
         }
-        constexpr std::array addresses{Key::address, Key::user_data, Key::context, Key::key};
+        constexpr std::array addresses{Key::address, Key::user_data, Key::context, Key::key, Key::first_user_data};
         const bool address = std::ranges::find(addresses, *key) != addresses.end();
         conditions_.push_back({*key, address ? address_of(value) : value});
     }

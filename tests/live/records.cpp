@@ -23,7 +23,8 @@ constexpr std::array<std::string_view, key_count> key_names{
     "family", "path", "path_origin", "new_path", "sockaddr", "peer", "xattr_name", "timeout_ns", "cqes", "cause",
     "skipped", "multishot", "overflowed", "prep_failed", "punted", "armed", "deferred", "linked", "sqpoll", "notified",
     "fixed",
-    "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed"};
+    "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed",
+    "first_user_data"};
 // clang-format on
 constexpr std::size_t faults_kept = 10;
 
@@ -86,6 +87,7 @@ void take_uring(Record& record, const Value& uring) {
          {Key::path, Key::path_origin, Key::new_path, Key::sockaddr, Key::peer, Key::xattr_name, Key::timeout_ns,
           Key::cause, Key::multishot, Key::overflowed, Key::prep_failed});
     record[Key::cqes] = value_of(uring, "cqe_count");
+    record[Key::first_user_data] = value_of(uring, "first_user_data");
     record[Key::skipped] = value_of(uring, "cqe_skipped");
     record[Key::fixed] = value_of(uring, "fixed_file");
     record[Key::punted] = is_there(uring, "punt_ns");

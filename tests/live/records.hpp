@@ -76,8 +76,9 @@ enum class Key {
     comm,
     file_kind,
     existed,
+    first_user_data,
 };
-constexpr std::size_t key_count = static_cast<std::size_t>(Key::existed) + 1;
+constexpr std::size_t key_count = static_cast<std::size_t>(Key::first_user_data) + 1;
 
 std::optional<Key> key_of(std::string_view name);
 std::string_view name_of(Key key);

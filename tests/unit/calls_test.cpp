@@ -174,7 +174,7 @@ TEST(SlowSubmit, IsFoundFromTheLimitOn) {
     ASSERT_THAT(trace.findings, SizeIs(1));
     EXPECT_EQ(trace.findings[0].code, "slow-submit");
     EXPECT_EQ(trace.findings[0].severity, Severity::warn);
-    EXPECT_EQ(trace.findings[0].message, "io_submit of 4 requests took 10.0 ms");
+    EXPECT_EQ(trace.findings[0].message, "io_submit of 4 requests blocked for 10.0 ms");
     EXPECT_EQ(trace.findings[0].pid, the_pid);
     EXPECT_EQ(trace.findings[0].tid, the_tid);
     EXPECT_EQ(trace.findings[0].comm, "worker");
@@ -195,6 +195,19 @@ TEST(SlowSubmit, IsNotSaidOfACallWhoseReturnWasMissed) {
     Trace trace({.slow_submit_ns = 10 * ms});
     trace.feed(submit_call(1, second).flag(IFL_CALL_EXIT_MISSED));
     EXPECT_THAT(trace.findings, IsEmpty());
+}
+
+TEST(SlowSubmit, CountsOnlyTheTimeThatTheThreadSlept) {
+    Trace trace({.slow_submit_ns = 10 * ms});
+    auto busy = submit_call(1, second).flag(IFL_CALL_SLEPT_KNOWN);
+    busy.header.span_us = 9'999;
+    trace.feed(busy);
+    EXPECT_THAT(trace.findings, IsEmpty()) << "it ran, or waited for a processor";
+    auto blocked = submit_call(2, second).flag(IFL_CALL_SLEPT_KNOWN);
+    blocked.header.span_us = 25'000;
+    trace.feed(blocked);
+    ASSERT_THAT(trace.findings, SizeIs(1));
+    EXPECT_EQ(trace.findings[0].message, "io_submit of 4 requests blocked for 25.0 ms");
 }
 
 TEST(SlowSubmit, IsSaidOfNoOtherCall) {

@@ -53,7 +53,7 @@ protected:
                          .tier = 3,
                          .reserved = 0,
                          .cpu = 1,
-                         .reserved2 = 0,
+                         .span_us = 0,
                          .time_ns = time_ns};
         if constexpr (requires { record.count; }) {
             record.count = 1;
@@ -301,7 +301,7 @@ std::string file_record(std::uint64_t file_id, std::uint64_t time_ns) {
                    .tier = 3,
                    .reserved = 0,
                    .cpu = 0,
-                   .reserved2 = 0,
+                   .span_us = 0,
                    .time_ns = time_ns};
     file.file_id = file_id;
     return text;
@@ -315,7 +315,7 @@ std::string request_record(std::uint64_t file_id, std::uint64_t time_ns) {
                       .tier = 3,
                       .reserved = 0,
                       .cpu = 0,
-                      .reserved2 = 0,
+                      .span_us = 0,
                       .time_ns = time_ns};
     request.file_id = file_id;
     request.request_id = time_ns;
@@ -456,7 +456,7 @@ TEST_F(Capture, FlightRecorderHasTheLastOfIt) {
                        .tier = 0,
                        .reserved = 0,
                        .cpu = 0,
-                       .reserved2 = 0,
+                       .span_us = 0,
                        .time_ns = 20 * second_ns};
     (*flight)->on_record(snapshot.header);
     EXPECT_FALSE((*flight)->wants_snapshot());

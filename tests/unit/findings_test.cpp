@@ -89,6 +89,34 @@ TEST(Unreaped, NotWhenTheHeadMoves) {
     EXPECT_THAT(watched.findings, IsEmpty());
 }
 
+TEST(Unreaped, NotWhileSomebodyWaitsForMore) {
+    Watched watched;
+    RingPart part = counted();
+    part.cq_tail = 5;
+    part.waited_for = true;
+    watched.look(1 * second_ns, part);
+    watched.look(9 * second_ns, part);
+    EXPECT_THAT(watched.findings, IsEmpty());
+    part.waited_for = false;
+    watched.look(10 * second_ns, part);
+    watched.look(11 * second_ns, part);
+    ASSERT_THAT(watched.codes(), ElementsAre("unreaped-completions"));
+    EXPECT_THAT(watched.findings[0].message, HasSubstr("for 1.00 s"));
+}
+
+TEST(Unreaped, NotWhereTheProgramHasWrittenNonsense) {
+    Watched watched;
+    RingPart part = counted();
+    part.cq_tail = 5;
+    part.cq_head = 0xdeadbeef;
+    part.sq_tail = 0xdeadbeef;
+    part.setup_flags = 2;  // IORING_SETUP_SQPOLL
+    part.sq_flags = 1;     // IORING_SQ_NEED_WAKEUP
+    watched.look(1 * second_ns, part);
+    watched.look(9 * second_ns, part);
+    EXPECT_THAT(watched.findings, IsEmpty());
+}
+
 TEST(Unreaped, NotWhereTheRingWasNotRead) {
     Watched watched;
     RingPart part = counted();
@@ -106,6 +134,32 @@ TEST(Unreaped, OfAioThatIsReapedLate) {
     watched.watch.on_request(late);
     EXPECT_THAT(watched.codes(), ElementsAre("unreaped-completions"));
     EXPECT_EQ(watched.findings[0].severity, Severity::warn);
+}
+
+TEST(Unreaped, NotOfAioWhoseCallWaitedForMore) {
+    Watched watched;
+    Request waited = aio_made(IOCB_CMD_PREAD, 0x9000, 10, 20);
+    waited.reap_ns = 20 + 5 * second_ns;
+    waited.reap_call_ns = 15;
+    watched.watch.on_request(waited);
+    EXPECT_THAT(watched.findings, IsEmpty());
+}
+
+TEST(Findings, OfOneKindAreToldOnceForEachRingAndOperation) {
+    Watched watched;
+    Finding finding;
+    finding.code = "slow-submit";
+    finding.once_for = 7;
+    for (int i = 0; i < 1344; i++) {
+        watched.watch.on_finding(finding);
+    }
+    EXPECT_THAT(watched.findings, SizeIs(1));
+    EXPECT_EQ(watched.watch.repeats(), 1343U);
+    finding.operation = 1;
+    watched.watch.on_finding(finding);
+    finding.severity = Severity::critical;
+    watched.watch.on_finding(finding);
+    EXPECT_THAT(watched.findings, SizeIs(3));
 }
 
 Context aio_context(ContextChange change, std::uint64_t time_ns) {
@@ -163,17 +217,19 @@ TEST(Overflow, OfARing) {
     EXPECT_THAT(watched.findings[1].message, HasSubstr("lost 2 completions"));
 }
 
-TEST(Overflow, OfARingThatIsOlderThanTheTrace) {
+TEST(Overflow, OfCompletionsOfNoRequest) {
     Watched watched;
-    watched.created_ns.reset();
     RingPart part = counted();
-    part.cq_overflow = 2;
+    part.overflowed = 6;
+    part.overflowed_others = 6;
     watched.look(1 * ms, part);
-    EXPECT_THAT(watched.findings, IsEmpty()) << "it was before";
-    part.cq_overflow = 3;
-    watched.look(2 * ms, part);
     ASSERT_THAT(watched.codes(), ElementsAre("cq-overflow"));
-    EXPECT_THAT(watched.findings[0].message, HasSubstr("lost 1 completion"));
+    EXPECT_EQ(watched.findings[0].severity, Severity::info);
+    EXPECT_THAT(watched.findings[0].message, HasSubstr("6 completions of no request"));
+    part.overflowed = 7;
+    watched.look(2 * ms, part);
+    ASSERT_THAT(watched.codes(), ElementsAre("cq-overflow", "cq-overflow"));
+    EXPECT_EQ(watched.findings[1].severity, Severity::warn);
 }
 
 TEST(Overflow, OfOneCompletion) {

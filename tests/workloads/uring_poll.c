@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poll_add: of what is ready, of what becomes ready, of a bad descriptor; one whose events are changed; multishot. */
+/*
+ * poll_add: of what is ready, of what becomes ready, of a bad descriptor; one whose events are changed; some that get
+ * another user_data; multishot.
+ */
 #include "uring.h"
 
 static struct ring ring;
@@ -66,6 +69,35 @@ int main(int argc, char** argv) {
     expect_cqe(cqe_of(cqes, 2, repeated), "multishot=yes cqes=4 cause=cancel");
     expect_cqe(cqe_of(cqes, 2, removing), "cqes=1");
     expect_attempt("poll-remove", repeated, 0, "cancelled", "poll_add");
+
+    /* The kernel has one request each, whose CQE has the user_data that it got last. */
+    for (int i = 0; i < 2; i++) {
+        int fresh[2];
+        make_pipe(fresh);
+        uint64_t first = poll_for(fresh[0], POLLIN, i ? IORING_POLL_ADD_MULTI : 0);
+        ring_submit(&ring);
+        uint64_t second = unique_user_data();
+        update(first, 0, second);
+        run_expect(&ring, 0, "cqes=1");
+        make_ready(fresh[1]);
+        struct cqe cqe = reap_of(&ring, second, POLLIN);
+        if (i == 0) {
+            expect("request family=uring op=poll_add user_data=%#lx first_user_data=%#lx result=1 count=1", second,
+                   first);
+        } else {
+            CHECK(cqe.flags & IORING_CQE_F_MORE, "a multishot poll ended");
+            prep(&ring, IORING_OP_POLL_REMOVE, -1, (void*)second, 0, 0);
+            uint64_t ending = last_user_data(&ring);
+            ring_submit(&ring);
+            reap_all(&ring, cqes, 2);
+            CHECK(cqe_of(cqes, 2, second)->res == -ECANCELED, "not removed");
+            expect_cqe(cqe_of(cqes, 2, ending), "cqes=1");
+            expect("request family=uring op=poll_add user_data=%#lx first_user_data=%#lx cqes=2 cause=cancel count=1",
+                   second, first);
+            expect_attempt("poll-remove", second, 0, "cancelled", "poll_add");
+        }
+        expect("request family=uring user_data=%#lx count=0", first);
+    }
 
     ring_close(&ring);
     finish();
