@@ -398,6 +398,28 @@ static __always_inline void close_getevents(struct ifl_call_entry *entry, __s64 
 		write_call(call, 0, ret, tier, now);
 }
 
+/* io_submit ends at the first iocb that the kernel does not take. It looks at no more than the context has places. */
+static __always_inline void note_refused(const struct ifl_call *call, __s64 ret)
+{
+	struct ifl_context_entry *context;
+	__s64 wanted = call->args[1];
+	__u32 places;
+
+	if (ret >= wanted || !call->kioctx)
+		return;
+	places = READ((struct kioctx *)call->kioctx, nr_events);
+	if (ret >= places)
+		return;
+	context = context_of(call->kioctx);
+	if (!context)
+		return;
+	__sync_fetch_and_add(&context->refused, 1);
+	if (ret < 0)
+		context->refused_error = -ret;
+	else if (call->submit_error < 0)
+		context->refused_error = -call->submit_error;
+}
+
 #define LONGEST_TICK_NS 10000000 /* CONFIG_HZ is 100 at least */
 
 /* Nobody wants to hear of the call but that it took long. Of most a look at the ticks tells that they have not. */
@@ -422,6 +444,8 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 	struct ifl_call *call = &entry->call;
 	__u64 now;
 
+	if (call->syscall == IFL_IO_SUBMIT)
+		note_refused(call, ret);
 	if (is_quick(entry, ret)) {
 		if (ret == -ERRNO_EINVAL && is_repeated(call->syscall))
 			look_again(entry);

@@ -87,6 +87,8 @@ static __always_inline void write_context(__u64 kioctx, const struct ifl_context
 	record->pid = entry->pid;
 	record->uid = entry->uid;
 	record->state = state;
+	record->refused = entry->refused;
+	record->refused_error = entry->refused_error;
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	__builtin_memcpy(record->comm, entry->comm, sizeof(record->comm));
 	submit(record);

@@ -87,6 +87,7 @@ enum {
 #define OPS_OF_IO_RW                                                                                                   \
 	(OP_BIT(OP_READV) | OP_BIT(OP_WRITEV) | OP_BIT(OP_READ_FIXED) | OP_BIT(OP_WRITE_FIXED) | OP_BIT(OP_READ) |     \
 	 OP_BIT(OP_WRITE) | OP_BIT(OP_READ_MULTISHOT) | OP_BIT(OP_READV_FIXED) | OP_BIT(OP_WRITEV_FIXED))
+#define OPS_OF_WRITES (OP_BIT(OP_WRITEV) | OP_BIT(OP_WRITE_FIXED) | OP_BIT(OP_WRITE) | OP_BIT(OP_WRITEV_FIXED))
 #define OPS_ZERO_COPY (OP_BIT(OP_SEND_ZC) | OP_BIT(OP_SENDMSG_ZC))
 
 #define RING_SETUP_SQPOLL (1u << 1)
@@ -200,6 +201,26 @@ struct io_ring_ctx {
 	struct io_hash_table cancel_table;
 	struct list_head timeout_list, ltimeout_list, defer_list;
 	unsigned int compat : 1;
+};
+struct llist_node {
+	struct llist_node *next;
+};
+struct llist_head {
+	struct llist_node *first;
+};
+/* Work that only the ring's thread does; the second list since 6.12. */
+struct io_ring_ctx___work {
+	struct llist_head work_llist;
+	struct llist_head retry_llist;
+};
+struct io_task_work {
+	struct llist_node node;
+};
+struct io_kiocb___work {
+	struct io_task_work io_task_work;
+};
+struct io_uring_task___work {
+	struct llist_head task_list;
 };
 /* Since 6.2. */
 struct io_ring_ctx___waited {

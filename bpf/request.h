@@ -138,8 +138,13 @@ static __always_inline void take_completion(struct ifl_request *request, struct 
 		request->flags |= IFL_REQ_EXACT_END;
 	if (READ(kioctx, dead.counter))
 		request->flags |= IFL_REQ_CONTEXT_DEAD;
-	if (!(request->flags & IFL_REQ_OP_UNKNOWN) && request->opcode == IOCB_CMD_POLL && READ(kiocb, poll.cancelled))
+	if (request->flags & IFL_REQ_OP_UNKNOWN)
+		return;
+	if (request->opcode == IOCB_CMD_POLL && READ(kiocb, poll.cancelled))
 		request->flags |= IFL_REQ_POLL_CANCELLED;
+	if ((request->opcode == IOCB_CMD_PWRITE || request->opcode == IOCB_CMD_PWRITEV) &&
+	    READ(kiocb, rw.ki_flags) & IOCB_APPEND)
+		request->flags |= IFL_REQ_APPENDED;
 }
 
 static __always_inline void write_request(const struct ifl_request *request, __u8 tier)

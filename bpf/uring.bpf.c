@@ -231,6 +231,10 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	if (file && (__u64)file != entry->file && !works_on_no_file(request->opcode) &&
 	    !(request->flags & IFL_UREQ_PREP_FAILED))
 		request->file_id = file_id_of(file, now);
+	/* One that was never issued has none. */
+	if (request->result >= 0 && request->opcode < 64 && OPS_OF_WRITES & OP_BIT(request->opcode & 63) &&
+	    READ((struct io_rw *)req, kiocb.ki_flags) & IOCB_APPEND)
+		request->flags |= IFL_UREQ_APPENDED;
 	add_peer(request, now);
 	if (request->completer_tid != request->tid || request->flags & (IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER))
 		entry->full = 1;

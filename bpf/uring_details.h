@@ -150,6 +150,7 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 {
 	struct detail detail = {.owner_id = request->request_id, .time_ns = now, .tier = IFL_TIER_TRACEPOINT};
 	void *timeout;
+	__u32 count;
 
 	switch (request->opcode) {
 	case OP_OPENAT2:
@@ -181,9 +182,11 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	case OP_SEND:
 	case OP_SEND_ZC:
 		/* sqe.addr2 and sqe.addr_len: where to, for a socket that is not connected */
+		count = (__u16)sqe->splice_fd_in;
+		if (count > SOCKADDR_BYTES_MAX)
+			count = SOCKADDR_BYTES_MAX;
 		if (sqe->off)
-			add_bytes(request, &detail, IFL_DETAIL_ADDRESS, (void *)sqe->off,
-				  sqe->splice_fd_in & (SOCKADDR_BYTES_MAX - 1));
+			add_bytes(request, &detail, IFL_DETAIL_ADDRESS, (void *)sqe->off, count);
 		return;
 	case OP_SENDMSG:
 	case OP_SENDMSG_ZC:

@@ -290,6 +290,68 @@ static long step_queue(__u32 index, struct list_walk *walk)
 	return 0;
 }
 
+struct task_walk {
+	struct list_walk *walk;
+	struct list_head *head, *at;
+};
+
+/* What is ready and waits for a thread to enter the kernel. A task's work may be of another of its rings. */
+static long step_work(__u32 index, struct list_walk *walk)
+{
+	struct llist_node *at = walk->at;
+
+	if (!at)
+		return 1;
+	walk->at = READ(at, next);
+	meet_request((__u64)at - bpf_core_field_offset(struct io_kiocb___work, io_task_work.node), walk->ctx,
+		     IFL_PLACE_WORK);
+	return 0;
+}
+
+static __always_inline void walk_work(struct list_walk *walk, struct llist_node *first)
+{
+	walk->at = first;
+	if (first)
+		bpf_loop(MAX_ON_LIST, step_work, walk, 0);
+}
+
+static long step_task_work(__u32 index, struct task_walk *tasks)
+{
+	struct list_head *at = tasks->at;
+	struct io_uring_task___work *tctx;
+	struct io_tctx_node *node;
+
+	if (!at || at == tasks->head)
+		return 1;
+	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
+	tasks->at = READ(at, next);
+	tctx = (void *)READ((struct task_struct___uring *)READ(node, task), io_uring);
+	if (tctx)
+		walk_work(tasks->walk, READ(tctx, task_list.first));
+	return 0;
+}
+
+/* Before all others: a poll that is ready stands in its table too. */
+static __noinline void walk_ready(struct list_walk *walk)
+{
+	struct task_walk tasks = {.walk = walk};
+	struct io_ring_ctx___work *work;
+	struct io_ring_ctx *ctx;
+
+	if (!walk)
+		return;
+	ctx = (struct io_ring_ctx *)walk->ctx;
+	work = (void *)ctx;
+	if (bpf_core_field_exists(work->work_llist))
+		walk_work(walk, READ(work, work_llist.first));
+	if (bpf_core_field_exists(work->retry_llist))
+		walk_work(walk, READ(work, retry_llist.first));
+	tasks.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
+	tasks.at = READ(ctx, tctx_list.next);
+	if (bpf_core_field_exists(((struct io_uring_task___work *)0)->task_list))
+		bpf_loop(MAX_TASKS_OF_RING, step_task_work, &tasks, 0);
+}
+
 static long step_worker(__u32 index, struct list_walk *walk)
 {
 	struct io_worker *worker;
@@ -305,11 +367,6 @@ static long step_worker(__u32 index, struct list_walk *walk)
 		meet_chain((__u64)work - bpf_core_field_offset(struct io_kiocb, work), walk->ctx, walk->place);
 	return 0;
 }
-
-struct task_walk {
-	struct list_walk *walk;
-	struct list_head *head, *at;
-};
 
 static __always_inline void walk_workers(struct list_walk *walk, struct task_struct___uring *task)
 {
@@ -404,6 +461,7 @@ static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *
 
 	if (!ring->wanted || !is_there(ring))
 		return 0;
+	walk_ready(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	return 0;
@@ -429,6 +487,7 @@ int uring_list(struct bpf_raw_tracepoint_args *args)
 	if (!ring || !is_there(ring))
 		return 1;
 	listing = 1;
+	walk_ready(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	listing = 0;

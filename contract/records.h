@@ -133,6 +133,7 @@ enum {
 	IFL_REQ_EXACT_END = 1u << 10,	  /* complete_ns was taken at aio_complete; else at the free after it */
 	IFL_REQ_END_UNSEEN = 1u << 11,	  /* its memory is another request's now: it ended, unseen; complete_ns is when
 					   * that was noticed, result is void */
+	IFL_REQ_APPENDED = 1u << 12, /* a write to the end of the file, whatever its offset: O_APPEND, RWF_APPEND */
 };
 
 /* One kernel AIO request. Written once, at its completion, or read from the table of requests in flight. */
@@ -280,12 +281,15 @@ struct ifl_context {
 	ifl_u64 completed;
 	ifl_u32 in_flight;
 	ifl_u32 in_flight_max;
-	ifl_u32 capacity; /* kioctx->nr_events: requests it really accepts */
+	ifl_u32
+	    capacity; /* requests it really accepts: kioctx->nr_events without what get_reqs_available leaves over */
 	ifl_u32 max_reqs; /* kioctx->max_reqs: its share of aio-max-nr */
 	ifl_u32 pid;	  /* owner: the process that called io_setup */
 	ifl_u32 uid;
-	ifl_u8 state; /* enum ifl_context_state */
-	ifl_u8 reserved[7];
+	ifl_u8 state;	      /* enum ifl_context_state */
+	ifl_u8 refused_error; /* the last known errno of these, 0: none known */
+	ifl_u8 reserved[2];
+	ifl_u32 refused; /* iocbs that io_submit did not take */
 	char comm[IFL_COMM_BYTES];
 };
 

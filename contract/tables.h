@@ -69,7 +69,9 @@ struct ifl_context_entry {
 	ifl_u32 max_reqs;
 	ifl_u32 pid;
 	ifl_u32 uid;
-	ifl_u32 untracked; /* requests in flight that the table had no room for */
+	ifl_u32 untracked;     /* requests in flight that the table had no room for */
+	ifl_u32 refused;       /* iocbs that io_submit did not take */
+	ifl_u32 refused_error; /* the last known errno of these */
 	ifl_u32 reserved;
 	char comm[IFL_COMM_BYTES];
 };
@@ -168,7 +170,7 @@ static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_
 static_assert(sizeof(ifl_uring_entry) == sizeof(ifl_uring_request) + 32, "no hidden padding");
 static_assert(sizeof(ifl_ring_entry) == sizeof(ifl_ring) + 88, "no hidden padding");
 static_assert(sizeof(ifl_request_entry) == sizeof(ifl_request) + 16, "no hidden padding");
-static_assert(sizeof(ifl_context_entry) == 48 + 32 + 16, "no hidden padding");
+static_assert(sizeof(ifl_context_entry) == 48 + 40 + 16, "no hidden padding");
 static_assert(sizeof(ifl_call_entry) == sizeof(ifl_call) + 80 + sizeof(ifl_request_entry) + sizeof(ifl_request) + 48,
 	      "no hidden padding");
 #endif

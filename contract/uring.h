@@ -32,9 +32,9 @@ enum {
 	IFL_UREQ_FIXED_FILE = 1u << 11,	 /* fd is an index of the ring's file table */
 	IFL_UREQ_BIG_CQE = 1u << 12,	 /* big_cqe holds the second half of a 32-byte CQE */
 	IFL_UREQ_BY_WORKER = 1u << 13,	 /* completed in an io-wq worker: completer_tid */
-	IFL_UREQ_DETAILS_LOST = 1u << 14, /* at least one of its details could not be written */
-	IFL_UREQ_NEW_USER_DATA =
-	    1u << 15, /* user_data is what a poll got by IORING_POLL_UPDATE_USER_DATA; sqe has the first */
+	IFL_UREQ_DETAILS_LOST = 1u << 14,  /* at least one of its details could not be written */
+	IFL_UREQ_NEW_USER_DATA = 1u << 15, /* a poll update gave it user_data; sqe has the first */
+	IFL_UREQ_APPENDED = 1u << 16,	   /* a write to the end of the file, whatever its offset */
 };
 
 /*
@@ -52,7 +52,8 @@ enum ifl_place {
 	IFL_PLACE_WQ_RUNNING = 7, /* an io-wq worker works on it */
 	IFL_PLACE_DRAIN = 8,	  /* held back by IOSQE_IO_DRAIN: ctx->defer_list */
 	IFL_PLACE_LINK = 9,	  /* behind another of its chain that is in flight */
-	IFL_PLACE_COUNT = 10,
+	IFL_PLACE_WORK = 10,	  /* ready, waits for its thread: ctx->work_llist, io_uring_task.task_list */
+	IFL_PLACE_COUNT = 11,
 };
 
 /*

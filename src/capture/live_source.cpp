@@ -75,6 +75,8 @@ ifl_context context_record(std::uint64_t kioctx, const ifl_context_entry& entry,
     record.pid = entry.pid;
     record.uid = entry.uid;
     record.state = static_cast<ifl_u8>(state);
+    record.refused = entry.refused;
+    record.refused_error = static_cast<ifl_u8>(entry.refused_error);
     std::copy(std::begin(entry.comm), std::end(entry.comm), std::begin(record.comm));
     return record;
 }

@@ -174,7 +174,7 @@ Accesses accesses_of(const Request& request) {
     }
     const OpTraits* traits = traits_of(request);
     if (traits != nullptr && traits->how == How::storage_write && on_storage(request) && length.value_or(0) != 0 &&
-        request.offset >= 0 && (request.rw_flags & rwf_append) == 0) {
+        request.offset >= 0 && !request.appended && (request.rw_flags & rwf_append) == 0) {
         accesses.file_write = range_at(static_cast<std::uint64_t>(request.offset), *length);
     }
     return accesses;

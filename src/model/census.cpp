@@ -114,9 +114,8 @@ std::vector<InFlight> Census::unreaped(const std::vector<Context>& contexts) con
         Request named = each.request;
         named.kernel_address = record.context + record.position;
         each.id = id_of(named);
-        each.stage = Stage::unreaped;
-        each.cancellable = {.means = CancelMeans::none,
-                            .why = "it has completed, and waits to be taken by its program"};
+        each.stage = (record.flags & IFL_UNREAPED_OVERFLOWED) != 0 ? Stage::backlog : Stage::unreaped;
+        each.cancellable = {.means = CancelMeans::none, .why = reason(each.stage)};
         const auto context = std::ranges::find(contexts, record.context_id, &Context::context_id);
         if (context != contexts.end()) {
             each.ring = context->ring;

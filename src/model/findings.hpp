@@ -87,6 +87,7 @@ private:
     // `seen`: so many have gone to the backlog, at least.
     void check_overflow(const Context& context, std::uint64_t seen, std::uint64_t dropped);
     void conclude(State& known, std::uint64_t end_ns);
+    void conclude_refusals(const Context& context, std::uint64_t end_ns);
     void conclude_shares(const State& known, std::uint64_t end_ns);
 
     FindingOptions options_;

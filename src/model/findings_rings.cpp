@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace inflight::model {
 
@@ -199,6 +200,7 @@ void Findings::conclude(State& known, std::uint64_t end_ns) {
         conclude_shares(known, end_ns);
         return;
     }
+    conclude_refusals(known.last, end_ns);
     if (known.gone || !known.first_never_reaped) {
         return;
     }
@@ -220,6 +222,30 @@ void Findings::conclude(State& known, std::uint64_t end_ns) {
                     format_duration(waited_ns), words_for(first));
     finding.advice = "reap every event: the context takes no more requests than it has room for events";
     finding.stories = {first};
+    next_.on_finding(finding);
+}
+
+// The program learns of each, and of a batch that ends early not why.
+void Findings::conclude_refusals(const Context& context, std::uint64_t end_ns) {
+    if (context.refused == 0 || !once_.first("submit-refused", context.context_id)) {
+        return;
+    }
+    constexpr int full = EAGAIN;
+    Finding finding = about(context, end_ns);
+    finding.code = "submit-refused";
+    finding.severity = Severity::info;
+    const std::string why = context.refused_error == 0
+                                ? ", for reasons that were not seen"
+                                : fmt::format("{} with {}", context.refused > 1 ? ", the last" : "",
+                                              catalog::errno_name(context.refused_error));
+    finding.message = fmt::format("io_submit did not take {}{}", counted(context.refused, "iocb"), why);
+    finding.advice = context.refused_error == full
+                         ? fmt::format(
+                               "the context had no room: it accepts {} at a time; wait for completions before "
+                               "the next io_submit, or ask io_setup for more",
+                               counted(context.capacity, "request"))
+                         : "the iocb that ends a batch is the one behind those that were taken: submit it alone, and "
+                           "io_submit returns the error; `inflight trace --events io_submit` shows each call";
     next_.on_finding(finding);
 }
 

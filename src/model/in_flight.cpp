@@ -28,6 +28,8 @@ constexpr std::array stage_rows{
     StageRow{Stage::issued, "issued", "with the file system or device", false,
              "a file system or device works on it, and the kernel has no way to call it back"},
     StageRow{Stage::poll, "poll", "armed on poll", true, ""},
+    StageRow{Stage::work, "work", "ready, waits for its thread", true,
+             "it ends as soon as its thread enters the kernel (io_uring_enter with IORING_ENTER_GETEVENTS)"},
     StageRow{Stage::timer, "timer", "timer runs", true, ""},
     StageRow{Stage::futex, "futex", "waits on a futex", true, ""},
     StageRow{Stage::child, "child", "waits for a child", true, ""},
@@ -43,6 +45,8 @@ constexpr std::array stage_rows{
              "the kernel can cancel polls of kernel AIO and nothing else"},
     StageRow{Stage::unreaped, "unreaped", "completed, not reaped", false,
              "it has completed, and waits to be taken by its program"},
+    StageRow{Stage::backlog, "backlog", "completed, in the backlog", false,
+             "it has completed; the ring was full, and an io_uring_enter that waits for completions moves it there"},
 };
 
 const StageRow& row_of(Stage stage) {
@@ -54,8 +58,9 @@ const StageRow& row_of(Stage stage) {
     return stage_rows.front();
 }
 
-constexpr std::array place_stages{Stage::issued,  Stage::poll,      Stage::timer,      Stage::futex, Stage::child,
-                                  Stage::command, Stage::wq_queued, Stage::wq_running, Stage::drain, Stage::link};
+constexpr std::array place_stages{Stage::issued, Stage::poll,    Stage::timer,     Stage::futex,
+                                  Stage::child,  Stage::command, Stage::wq_queued, Stage::wq_running,
+                                  Stage::drain,  Stage::link,    Stage::work};
 static_assert(place_stages.size() == IFL_PLACE_COUNT, "one for each place");
 
 constexpr std::uint32_t setup_sqpoll = 1U << 1U;
@@ -77,6 +82,10 @@ std::string_view describe(Stage stage) {
 
 std::string_view name(Stage stage) {
     return row_of(stage).name;
+}
+
+std::string_view reason(Stage stage) {
+    return row_of(stage).why;
 }
 
 Stage stage_of(const Request& request) {

@@ -16,6 +16,7 @@ namespace inflight::model {
 
 enum class Stage : std::uint8_t {
     issued,      // with a file system or a device: no list of the kernel holds it
+    work,        // it is ready, or its timer has fired: it waits for its thread to enter the kernel
     poll,        // a poll is armed: the file is not ready
     timer,       // a timer runs
     futex,       // waits on a futex
@@ -27,11 +28,18 @@ enum class Stage : std::uint8_t {
     link,        // behind another of its chain
     kworker,     // AIO: a kworker runs its fsync
     unreaped,    // it has completed: its result stands in the ring
+    backlog,     // it has completed: its result stands in the kernel, for the ring was full
 };
 
 // "armed on poll": for people; "poll": for programs.
 [[nodiscard]] std::string_view describe(Stage stage);
 [[nodiscard]] std::string_view name(Stage stage);
+// Why one there cannot be cancelled, or a remark; may be empty.
+[[nodiscard]] std::string_view reason(Stage stage);
+// It has completed.
+[[nodiscard]] constexpr bool is_over(Stage stage) {
+    return stage == Stage::unreaped || stage == Stage::backlog;
+}
 
 // Of one that a snapshot showed after the lists were walked (LiveOptions::places_wanted).
 [[nodiscard]] Stage stage_of(const Request& request);

@@ -201,6 +201,7 @@ Request Tracker::request_from(const ifl_request& record) const {
     request.context_dead = (record.flags & IFL_REQ_CONTEXT_DEAD) != 0;
     request.poll_cancelled = (record.flags & IFL_REQ_POLL_CANCELLED) != 0;
     request.completion_seen = (record.flags & IFL_REQ_END_UNSEEN) == 0;
+    request.appended = (record.flags & IFL_REQ_APPENDED) != 0;
     request.result_known = request.completion_seen;
     return request;
 }
@@ -310,6 +311,8 @@ void Tracker::on_context(const ifl_context& record) {
     context.submitted = record.submitted;
     context.completed = record.completed;
     context.capacity = record.capacity;
+    context.refused = record.refused;
+    context.refused_error = record.refused_error;
     context.max_requests = record.max_reqs;
     index(state);
     if (record.created_ns != 0) {

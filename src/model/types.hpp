@@ -78,7 +78,7 @@ struct Request {
 
     std::uint64_t kernel_address = 0;  // struct aio_kiocb or struct io_kiocb
     std::uint64_t context_id = 0;      // inflight's number of the context
-    std::uint64_t ctx_id = 0;          // what the program knows it by; of a ring its descriptor
+    std::uint64_t ctx_id = 0;          // what the program knows it by; of a ring its descriptor, or no_ring_fd
     std::uint64_t address = 0;         // the iocb, in the program's memory; 0 for io_uring
     std::uint64_t call_id = 0;         // the io_submit or io_uring_enter that brought it, 0 not known
 
@@ -115,8 +115,10 @@ struct Request {
     bool unpaired = false;         // its submission should have been seen and was not
     bool synchronous = false;      // completed inside io_submit; of io_uring nothing tells
     bool compat = false;           // submitted by a 32-bit call
+    bool appended = false;         // went to the end of the file, whatever its offset: O_APPEND, RWF_APPEND
     bool completion_exact = true;  // false: complete_ns is an upper bound (free of the request, or its reaping)
     bool completion_seen = true;   // false: no hook saw it complete; it is known from its event or from what came after
+    bool end_guessed = false;      // a CQE overflowed that several requests of one user_data could have ended with
     bool result_known = true;      // false: it ended unseen, and its event was not seen either
     bool context_dead = false;     // its context was being destroyed when it completed
     bool poll_cancelled = false;   // poll_iocb.cancelled was set when it completed
@@ -217,6 +219,8 @@ struct Context {
     std::uint64_t completed = 0;
     std::uint32_t capacity = 0;      // requests that it really accepts
     std::uint32_t max_requests = 0;  // what it takes of aio-max-nr
+    std::uint32_t refused = 0;       // iocbs that io_submit did not take
+    int refused_error = 0;           // the last known errno of these
     std::optional<RingPart> ring;    // of Family::uring; ctx_id is its descriptor
 
     // Nothing shows what was in flight on a ring before the trace: `in_flight` and `in_flight_max` then mean nothing.

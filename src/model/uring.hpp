@@ -25,6 +25,14 @@ struct Detail {
     std::string bytes;
 };
 
+namespace uring {
+// What a ring is known by (Request::ctx_id) where its descriptor is not known. 0 is one.
+inline constexpr std::uint64_t no_ring_fd = ~std::uint64_t{0};
+[[nodiscard]] constexpr bool is_ring_fd(std::uint64_t ctx_id) {
+    return ctx_id <= 0x7fffffff;
+}
+}  // namespace uring
+
 // One entry of the completion queue.
 struct Cqe {
     std::uint64_t time_ns = 0;

@@ -26,6 +26,14 @@ void Announced::add(const TrackedPtr& tracked) {
     }
 }
 
+void Announced::rename(const TrackedPtr& tracked, std::uint64_t user_data) {
+    open_.erase(begin_of(*tracked));
+    UringPart& part = *tracked->part;
+    part.first_user_data = part.first_user_data.value_or(tracked->request.user_data);
+    tracked->request.user_data = user_data;
+    open_.emplace(begin_of(*tracked), tracked);
+}
+
 void Announced::end(const TrackedPtr& tracked) {
     const Ended each{
         .began = begin_of(*tracked), .ended = key_of(*tracked, *tracked->request.complete_ns), .tracked = tracked};

@@ -25,6 +25,8 @@ public:
     using Table = std::map<Key, TrackedPtr>;
 
     void add(const TrackedPtr& tracked);
+    // A poll that was given another user_data.
+    void rename(const TrackedPtr& tracked, std::uint64_t user_data);
     // It has ended, and `complete_ns` says when.
     void end(const TrackedPtr& tracked);
     void note_notified(const TrackedPtr& tracked);

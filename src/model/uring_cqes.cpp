@@ -208,7 +208,7 @@ void UringTracker::end_overflowed(Ring& ring, const TrackedPtr& tracked, const i
         settled_.erase(settled_order_.take_front());
     }
     end_with(tracked, record);
-    tracked->request.completion_seen = only_one;
+    tracked->request.end_guessed = !only_one;
     if (tracked->announced != nullptr) {
         announced_.erase(tracked->part->request_id);
         ring.announced.end(tracked);

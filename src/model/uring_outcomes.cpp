@@ -110,6 +110,24 @@ bool waits_for_all(const Request& request) {
     return (request.opcode == op_recv || request.opcode == op_recvmsg) && (request.rw_flags & msg_waitall) != 0;
 }
 
+bool breaks_chain(const Request& request) {
+    constexpr std::uint32_t etime_success = 1U << 5U;
+    const UringPart* const part = request.uring.get();
+    if (part == nullptr || (part->sqe_flags & sqe_io_link) == 0 || (part->sqe_flags & sqe_io_hardlink) != 0 ||
+        !request.complete_ns || !request.result_known || !request.opcode) {
+        return false;
+    }
+    if (request.result < 0) {
+        return request.opcode != op_timeout || request.result != -ETIME || (request.rw_flags & etime_success) == 0;
+    }
+    const auto* const operation = catalog::uring_op(*request.opcode);
+    const auto asked =
+        operation != nullptr && operation->transfers_bytes ? bytes_asked(request, *operation) : std::nullopt;
+    const bool on_socket = request.opcode == op_send || request.opcode == op_recv || zero_copy(request);
+    return asked && static_cast<std::uint64_t>(request.result) < *asked &&
+           (!on_socket || (request.rw_flags & msg_waitall) != 0);
+}
+
 void decide_outcome(Tracked& tracked) {
     const End end = end_of(tracked);
     tracked.request.outcome = end.outcome;

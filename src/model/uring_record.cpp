@@ -113,6 +113,7 @@ void fill_from(Tracked& tracked, const ifl_uring_request& record) {
     request.existed = (record.flags & IFL_UREQ_EXISTED) != 0;
     request.unpaired = (record.flags & IFL_UREQ_UNPAIRED) != 0;
     request.context_dead = (record.flags & IFL_UREQ_RING_DYING) != 0;
+    request.appended = (record.flags & IFL_UREQ_APPENDED) != 0;
 }
 
 void end_from(Tracked& tracked, const ifl_uring_request& record) {

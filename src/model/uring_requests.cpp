@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace inflight::model {
 
@@ -157,9 +158,13 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
     Ring& ring = *known;
     ring.last_use_ns = std::max(ring.last_use_ns, record.header.time_ns);
     const TrackedPtr tracked = tracked_for(record);
+    if (tracked->announced != nullptr && tracked->request.user_data != record.user_data) {
+        ring.announced.rename(tracked, record.user_data);
+    }
     fill(*tracked, record, ring);
     (void)details_.take(record.request_id);
     end_from(*tracked, record);
+    take_new_user_data(ring, *tracked);
     tracked->ended = true;
     if (tracked->request.unpaired) {
         submissions_unseen_++;
@@ -179,6 +184,24 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
         remember(ring, tracked, nullptr);
         ring.unseen.add(tracked);
         due(ring, later(*tracked->request.complete_ns, explain_ns));
+    }
+}
+
+// A poll update gives a poll that several completions may come of another user_data, by which they are known then.
+void UringTracker::take_new_user_data(Ring& ring, const Tracked& update) {
+    const auto& sqe = update.part->sqe;
+    const auto in_sqe = [&](std::size_t at) {
+        std::uint64_t value = 0;
+        std::memcpy(&value, &sqe.at(at), sizeof(value));
+        return value;
+    };
+    const bool updates = update.request.opcode == op_poll_remove && update.part->sqe_known &&
+                         update.request.result == 0 &&
+                         (static_cast<std::uint32_t>(in_sqe(sqe_len_at)) & poll_update_user_data) != 0;
+    const TrackedPtr poll =
+        updates ? ring.announced.find(in_sqe(sqe_addr_at), *update.request.complete_ns, false) : nullptr;
+    if (poll && !poll->ended && poll->request.opcode == op_poll_add) {
+        ring.announced.rename(poll, in_sqe(sqe_off_at));
     }
 }
 

@@ -45,6 +45,10 @@ using TrackedPtr = std::shared_ptr<Tracked>;
 // A request that comes back with less only when it is told to end: MSG_WAITALL.
 [[nodiscard]] bool waits_for_all(const Request& request);
 
+// Its end cancels what is linked behind it: an error, the ETIME of a timeout, or a transfer that is shorter than asked
+// for. Source: io_uring/rw.c (io_rw_done), io_uring/net.c (req_set_fail), io_uring/timeout.c (io_timeout_fn).
+[[nodiscard]] bool breaks_chain(const Request& request);
+
 // Sets outcome and cause from what is known by now.
 void decide_outcome(Tracked& tracked);
 

@@ -87,6 +87,7 @@ UringTracker::Ring* UringTracker::ring_of(std::uint64_t context_id) {
         found = rings_.emplace(context_id, std::make_unique<Ring>(options_.history_limit / 4)).first;
         found->second->context.family = Family::uring;
         found->second->context.context_id = context_id;
+        found->second->context.ctx_id = no_ring_fd;
     }
     last_ring_ = found->second.get();
     return last_ring_;

@@ -83,6 +83,7 @@ private:
     void on_announced(const ifl_uring_request& record);
     void on_ended(const ifl_uring_request& record);
     void on_in_flight(const ifl_uring_request& record);
+    static void take_new_user_data(Ring& ring, const Tracked& update);
     void remember(Ring& ring, const TrackedPtr& tracked, const ifl_uring_request* record);
     void settle(Ring& ring, const TrackedPtr& tracked);
     void check_reuse(Ring& ring, const Tracked& tracked);

@@ -104,7 +104,11 @@ constexpr auto fields = std::to_array<WhereField>({
     {"user_data", FieldType::number, "aio_data or sqe.user_data",
      [](Subject of) { return if_known(of.request.user_data_known, of.request.user_data); }, nullptr},
     {"context", FieldType::number, "ctx_id of kernel AIO, descriptor of a ring",
-     [](Subject of) { return if_known(of.request.ctx_id != 0, of.request.ctx_id); }, nullptr},
+     [](Subject of) {
+         const bool aio = of.request.family == Family::aio;
+         return if_known(aio ? of.request.ctx_id != 0 : uring::is_ring_fd(of.request.ctx_id), of.request.ctx_id);
+     },
+     nullptr},
     {"context_id", FieldType::number, "inflight's own number of the context",
      [](Subject of) { return if_known(of.request.context_id != 0, of.request.context_id); }, nullptr},
     {"iocb", FieldType::number, "address of the iocb",

@@ -133,6 +133,8 @@ constexpr auto columns = std::to_array<Column>({
      [](const Row& row, Field out) { out.text(row.request.file ? row.request.file->kind : ""); }},
     {{"offset", "bytes from the start of the file"},
      [](const Row& row, Field out) { out.number(row.asked.offset); }},
+    {{"appended", "1: it went to the end of the file instead, by O_APPEND or RWF_APPEND"},
+     [](const Row& row, Field out) { out.flag(row.request.appended); }},
     {{"length", "how much was asked for, in `length_unit`"},
      [](const Row& row, Field out) { out.number(row.asked.length); }},
     {{"length_unit", "`bytes`, `iovecs`, `entries`"},

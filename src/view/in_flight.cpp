@@ -106,7 +106,7 @@ std::vector<std::string> row_of(const model::InFlight& each) {
     const model::Request& request = each.request;
     const Asked asked = asked_for(request);
     const bool can = each.cancellable.means != model::CancelMeans::none;
-    const bool over = each.stage == model::Stage::unreaped;
+    const bool over = model::is_over(each.stage);
     std::string age(unknown);
     if (!over) {
         age = fmt::format("{}{}", each.age_known ? "" : "> ", format_duration(each.age_ns));
@@ -137,11 +137,12 @@ std::vector<std::string> notes_on(const InFlightReport& report) {
     notes.reserve(report.unlisted.size() + report.notes.size());
     for (const model::Unlisted& group : report.unlisted) {
         notes.push_back(fmt::format(
-            "{} has {} more {} {} in flight, by the kernel's count: submitted before this look began and with a "
-            "file system or a device, or just on {} way; nothing else shows {}",
+            "{} has {} more {} {} in flight, by the kernel's count, that stand{} on none of its lists: what {} and "
+            "where {} not known",
             owner_text(group), format_count(group.requests),
             group.family == model::Family::aio ? "kernel AIO" : "io_uring", noun(group.requests, "request"),
-            group.requests == 1 ? "its" : "their", group.requests == 1 ? "it" : "them"));
+            group.requests == 1 ? "s" : "", group.requests == 1 ? "it is" : "they are",
+            group.requests == 1 ? "is" : "are"));
     }
     notes.insert(notes.end(), report.notes.begin(), report.notes.end());
     return notes;

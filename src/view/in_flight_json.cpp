@@ -58,7 +58,7 @@ void write_in_flight_fields(JsonLine& line, const model::InFlight& each) {
     line.string("stage", model::name(each.stage));
     line.string("cancel", model::name(each.cancellable.means));
     line.string_if("cancel_remark", each.cancellable.why);
-    line.signed_if("result", each.stage == model::Stage::unreaped, each.request.result);
+    line.signed_if("result", model::is_over(each.stage), each.request.result);
     line.key("file_now");
     write_file_now(line, each.file_now);
     line.signed_if("ring_fd", each.ring && each.ring->fd >= 0, each.ring ? each.ring->fd : -1);

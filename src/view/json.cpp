@@ -70,6 +70,7 @@ void write_asked(JsonLine& line, const model::Request& request) {
     write_file(line, request);
     line.signed_if("offset", asked.offset.has_value(), asked.offset.value_or(0));
     line.number_if("length", asked.length);
+    line.boolean("appended", request.appended);
     line.hex_if("buffer", asked.buffer.has_value(), asked.buffer.value_or(0));
     write_flags(line, "poll_events", asked.poll_events.has_value(), catalog::poll_events(),
                 asked.poll_events.value_or(0));
@@ -127,6 +128,7 @@ void write_request_fields(JsonLine& line, const model::Request& request, std::ui
     line.key("synchronous");
     request.family == model::Family::aio ? line.boolean(request.synchronous) : line.null();
     line.boolean("completion_seen", request.completion_seen);
+    line.boolean("end_guessed", request.end_guessed);
     write_completer(line, request);
     write_uring(line, request);
 }

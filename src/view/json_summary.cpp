@@ -62,6 +62,8 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     line.number("completed", context.completed);
     line.number_if("capacity", aio, context.capacity);
     line.number_if("max_requests", aio, context.max_requests);
+    line.number_if("refused", aio, context.refused);
+    line.string_if("refused_error", context.refused_error != 0, catalog::errno_name(context.refused_error));
     write_ring(line, context.ring);
 }
 

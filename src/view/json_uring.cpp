@@ -2,6 +2,7 @@
 // What only io_uring requests, rings and cancels have, as JSON.
 #include "catalog/names.hpp"
 #include "catalog/uring.hpp"
+#include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 #include "view/json_line.hpp"
 #include "view/sqe.hpp"
@@ -108,6 +109,10 @@ void write_asked_of_ring(JsonLine& line, const Request& request) {
                    xattr != nullptr ? std::string_view(xattr->bytes) : std::string_view());
 
     line.number_if("timeout_ns", timeout_ns(request));
+    const auto moment = absolute_timeout(request);
+    line.string_if("timeout_clock", moment.has_value(), moment ? moment->clock : "");
+    const auto left_ns = moment ? moment->left_ns : std::nullopt;
+    line.signed_if("timeout_left_ns", left_ns.has_value(), left_ns.value_or(0));
     write_names(line, "timeout_flags", timeout_flags(request));
     const auto mode = file_mode(request);
     write_names(line, "mode", mode ? std::optional(fmt::format("{:#o}", *mode)) : std::nullopt);
@@ -143,6 +148,7 @@ void write_ending(JsonLine& line, const Request& request) {
     const UringPart& part = *request.uring;
     line.string("cause", model::name(part.cause));
     write_id(line, "cancelled_by", part.cancelled_by);
+    line.boolean("breaks_chain", model::uring::breaks_chain(request));
     line.hex_if("first_user_data", part.first_user_data.has_value(), part.first_user_data.value_or(0));
     line.boolean("prep_failed", part.prep_failed);
     line.boolean("cqe_skipped", part.cqe_skipped);

@@ -44,6 +44,9 @@ void tell_asked(const Request& request, FactSink& sink) {
     if (asked.offset) {
         sink.signed_number("offset_bytes", *asked.offset);
     }
+    if (request.appended) {
+        sink.flag("appended", true);
+    }
     if (asked.length) {
         sink.number(length_name(request), *asked.length);
     }

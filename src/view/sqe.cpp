@@ -194,6 +194,27 @@ std::optional<std::uint64_t> timeout_ns(const model::Request& request) {
     return static_cast<std::uint64_t>(time->seconds * per_second + time->nanoseconds);
 }
 
+std::optional<AbsoluteTimeout> absolute_timeout(const model::Request& request) {
+    constexpr std::uint32_t abs = 1U << 0U;
+    constexpr std::uint32_t boottime = 1U << 2U;
+    constexpr std::uint32_t realtime = 1U << 3U;
+    const auto time_ns = timeout_ns(request);
+    const auto found = known(request);
+    if (!time_ns || !found || (found->sqe->timeout_flags & abs) == 0) {
+        return std::nullopt;
+    }
+    const std::uint32_t flags = found->sqe->timeout_flags;
+    AbsoluteTimeout moment{.clock = (flags & realtime) != 0   ? "CLOCK_REALTIME"
+                                    : (flags & boottime) != 0 ? "CLOCK_BOOTTIME"
+                                                              : "CLOCK_MONOTONIC",
+                           .time_ns = *time_ns,
+                           .left_ns = {}};
+    if ((flags & (realtime | boottime)) == 0 && request.submit_ns) {
+        moment.left_ns = static_cast<std::int64_t>(*time_ns - *request.submit_ns);
+    }
+    return moment;
+}
+
 std::optional<std::uint64_t> file_mode(const model::Request& request) {
     if (const auto how = open_how_of(request)) {
         return how->mode;
@@ -291,8 +312,7 @@ std::optional<std::string> address_text(const model::Request& request, ifl_detai
 }
 
 std::optional<std::int32_t> ring_fd(const model::Request& request) {
-    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
-    return request.family == model::Family::uring && request.ctx_id != 0 && request.ctx_id <= most
+    return request.family == model::Family::uring && model::uring::is_ring_fd(request.ctx_id)
                ? std::optional(static_cast<std::int32_t>(request.ctx_id))
                : std::nullopt;
 }

@@ -35,6 +35,13 @@ namespace inflight::view {
 [[nodiscard]] std::optional<std::uint64_t> target_user_data(const model::Request& request);
 // Of a relative timeout how long, of an absolute one when.
 [[nodiscard]] std::optional<std::uint64_t> timeout_ns(const model::Request& request);
+// The moment of a timeout with IORING_TIMEOUT_ABS; `left_ns` is from its submission, where both are of one clock.
+struct AbsoluteTimeout {
+    std::string_view clock;  // "CLOCK_MONOTONIC"
+    std::uint64_t time_ns = 0;
+    std::optional<std::int64_t> left_ns;
+};
+[[nodiscard]] std::optional<AbsoluteTimeout> absolute_timeout(const model::Request& request);
 [[nodiscard]] std::optional<std::uint64_t> file_mode(const model::Request& request);
 [[nodiscard]] std::optional<std::uint32_t> command_number(const model::Request& request);
 [[nodiscard]] std::optional<std::string> msg_ring_command(const model::Request& request);

@@ -38,7 +38,7 @@ std::string extent_text(const model::Request& target) {
                         : "");
         case LengthUnit::timeout: {
             const auto time_ns = timeout_ns(target);
-            return time_ns ? " " + format_duration(*time_ns) : "";
+            return !time_ns ? "" : (absolute_timeout(target) ? " absolute" : " " + format_duration(*time_ns));
         }
         default:
             return "";

@@ -45,7 +45,7 @@ std::string length_cell(const model::Request& request, const Asked& asked, Lengt
     switch (unit) {
         case LengthUnit::timeout:
             if (const auto time_ns = timeout_ns(request)) {
-                return format_duration(*time_ns);
+                return absolute_timeout(request) ? "absolute" : format_duration(*time_ns);
             }
             // One that only takes a timeout away has no time of its own.
             return request.opcode == IORING_OP_TIMEOUT_REMOVE ? std::string() : std::string(unknown);
@@ -139,6 +139,9 @@ std::string offset_cell(const model::Request& request, const Asked& asked, Lengt
                                                : unit == LengthUnit::none && request.opcode;
     if (has_none || (operation != nullptr && asked.known && !asked.offset)) {
         return {};
+    }
+    if (request.appended) {
+        return "append";
     }
     return asked.offset && unit != LengthUnit::poll_events ? position_text(*asked.offset, request.family)
                                                            : std::string(unknown);

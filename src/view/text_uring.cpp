@@ -10,6 +10,9 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdlib>
+
 namespace inflight::view {
 namespace {
 
@@ -91,6 +94,7 @@ public:
     std::string text() {
         add_refusal();
         add_chain();
+        add_moment();
         add_way();
         add_completions();
         add_end();
@@ -124,8 +128,28 @@ private:
         } else if (part_.link_head != 0) {
             add(fmt::format("linked to {:#x}", part_.link_head));
         }
+        // What an error does is known.
+        if (request_.complete_ns && model::uring::breaks_chain(request_) && request_.result >= 0) {
+            add("the short transfer breaks its chain");
+        } else if (request_.complete_ns && model::uring::breaks_chain(request_) && request_.result == -ETIME) {
+            add("ETIME breaks its chain");
+        }
         if (part_.failed_by != 0) {
             add(fmt::format("broken by {:#x}", part_.failed_by));
+        }
+    }
+
+    void add_moment() {
+        constexpr std::uint64_t ns_per_s = 1'000'000'000;
+        if (const auto moment = absolute_timeout(request_)) {
+            std::string note = fmt::format("until {} {}.{:09} s", moment->clock, moment->time_ns / ns_per_s,
+                                           moment->time_ns % ns_per_s);
+            if (moment->left_ns) {
+                const auto left_ns = static_cast<std::uint64_t>(std::abs(*moment->left_ns));
+                note += fmt::format(", {} {} its submission", format_duration(left_ns),
+                                    *moment->left_ns < 0 ? "before" : "after");
+            }
+            add(note);
         }
     }
 
