@@ -121,6 +121,10 @@ Cancellable cancellable(const Request& request, const RingPart* ring) {
     if (request.opcode == uring::op_link_timeout) {
         return {.means = CancelMeans::none, .why = "it is the timeout of another: cancel that one, and it ends too"};
     }
+    if (stage == Stage::work && request.opcode == uring::op_timeout) {
+        return {.means = CancelMeans::none,
+                .why = "its timer has fired, and its thread has not entered the kernel yet"};
+    }
     if (ring != nullptr && (ring->setup_flags & setup_sqpoll) != 0 &&
         (stage == Stage::wq_queued || stage == Stage::wq_running)) {
         return {.means = CancelMeans::none,
