@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, key_count> key_names{
     "skipped", "multishot", "overflowed", "prep_failed", "punted", "armed", "deferred", "linked", "sqpoll", "notified",
     "fixed",
     "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed",
-    "first_user_data"};
+    "first_user_data", "appended", "breaks_chain", "timeout_clock", "ring_fd", "refused", "refused_error"};
 // clang-format on
 constexpr std::size_t faults_kept = 10;
 
@@ -85,7 +85,8 @@ std::string is_there(const Value& object, const char* name) {
 void take_uring(Record& record, const Value& uring) {
     take(record, uring,
          {Key::path, Key::path_origin, Key::new_path, Key::sockaddr, Key::peer, Key::xattr_name, Key::timeout_ns,
-          Key::cause, Key::multishot, Key::overflowed, Key::prep_failed});
+          Key::cause, Key::multishot, Key::overflowed, Key::prep_failed, Key::breaks_chain, Key::timeout_clock,
+          Key::ring_fd});
     record[Key::cqes] = value_of(uring, "cqe_count");
     record[Key::first_user_data] = value_of(uring, "first_user_data");
     record[Key::skipped] = value_of(uring, "cqe_skipped");
@@ -102,7 +103,7 @@ Record request_of(const Value& object) {
     Record record;
     take(record, object,
          {Key::op, Key::fd, Key::file, Key::address, Key::user_data, Key::offset, Key::length, Key::result, Key::error,
-          Key::outcome, Key::pid, Key::tid, Key::comm, Key::file_kind, Key::existed, Key::family});
+          Key::outcome, Key::pid, Key::tid, Key::comm, Key::file_kind, Key::existed, Key::family, Key::appended});
     if (const Value* uring = object_of(object, "uring"); uring != nullptr) {
         take_uring(record, *uring);
     }
@@ -137,7 +138,8 @@ Record completion_of(const Value& object) {
 
 Record context_of(const Value& object) {
     Record record;
-    take(record, object, {Key::context, Key::in_flight_max, Key::pid, Key::comm, Key::family});
+    take(record, object,
+         {Key::context, Key::in_flight_max, Key::pid, Key::comm, Key::family, Key::refused, Key::refused_error});
     if (const Value* ring = object_of(object, "ring"); ring != nullptr) {
         take(record, *ring, {Key::sq_entries, Key::cq_entries, Key::files, Key::buffers, Key::overflowed});
         record[Key::setup] = value_of(*ring, "setup_flags");

@@ -77,8 +77,14 @@ enum class Key {
     file_kind,
     existed,
     first_user_data,
+    appended,
+    breaks_chain,
+    timeout_clock,
+    ring_fd,
+    refused,
+    refused_error,
 };
-constexpr std::size_t key_count = static_cast<std::size_t>(Key::first_user_data) + 1;
+constexpr std::size_t key_count = static_cast<std::size_t>(Key::refused_error) + 1;
 
 std::optional<Key> key_of(std::string_view name);
 std::string_view name_of(Key key);

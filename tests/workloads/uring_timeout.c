@@ -9,6 +9,10 @@ static uint64_t timeout(const struct __kernel_timespec* time, unsigned completio
     return prep(&ring, IORING_OP_TIMEOUT, -1, time, 1, completions)->user_data;
 }
 
+static void timeout_until(const struct __kernel_timespec* moment, unsigned clock) {
+    prep(&ring, IORING_OP_TIMEOUT, -1, moment, 1, 0)->timeout_flags = IORING_TIMEOUT_ABS | clock;
+}
+
 int main(int argc, char** argv) {
     start(argc, argv);
     ring = ring_new(8, 0);
@@ -17,6 +21,15 @@ int main(int argc, char** argv) {
 
     timeout(&soon, 0);
     run_expect(&ring, -ETIME, "timeout_ns=20000000 cause=none");
+
+    /* Two moments, of which the second was long ago on its clock. */
+    uint64_t moment_ns = now_ns() + 20000000;
+    struct __kernel_timespec moment = {.tv_sec = (long long)(moment_ns / 1000000000),
+                                       .tv_nsec = (long long)(moment_ns % 1000000000)};
+    timeout_until(&moment, 0);
+    run_expect(&ring, -ETIME, "timeout_ns=%llu timeout_clock=CLOCK_MONOTONIC", (unsigned long long)moment_ns);
+    timeout_until(&moment, IORING_TIMEOUT_REALTIME);
+    run_expect(&ring, -ETIME, "timeout_ns=%llu timeout_clock=CLOCK_REALTIME", (unsigned long long)moment_ns);
 
     uint64_t counting = timeout(&never, 2);
     ring_submit(&ring);

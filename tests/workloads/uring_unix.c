@@ -56,6 +56,16 @@ int main(int argc, char** argv) {
         struct cqe cqe = ring_run(&ring);
         CHECK(cqe.user_data == sending && (cqe.res == 5 || cqe.res == -EDESTADDRREQ), "send = %d", cqe.res);
         expect_cqe(&cqe, "sockaddr=[::1]:%u", ntohs(local.sin6_port));
+
+        /* The longest address that there is room for. */
+        struct sockaddr_storage room = {0};
+        memcpy(&room, &local, sizeof local);
+        sqe = prep(&ring, IORING_OP_SEND, datagrams, "hello", 5, (uintptr_t)&room);
+        sqe->addr_len = sizeof room;
+        sending = sqe->user_data;
+        cqe = ring_run(&ring);
+        CHECK(cqe.user_data == sending && (cqe.res == 5 || cqe.res == -EDESTADDRREQ), "send = %d", cqe.res);
+        expect_cqe(&cqe, "sockaddr=[::1]:%u", ntohs(local.sin6_port));
     }
 
     ring_close(&ring);

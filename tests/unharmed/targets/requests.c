@@ -15,7 +15,7 @@ enum { kept_count = 8 };
 
 static void must(bool done, const char* what) {
     if (!done) {
-        perror(what);
+        deviation("%s: %s", what, strerror(errno));
         exit(2);
     }
 }
