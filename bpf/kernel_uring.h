@@ -360,6 +360,7 @@ struct socket {
 
 struct io_wq;
 struct io_uring_task {
+	struct io_ring_ctx *last;
 	struct task_struct *task;
 	struct io_wq *io_wq;
 	struct file *registered_rings[16];

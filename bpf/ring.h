@@ -179,6 +179,7 @@ static __always_inline __u32 sq_thread_id(struct io_ring_ctx *ctx)
 	return thread ? thread_id_of(thread) : 0;
 }
 
+#define REGISTERED_RINGS 16 /* IO_RINGFD_REG_MAX */
 #define MAX_CQ_WAITERS 8
 /* cq_wait_nr when nobody waits, or is not to be counted: 0, or close to 2^31 and 2^32 (io_uring/io_uring.h). */
 #define CQ_WAIT_NR_MOST (1u << 30)

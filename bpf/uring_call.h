@@ -11,7 +11,6 @@
 #define ENTER_REGISTERED_RING (1u << 4)
 #define REGISTER_USE_REGISTERED_RING (1u << 31)
 #define URING_PARAMS_BYTES 120
-#define REGISTERED_RINGS 16 /* IO_RINGFD_REG_MAX */
 
 static __always_inline bool is_uring_call(__u8 syscall)
 {

@@ -29,6 +29,48 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+/* A ring that a task uses, whoever made it. */
+static __noinline int note_used_ring(struct task_struct *task, __u64 address)
+{
+	struct io_ring_ctx *ring = (struct io_ring_ctx *)address;
+	struct ifl_ring_entry *entry;
+
+	if (!task || !ring || is_dying(ring) || ring_of(ring))
+		return 0;
+	entry = new_ring(ring, task, -1, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
+	if (entry && entry->mm_account && entry->mm_account != (__u64)READ(task, mm))
+		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
+	return 0;
+}
+
+/*
+ * Rings that no process has a descriptor of: it was closed when the ring had been registered, or there never was one
+ * (IORING_SETUP_REGISTERED_FD_ONLY). After uring_iterator, which knows descriptors.
+ */
+SEC("iter/task")
+int uring_task_iterator(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct io_uring_task *tctx;
+
+	if (!task)
+		return 0;
+	tctx = READ((struct task_struct___uring *)task, io_uring);
+	if (!tctx)
+		return 0;
+	note_used_ring(task, (__u64)READ(tctx, last));
+	for (__u32 i = 0; i < REGISTERED_RINGS; i++) {
+		struct file *file = NULL;
+
+		bpf_probe_read_kernel(&file, sizeof(file),
+				      (void *)tctx + bpf_core_field_offset(struct io_uring_task, registered_rings) +
+					  i * sizeof(file));
+		if (file)
+			note_used_ring(task, (__u64)ring_of_file(file));
+	}
+	return 0;
+}
+
 /* Set by the user side before each survey; the first is 1. */
 __u64 survey_number = 0;
 /* Set by the user side at the end: each ring is looked at, in as many runs as it takes. */

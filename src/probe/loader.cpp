@@ -105,6 +105,7 @@ struct Probes::State {
     std::vector<const bpf_program*> attached;
     Link iterator;
     Link ring_iterator;
+    Link ring_task_iterator;          // after that one
     Link task_census;                 // none: not wanted, or refused
     bpf_program* surveyor = nullptr;  // null: no io_uring, as the next two
     bpf_program* lists_walker = nullptr;
@@ -124,10 +125,11 @@ struct Probes::State {
     }
     // The same of an iterator.
     [[nodiscard]] Link* iterator_of(std::string_view name) {
-        return name == "process_iterator" ? &iterator
-               : name == "uring_iterator" ? &ring_iterator
-               : name == "census_tasks"   ? &task_census
-                                          : nullptr;
+        return name == "process_iterator"      ? &iterator
+               : name == "uring_iterator"      ? &ring_iterator
+               : name == "uring_task_iterator" ? &ring_task_iterator
+               : name == "census_tasks"        ? &task_census
+                                               : nullptr;
     }
     [[nodiscard]] bpf_program* program(const std::string& program_name) const {
         return bpf_object__find_program_by_name(skeleton->obj, program_name.c_str());
@@ -333,8 +335,8 @@ Result<Probes> Probes::attach(const Options& options) {
         if (auto walked = probes.iterate(); !walked) {
             return std::unexpected(walked.error());
         }
-        if (probes.state_->ring_iterator) {
-            if (auto walked = run_iterator(probes.state_->ring_iterator); !walked) {
+        for (const Link* each : {&probes.state_->ring_iterator, &probes.state_->ring_task_iterator}) {
+            if (auto walked = *each ? run_iterator(*each) : Result<void>(); !walked) {
                 return std::unexpected(walked.error());
             }
         }

@@ -40,6 +40,7 @@ constexpr std::array hook_programs{
     HookPrograms{"io_uring_submit", "uring_submit_req", "io_uring_submit_req"},
     HookPrograms{"io_uring_submit", "uring_submit_sqe", "io_uring_submit_sqe"},
     HookPrograms{"iter/task_file", "uring_iterator", ""},
+    HookPrograms{"iter/task_file", "uring_task_iterator", ""},
 };
 
 }  // namespace

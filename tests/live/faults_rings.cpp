@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rings as the filters see them, and rings that the trace or their program leaves in the middle of work.
 #include "faults_support.hpp"
+#include "faults_uring.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -42,6 +43,54 @@ std::vector<const Value*> all_with(const Lines& lines, std::string_view type, co
     auto found = lines.of(type);
     std::erase_if(found, [&](const Value* each) { return text(*each, key) != value; });
     return found;
+}
+
+// ---- rings that no descriptor leads to
+
+// Registers the ring for its thread, and closes its descriptor.
+void leave_registered_only(const uring::Ring& ring) {
+    struct {
+        std::uint32_t offset = ~0U;
+        std::uint32_t reserved = 0;
+        std::uint64_t data = 0;
+    } registration;
+    registration.data = static_cast<std::uint64_t>(ring.fd());
+    constexpr unsigned register_ring_fds = 20;
+    if (::syscall(SYS_io_uring_register, ring.fd(), register_ring_fds, &registration, 1) != 1) {
+        ::_exit(1);
+    }
+    ::close(ring.fd());
+}
+
+TEST_F(Rings, WithoutADescriptorAreFoundToo) {
+    Process program(Start{.command = {}, .in_child = [] {
+                              int ends[2];
+                              uring::Ring ring(4);
+                              if (::pipe(ends) != 0 || ring.fd() < 0) {
+                                  ::_exit(1);
+                              }
+                              ring.put(uring::poll(ends[0], 0x51));
+                              if (!ring.submit(1)) {
+                                  ::_exit(1);
+                              }
+                              leave_registered_only(ring);
+                              static_cast<void>(::write(STDOUT_FILENO, "ready\n", 6));
+                              ::pause();
+                          }});
+    ASSERT_TRUE(program.wait_for_out("ready"));
+    const auto pid = std::to_string(program.pid());
+    const Lines list(run_inflight({"ls", "-p", pid, "-o", "json"}).out);
+    const auto waiting = list.of("in_flight");
+    ASSERT_EQ(waiting.size(), 1U);
+    EXPECT_EQ(text((*waiting[0])["request"], "user_data"), "0x51");
+    EXPECT_EQ(text(*waiting[0], "stage"), "poll");
+    const Lines contexts(run_inflight({"contexts", "-p", pid, "-o", "json"}).out);
+    const auto rings = contexts.of("context_now");
+    ASSERT_EQ(rings.size(), 1U);
+    EXPECT_EQ(number(*rings[0], "listed_in_flight"), 1);
+    Tracer tracer({"-p", pid});
+    const auto traced = tracer.end();
+    EXPECT_EQ(size_of(all_with(traced, "request", "user_data", "0x51")), 1) << "it is in flight";
 }
 
 // ---- filters
