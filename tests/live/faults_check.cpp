@@ -73,19 +73,10 @@ Codes codes_of(const Lines& lines) {
     return codes;
 }
 
-// Every program that there is, so that a new one has to be judged.
-std::vector<std::string> all_workloads() {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(workload(""))) {
-        names.push_back(entry.path().filename());
-    }
-    std::ranges::sort(names);
-    return names;
-}
-
 TEST_F(Checks, EveryWorkloadHasWhatItShouldAndNoMore) {
     int clean = 0;
     int found = 0;
+    // Every program that there is, so that a new one has to be judged.
     for (const auto& name : all_workloads()) {
         if (undecided.contains(name)) {
             continue;

@@ -303,4 +303,13 @@ void expect_error(const std::string& err, std::string_view part) {
     EXPECT_LE(lines_of(err).size(), 3U) << err;
 }
 
+std::vector<std::string> all_workloads() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(workload(""))) {
+        names.push_back(entry.path().filename());
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
 }  // namespace inflight::faults

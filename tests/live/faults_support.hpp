@@ -190,6 +190,9 @@ struct Diagnosis {
 [[nodiscard]] Diagnosis diagnose(Words arguments = {});
 [[nodiscard]] std::string tier_of(const Diagnosis& diagnosis, std::string_view hook);
 
+// The names of tests/workloads, in order.
+[[nodiscard]] std::vector<std::string> all_workloads();
+
 // One error, as inflight prints it: "inflight: WHAT: WHY", perhaps a line of advice.
 void expect_error(const std::string& err, std::string_view part);
 
