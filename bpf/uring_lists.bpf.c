@@ -11,6 +11,8 @@
 
 /* Set by the user side before each walk; the first is 1. */
 __u32 walk_number = 0;
+/* A list changed under the last run, which then did not come to its end: the user side runs it again. */
+__u32 walk_lost = 0;
 
 struct list_walk {
 	__u64 ctx;    /* struct io_ring_ctx * */
@@ -207,6 +209,7 @@ static long step_hlist(__u32 index, struct list_walk *walk)
 	walk->at = READ((struct hlist_node *)at, next);
 	if (meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place))
 		return 0;
+	walk_lost = 1;
 	asm volatile(""); /* Else clang calculates the value, and the verifier does not see its range. */
 	return 1;
 }
@@ -220,6 +223,7 @@ static long step_list(__u32 index, struct list_walk *walk)
 	walk->at = READ((struct list_head *)at, next);
 	if (meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place))
 		return 0;
+	walk_lost = 1;
 	asm volatile(""); /* Else clang calculates the value, and the verifier does not see its range. */
 	return 1;
 }

@@ -152,14 +152,19 @@ Result<RingList> Held::list(std::uint64_t ring) const {
     LIBBPF_OPTS(bpf_test_run_opts, options);
     options.ctx_in = &ring;
     options.ctx_size_in = sizeof(ring);
-    if (const int error = bpf_prog_test_run_opts(bpf_program__fd(programs_.lister), &options); error != 0) {
-        return failure(what, describe_errno(-error));
-    }
-    if (options.retval != 0) {
-        return failure(what, "the ring is gone");
+    constexpr int most_runs = 5;
+    for (int runs = 0; runs < most_runs && (runs == 0 || *programs_.maps.walk_lost != 0); runs++) {
+        *programs_.maps.walk_lost = 0;
+        if (const int error = bpf_prog_test_run_opts(bpf_program__fd(programs_.lister), &options); error != 0) {
+            return failure(what, describe_errno(-error));
+        }
+        if (options.retval != 0) {
+            return failure(what, "the ring is gone");
+        }
     }
     const std::size_t count = std::min<std::size_t>(*programs_.maps.listed_count, IFL_LISTED_MAX);
-    RingList list{.requests = {}, .whole = *programs_.maps.listed_count <= IFL_LISTED_MAX};
+    RingList list{.requests = {},
+                  .whole = *programs_.maps.listed_count <= IFL_LISTED_MAX && *programs_.maps.walk_lost == 0};
     if (count == 0) {
         return list;
     }

@@ -24,6 +24,7 @@ struct HeldPrograms {
         std::uint32_t* sought_all = nullptr;
         int listed = -1;
         const std::uint32_t* listed_count = nullptr;
+        std::uint32_t* walk_lost = nullptr;
     };
     bpf_program* files = nullptr;
     bpf_program* tasks = nullptr;

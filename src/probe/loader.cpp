@@ -330,7 +330,8 @@ Result<Probes> Probes::attach(const Options& options) {
         state->held.maps = {.sought_files = bpf_map__fd(state->skeleton->maps.sought_files),
                             .sought_all = &state->skeleton->bss->sought_all,
                             .listed = bpf_map__fd(state->skeleton->maps.listed_requests),
-                            .listed_count = &state->skeleton->bss->listed_count};
+                            .listed_count = &state->skeleton->bss->listed_count,
+                            .walk_lost = &state->skeleton->bss->walk_lost};
         Probes probes(std::move(state));
         if (auto walked = probes.iterate(); !walked) {
             return std::unexpected(walked.error());
@@ -449,8 +450,13 @@ Result<std::size_t> Probes::go_on_with_last_survey() {
 
 Result<std::uint32_t> Probes::walk_lists() {
     const std::uint32_t walk = ++state_->skeleton->bss->walk_number;
-    if (auto walked = run_once(state_->lists_walker); !walked) {
-        return std::unexpected(walked.error());
+    constexpr int most_runs = 5;
+    std::uint32_t& lost = state_->skeleton->bss->walk_lost;
+    for (int runs = 0; runs < most_runs && (runs == 0 || lost != 0); runs++) {
+        lost = 0;
+        if (auto walked = run_once(state_->lists_walker); !walked) {
+            return std::unexpected(walked.error());
+        }
     }
     return walk;
 }

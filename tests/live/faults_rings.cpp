@@ -3,11 +3,15 @@
 #include "faults_support.hpp"
 #include "faults_uring.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 
 namespace inflight::faults {
@@ -91,6 +95,76 @@ TEST_F(Rings, WithoutADescriptorAreFoundToo) {
     Tracer tracer({"-p", pid});
     const auto traced = tracer.end();
     EXPECT_EQ(size_of(all_with(traced, "request", "user_data", "0x51")), 1) << "it is in flight";
+}
+
+// ---- a request that outlives its ring
+
+// An ext4 of its own, that can be frozen without anybody else noticing.
+class OwnFileSystem {
+public:
+    OwnFileSystem() {
+        const std::string image = folder_ / "image";
+        const bool made = run({"truncate", "-s", "32M", image}).status == 0 &&
+                          run({"mkfs.ext4", "-q", image}).status == 0 && ::mkdir(path().c_str(), 0700) == 0;
+        mounted_ = made && run({"mount", "-o", "loop", image, path()}).status == 0;
+    }
+    ~OwnFileSystem() {
+        if (mounted_) {
+            static_cast<void>(run({"umount", path()}));
+        }
+    }
+    OwnFileSystem(const OwnFileSystem&) = delete;
+    OwnFileSystem& operator=(const OwnFileSystem&) = delete;
+    [[nodiscard]] bool mounted() const { return mounted_; }
+    [[nodiscard]] std::string path() const { return folder_ / "mnt"; }
+
+private:
+    Folder folder_;
+    bool mounted_ = false;
+};
+
+// A write by a worker stands still in the frozen file system while its ring is closed, and ends long after that.
+void write_while_frozen(const std::string& folder) {
+    const int directory = ::open(folder.c_str(), O_RDONLY);
+    const int file = ::open((folder + "/file").c_str(), O_RDWR | O_CREAT, 0600);
+    const std::array<char, 4096> bytes{};
+    uring::Ring ring(4);
+    if (directory < 0 || file < 0 || ring.fd() < 0 || ::ioctl(directory, FIFREEZE, 0) != 0) {
+        ::_exit(1);
+    }
+    io_uring_sqe sqe{};
+    sqe.opcode = IORING_OP_WRITE;
+    sqe.flags = IOSQE_ASYNC;
+    sqe.fd = file;
+    sqe.addr = reinterpret_cast<std::uint64_t>(bytes.data());
+    sqe.len = bytes.size();
+    sqe.user_data = 0x77;
+    ring.put(sqe);
+    const bool submitted = ring.submit(1);
+    constexpr unsigned stands_us = 200'000;
+    ::usleep(stands_us);
+    ring.close();
+    constexpr unsigned outlives_us = 1'200'000;
+    ::usleep(outlives_us);
+    ::ioctl(directory, FITHAW, 0);
+    ::usleep(stands_us);
+    ::_exit(submitted ? 0 : 1);
+}
+
+TEST_F(Rings, ARequestThatOutlivesItsRingIsToldOnce) {
+    const OwnFileSystem own;
+    if (!own.mounted()) {
+        GTEST_SKIP() << "no file system can be mounted here";
+    }
+    Tracer tracer({"--comm", "fault_tests"});
+    const Ended program = run(Start{.command = {}, .in_child = [&] { write_while_frozen(own.path()); }});
+    ASSERT_EQ(program.status, 0);
+    const Lines lines = tracer.end();
+    const auto written = all_with(lines, "request", "user_data", "0x77");
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_EQ(text(*written[0], "outcome"), "completed");
+    EXPECT_EQ(number(*written[0], "result"), 4096);
+    EXPECT_EQ(number(lines.one("loss"), "total"), 0);
 }
 
 // ---- filters

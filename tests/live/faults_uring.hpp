@@ -21,7 +21,7 @@ inline void allow_descriptors(rlim_t count) {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A ring that is never closed but by the end of the process. Its completions are taken away unread.
+// A ring that is never closed but by close() or the end of the process. Its completions are taken away unread.
 class Ring {
 public:
     explicit Ring(unsigned entries) {
@@ -53,6 +53,14 @@ public:
         const unsigned seen = std::atomic_ref(*at(cq_, params_.cq_off.tail)).load(std::memory_order_acquire);
         std::atomic_ref(*at(cq_, params_.cq_off.head)).store(seen, std::memory_order_release);
         return all;
+    }
+
+    // Its memory goes too, which would keep it open.
+    void close() {
+        ::munmap(sq_, params_.sq_off.array + params_.sq_entries * sizeof(unsigned));
+        ::munmap(cq_, params_.cq_off.cqes + params_.cq_entries * sizeof(io_uring_cqe));
+        ::munmap(sqes_, params_.sq_entries * sizeof(io_uring_sqe));
+        ::close(fd_);
     }
 
     [[nodiscard]] long register_files(const int* files, unsigned count) const {
