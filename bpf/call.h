@@ -405,7 +405,7 @@ static __always_inline void note_refused(const struct ifl_call *call, __s64 ret)
 	__s64 wanted = call->args[1];
 	__u32 places;
 
-	if (ret >= wanted || !call->kioctx)
+	if (wanted <= 0 || ret >= wanted || !call->kioctx)
 		return;
 	places = READ((struct kioctx *)call->kioctx, nr_events);
 	if (ret >= places)

@@ -83,7 +83,7 @@ void Findings::on_completion(const Completion& completion) {
 }
 
 void Findings::on_finding(const Finding& finding) {
-    // What is worse is told though the lesser was.
+    // A warning is told even if a lesser finding of the same kind was told before.
     const auto severity = static_cast<std::uint64_t>(finding.severity) << 32U;
     if (!finding.once_for || once_.first_of_many(finding.code, *finding.once_for, finding.operation | severity)) {
         next_.on_finding(finding);

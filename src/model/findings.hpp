@@ -84,7 +84,7 @@ private:
     void count(State& known, const Request& request) const;
     void look_at_ring(State& known, const Context& context);
     void look_at_workers(State& known, const Context& context);
-    // `seen`: so many have gone to the backlog, at least.
+    // `seen`: how many completions have gone to the backlog at least. `dropped`: how many the kernel has lost.
     void check_overflow(const Context& context, std::uint64_t seen, std::uint64_t dropped);
     void conclude(State& known, std::uint64_t end_ns);
     void conclude_refusals(const Context& context, std::uint64_t end_ns);

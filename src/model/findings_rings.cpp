@@ -59,7 +59,7 @@ void Findings::look_at_ring(State& known, const Context& context) {
     }
     check_overflow(context, 0, ring.cq_overflow);
 
-    // What the program has written there is not always true.
+    // The program can write any numbers to the ring's memory: impossible ones are not used.
     const std::uint32_t waiting = ring.cq_tail - ring.cq_head;
     const bool unreaped = waiting != 0 && waiting <= ring.cq_entries && !ring.waited_for;
     const auto unreaped_ns = known.unreaped.look(unreaped, ring.cq_head, context.time_ns);
@@ -101,7 +101,7 @@ void Findings::check_overflow(const Context& context, std::uint64_t seen, std::u
         return;
     }
     const bool of_requests = all > others;
-    // What is worse is told though the lesser was.
+    // Lost completions are told even if an overflow without loss was told before.
     const auto* const code =
         dropped != 0 ? "cq-overflow dropped" : (of_requests ? "cq-overflow" : "cq-overflow others");
     if (!once_.first(code, context.context_id)) {
@@ -225,7 +225,7 @@ void Findings::conclude(State& known, std::uint64_t end_ns) {
     next_.on_finding(finding);
 }
 
-// The program learns of each, and of a batch that ends early not why.
+// When a batch ends early, io_submit returns how many iocbs were taken, but not the error of the next one.
 void Findings::conclude_refusals(const Context& context, std::uint64_t end_ns) {
     if (context.refused == 0 || !once_.first("submit-refused", context.context_id)) {
         return;

@@ -146,7 +146,7 @@ void Tracker::emit_event(const ifl_call& record) {
 
 void Tracker::check_submit(const ifl_call& record) {
     const bool in_progress = (record.flags & IFL_CALL_IN_PROGRESS) != 0;
-    // Of a thread that had work, or no processor, nothing has blocked.
+    // Only sleep counts as blocking: a thread may also work, or wait for a processor.
     constexpr std::uint64_t ns_per_us = 1000;
     const std::uint64_t lasted_ns = record.header.time_ns - std::min(record.header.time_ns, record.start_ns);
     const std::uint64_t took_ns =

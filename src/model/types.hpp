@@ -248,7 +248,7 @@ struct Finding {
     std::string message;                    // what, with its evidence, in a sentence
     std::string advice;                     // what to do
     std::vector<Request> stories;           // the requests that it is about, where it is about some
-    std::optional<std::uint64_t> once_for;  // a context, ring or process: with one code and `operation` it is told once
+    std::optional<std::uint64_t> once_for;  // context or process: told once for it, code and `operation`
     std::uint64_t operation = 0;
 };
 

@@ -187,7 +187,7 @@ void UringTracker::on_ended(const ifl_uring_request& record) {
     }
 }
 
-// A poll update gives a poll that several completions may come of another user_data, by which they are known then.
+// A poll update can give a multishot poll another user_data. Its later completions carry the new one.
 void UringTracker::take_new_user_data(Ring& ring, const Tracked& update) {
     const auto& sqe = update.part->sqe;
     const auto in_sqe = [&](std::size_t at) {

@@ -77,7 +77,7 @@ TEST(CountsOfPerf, AreWhatIsShownAndWhatIsLost) {
         for (const auto& call : calls) {
             std::int64_t shown = 0;
             for (const auto* event : traced.lines.of("event")) {
-                // One that blocks is told twice.
+                // A call that blocks has two events: one while it blocks, one when it returns.
                 shown += text(*event, "event") == call && !(*event)["in_progress"].GetBool() ? 1 : 0;
             }
             EXPECT_EQ(shown, counts.at("syscalls:sys_enter_" + call)) << name << " " << call;
