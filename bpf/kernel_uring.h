@@ -448,6 +448,14 @@ static __always_inline bool is_compat_ring(struct io_ring_ctx *ctx)
 	return false;
 }
 
+/* The task whose memory the ring is accounted to has made it; NULL: it has ended, or the kernel keeps no owners. */
+static __always_inline struct task_struct *maker_of(struct io_ring_ctx *ctx)
+{
+	struct mm_struct *mm = READ(ctx, mm_account);
+
+	return mm && bpf_core_field_exists(mm->owner) ? READ(mm, owner) : NULL;
+}
+
 /* The file of a registered slot, NULL when it is empty. */
 static __always_inline struct file *fixed_file(struct io_ring_ctx *ctx, __u32 slot)
 {

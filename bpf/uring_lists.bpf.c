@@ -65,7 +65,9 @@ static __always_inline int number_of(struct io_kiocb *req, struct task_struct *t
 /* As begin_uring_request() decides it. */
 static __always_inline bool is_wanted_request(struct io_kiocb *req, const struct ifl_ring_entry *ring)
 {
-	return ring->ring.setup_flags & RING_SETUP_SQPOLL ? ring->wanted : wanted(submitter_of(req));
+	if (ring->ring.setup_flags & RING_SETUP_SQPOLL)
+		return ring->wanted;
+	return ring->made_by_named || wanted(submitter_of(req));
 }
 
 static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,

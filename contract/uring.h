@@ -155,7 +155,7 @@ struct ifl_uring_cqe {
 /* ifl_ring.flags */
 enum {
 	IFL_RING_DYING = 1u << 0,	  /* nobody has it open or mapped any more */
-	IFL_RING_OWNER_GUESSED = 1u << 1, /* found at a submission: pid is the first task seen to use it */
+	IFL_RING_OWNER_GUESSED = 1u << 1, /* not made by pid, which is the first task seen to have or use it */
 	IFL_RING_COUNTED = 1u << 2,	  /* the fields from sq_tail on were read */
 	IFL_RING_WAITED_FOR = 1u << 3,	  /* then a thread was waiting in io_uring_enter for more completions */
 };

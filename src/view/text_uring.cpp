@@ -93,6 +93,7 @@ public:
 
     std::string text() {
         add_refusal();
+        add_maker();
         add_chain();
         add_moment();
         add_way();
@@ -115,6 +116,12 @@ private:
         if (part_.prep_failed) {
             const int error = result_error(request_);
             add("prep failed" + (error == 0 ? "" : " " + catalog::errno_name(error)));
+        }
+    }
+
+    void add_maker() {
+        if (part_.ring_pid != 0 && part_.ring_pid != request_.pid) {
+            add(fmt::format("on a ring that {} made", part_.ring_pid));
         }
     }
 
