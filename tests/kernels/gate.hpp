@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether our programs fit a kernel, judged by its types alone: nothing is loaded and nothing is booted.
+#pragma once
+
+#include "object.hpp"
+#include "tables.hpp"
+#include "types.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace inflight::kernels {
+
+struct Kernel {
+    Series series;
+    std::string name;  // "7.0"
+    Types types;
+};
+
+struct Knowledge {
+    Table lost;
+    Table prototypes;
+    Names names;
+};
+
+struct Verdict {
+    std::vector<std::string> complaints;  // sentences; none: the programs fit
+    std::set<std::size_t> used;           // lines of lost.tsv
+};
+
+// What is wrong with these programs on this kernel.
+[[nodiscard]] Verdict judge(const Object& object, const Kernel& kernel, const Knowledge& knowledge);
+
+// Whether functions and tracepoints are as prototypes.tsv says. `functions`: those that the loader hooks by name.
+[[nodiscard]] std::vector<std::string> compare_prototypes(const Kernel& kernel, const Knowledge& knowledge);
+
+}  // namespace inflight::kernels
