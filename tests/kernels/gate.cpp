@@ -95,7 +95,7 @@ private:
     bool is_excused(std::string_view subject) {
         const Row* row = find_row(knowledge_.lost, kernel_.series, subject);
         if (row != nullptr) {
-            verdict_.used.insert(row->line);
+            verdict_.used.insert(row);
         }
         return row != nullptr;
     }

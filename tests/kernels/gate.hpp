@@ -26,7 +26,7 @@ struct Knowledge {
 
 struct Verdict {
     std::vector<std::string> complaints;  // sentences; none: the programs fit
-    std::set<std::size_t> used;           // lines of lost.tsv
+    std::set<const Row*> used;            // of the table of what is lost
 };
 
 // What is wrong with these programs on this kernel.

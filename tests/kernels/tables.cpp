@@ -37,15 +37,15 @@ std::optional<Range> range(std::string_view text) {
     return first.empty() && last.empty() ? std::nullopt : std::optional(found);
 }
 
-std::vector<std::string> cut(std::string_view line) {
+std::vector<std::string> cut(std::string_view line, std::string_view divider) {
     std::vector<std::string> cells;
     for (;;) {
-        const auto tab = line.find('\t');
-        cells.emplace_back(line.substr(0, tab));
-        if (tab == std::string_view::npos) {
+        const auto end = line.find(divider);
+        cells.emplace_back(line.substr(0, end));
+        if (end == std::string_view::npos) {
             return cells;
         }
-        line.remove_prefix(tab + 1);
+        line.remove_prefix(end + divider.size());
     }
 }
 
@@ -72,18 +72,17 @@ Result<Table> read_table(const std::string& path, std::size_t columns) {
         if (line.empty() || line.starts_with('#')) {
             continue;
         }
-        const auto cells = cut(line);
+        const auto cells = cut(line, "\t");
         const auto kernels = range(cells.front());
         if (cells.size() != columns || !kernels || std::ranges::any_of(cells, &std::string::empty)) {
             return failure(fmt::format("read line {} of {}", number, path),
                            fmt::format("it has not {} columns, or its first is no range of kernels", columns),
                            "divide the columns by tabs; a range is *, 6.1, 6.1-6.12, 7.0- or -6.12");
         }
-        std::string subject = cells[1];
-        for (std::size_t i = 2; i + 1 < columns; i++) {
-            subject += " " + cells[i];
+        const std::string kind = columns == 4 ? cells[1] + " " : "";
+        for (const auto& subject : cut(cells[columns - 2], ", ")) {
+            table.push_back({.kernels = *kernels, .subject = kind + subject, .text = cells.back(), .line = number});
         }
-        table.push_back({.kernels = *kernels, .subject = std::move(subject), .text = cells.back(), .line = number});
     }
     return table;
 }

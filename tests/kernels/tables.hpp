@@ -36,7 +36,8 @@ struct Row {
 };
 using Table = std::vector<Row>;
 
-// Of as many columns, divided by tabs: the first is a range, the last the text. Lines that begin with # are comments.
+// Of as many columns, divided by tabs: the first is a range, the last the text. In between may stand several subjects,
+// divided by ", ", which makes a row for each. Lines that begin with # are comments.
 [[nodiscard]] Result<Table> read_table(const std::string& path, std::size_t columns);
 // The row for this kernel, null if there is none.
 [[nodiscard]] const Row* find_row(const Table& table, const Series& kernel, std::string_view subject);
