@@ -211,7 +211,7 @@ enum ifl_detail_kind {
 	IFL_DETAIL_PEER = 4,	 /* struct sockaddr made from the socket that accept returned */
 	IFL_DETAIL_XATTR_NAME = 5,
 	IFL_DETAIL_OPEN_HOW = 6,    /* struct open_how */
-	IFL_DETAIL_TIMESPEC = 7,    /* struct __kernel_timespec of a timeout */
+	IFL_DETAIL_TIMESPEC = 7,    /* of a timeout: struct __kernel_timespec, or 8 bytes of nanoseconds (7.1) */
 	IFL_DETAIL_IOVECS = 8,	    /* struct iovec[]; `total` is their number */
 	IFL_DETAIL_SYNC_CANCEL = 9, /* struct io_uring_sync_cancel_reg, as it stood at the call */
 	IFL_DETAIL_PARAMS = 10,	    /* struct io_uring_params, as io_uring_setup left it */
