@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -14,6 +15,7 @@ namespace inflight::kernels {
 
 namespace {
 
+constexpr std::ptrdiff_t most_named = 8;  // programs in one sentence
 constexpr const char* reduce_again = "run tests/kernels/reduce-btf again";
 
 // "tp_btf/io_uring_complete"
@@ -53,6 +55,7 @@ public:
         : object_(object), kernel_(kernel), knowledge_(knowledge) {
         for (const auto& [position, asked] : object_.asked()) {
             const auto& answered = answer_to(asked);
+            answers_at_[position] = &answered;
             if (answered.value) {
                 values_[position] = *answered.value;
             }
@@ -68,9 +71,13 @@ public:
         }
         // One sentence for what many programs have in common.
         for (const auto& [text, programs] : found_) {
-            verdict_.complaints.push_back(fmt::format("Linux {}: {}. {}: {}", kernel_.name, text,
-                                                      programs.size() == 1 ? "Program" : "Programs",
-                                                      fmt::join(programs, ", ")));
+            const std::vector<std::string> first(
+                programs.begin(),
+                std::next(programs.begin(), std::min<std::ptrdiff_t>(std::ssize(programs), most_named)));
+            verdict_.complaints.push_back(fmt::format(
+                "Linux {}: {}. {}: {}{}", kernel_.name, text, programs.size() == 1 ? "Program" : "Programs",
+                fmt::join(first, ", "),
+                programs.size() > first.size() ? fmt::format(" and {} more", programs.size() - first.size()) : ""));
         }
         return std::move(verdict_);
     }
@@ -119,8 +126,8 @@ private:
         const auto reached = reach(object_, program, values_);
         // Also what is shut off on this kernel, for something may be lost by that.
         for (const auto& [position, asked] : object_.asked_by(program)) {
-            const bool is_reached = reached.instructions.contains(position);
-            const auto& answered = answer_to(*asked);
+            const bool is_reached = reached.has(position);
+            const auto& answered = *answers_at_.at(position);
             if (answered.state == Answer::State::unknown) {
                 complain(program, fmt::format("{} was not looked for in this kernel; {}", asked->text, reduce_again));
             } else if (answered.state == Answer::State::ambiguous) {
@@ -191,6 +198,7 @@ private:
     const Kernel& kernel_;
     const Knowledge& knowledge_;
     std::map<std::tuple<std::uint32_t, std::string, bpf_core_relo_kind>, Answer> answers_;
+    std::map<Position, const Answer*> answers_at_;
     std::map<Position, std::uint64_t> values_;
     std::map<std::string, std::set<std::string>> found_;
     Verdict verdict_;
@@ -200,6 +208,18 @@ private:
 
 Verdict judge(const Object& object, const Kernel& kernel, const Knowledge& knowledge) {
     return Judge(object, kernel, knowledge).run();
+}
+
+std::vector<std::string> unused_rows(const Table& lost, const Kernel& kernel, const std::set<const Row*>& used) {
+    std::vector<std::string> complaints;
+    for (const auto& row : lost) {
+        if (row.kernels.has(kernel.series) && !used.contains(&row)) {
+            complaints.push_back(
+                fmt::format("tests/kernels/lost.tsv, line {}: Linux {} has {}, or no program asks for it", row.line,
+                            kernel.name, row.subject));
+        }
+    }
+    return complaints;
 }
 
 std::vector<std::string> compare_prototypes(const Kernel& kernel, const Knowledge& knowledge) {

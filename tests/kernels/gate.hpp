@@ -32,7 +32,11 @@ struct Verdict {
 // What is wrong with these programs on this kernel.
 [[nodiscard]] Verdict judge(const Object& object, const Kernel& kernel, const Knowledge& knowledge);
 
-// Whether functions and tracepoints are as prototypes.tsv says. `functions`: those that the loader hooks by name.
+// Rows of the table for this kernel that excused nothing: they would excuse something else one day.
+[[nodiscard]] std::vector<std::string> unused_rows(const Table& lost, const Kernel& kernel,
+                                                   const std::set<const Row*>& used);
+
+// Whether functions and tracepoints are as the table of prototypes says.
 [[nodiscard]] std::vector<std::string> compare_prototypes(const Kernel& kernel, const Knowledge& knowledge);
 
 }  // namespace inflight::kernels

@@ -118,7 +118,13 @@ public:
         while (!due_.empty()) {
             const Position at = *due_.begin();
             due_.erase(due_.begin());
-            step(at, states_.at(at));
+            step(at, *states_.at(at.section).at(at.instruction));
+        }
+        for (const auto& [section, states] : states_) {
+            auto& instructions = reached_.instructions[section];
+            for (const auto& state : states) {
+                instructions.push_back(state.has_value());
+            }
         }
         return std::move(reached_);
     }
@@ -128,9 +134,15 @@ private:
         if (at.instruction >= object_.sections().at(at.section).code.size()) {
             return;
         }
-        const auto [place, is_new] = states_.try_emplace(at, state);
-        if (is_new || place->second.meet(state)) {
-            reached_.instructions.insert(at);
+        auto& states = states_[at.section];
+        if (states.empty()) {
+            states.resize(object_.sections()[at.section].code.size());
+        }
+        auto& there = states[at.instruction];
+        if (!there) {
+            there = state;
+            due_.insert(at);
+        } else if (there->meet(state)) {
             due_.insert(at);
         }
     }
@@ -284,7 +296,7 @@ private:
 
     const Object& object_;
     const std::map<Position, std::uint64_t>& values_;
-    std::map<Position, State> states_;
+    std::map<std::size_t, std::vector<std::optional<State>>> states_;  // by section
     std::set<Position> due_;
     Reached reached_;
 };

@@ -8,11 +8,16 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <vector>
 
 namespace inflight::kernels {
 
 struct Reached {
-    std::set<Position> instructions;
+    std::map<std::size_t, std::vector<bool>> instructions;  // by section
+    [[nodiscard]] bool has(const Position& at) const {
+        const auto section = instructions.find(at.section);
+        return section != instructions.end() && section->second.at(at.instruction);
+    }
     std::set<unsigned> context_words;  // read from the program's context: its arguments, of 8 bytes each
 };
 
