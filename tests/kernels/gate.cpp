@@ -43,10 +43,15 @@ Target target_of(const Program& program) {
                : Target{program.attached_to.substr(0, slash), program.attached_to.substr(slash + 1)};
 }
 
-bool has(const Types& types, std::string_view subject) {
+// Of what prototypes.tsv calls so; nullopt: the kernel has not got it.
+std::optional<std::string> prototype_of(const Types& types, std::string_view subject) {
     const auto space = subject.find(' ');
+    const auto kind = subject.substr(0, space);
     const auto name = subject.substr(space + 1);
-    return subject.starts_with("function ") ? types.function(name).has_value() : types.tracepoint(name).has_value();
+    if (kind == "constant") {
+        return types.has_constant(name) ? std::optional<std::string>("constant") : std::nullopt;
+    }
+    return kind == "function" ? types.function(name) : types.tracepoint(name);
 }
 
 class Judge {
@@ -112,7 +117,7 @@ private:
             complain(program, fmt::format("{} was not looked for in this kernel; {}", subject, reduce_again));
             return false;
         }
-        if (has(kernel_.types, subject)) {
+        if (prototype_of(kernel_.types, subject)) {
             return true;
         }
         if (!is_excused(subject)) {
@@ -229,13 +234,11 @@ std::vector<std::string> compare_prototypes(const Kernel& kernel, const Knowledg
         subjects.insert(row.subject);
     }
     for (const auto subject : subjects) {
-        const auto name = subject.substr(subject.find(' ') + 1);
         if (!knowledge.names.contains(subject)) {
             complaints.push_back(fmt::format("{} was not looked for in any kernel; {}", subject, reduce_again));
             continue;
         }
-        const auto there =
-            subject.starts_with("function ") ? kernel.types.function(name) : kernel.types.tracepoint(name);
+        const auto there = prototype_of(kernel.types, subject);
         const Row* row = find_row(knowledge.prototypes, kernel.series, subject);
         const std::string expected = row != nullptr ? row->text : "absent";
         if (there.value_or("absent") != expected) {

@@ -147,6 +147,11 @@ TEST(GateItself, AnotherPrototypeIsTold) {
                                HasSubstr("expects"))));
 }
 
+TEST(GateItself, AMissingConstantIsTold) {
+    EXPECT_THAT(compare_prototypes(kernel_with("7.3", "IO_RING_F_COMPAT", "IO_RING_F_TAPMOC"), knowledge()),
+                Contains(HasSubstr("Linux 7.3: constant IO_RING_F_COMPAT is 'absent'")));
+}
+
 // The arguments of a tracepoint that a program reads, also those that only one kernel has.
 TEST(GateItself, SeesWhichArgumentsAreRead) {
     EXPECT_THAT(reach(objects().front(), program("uring_complete"), {}).context_words,

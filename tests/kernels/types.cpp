@@ -304,6 +304,18 @@ std::optional<std::string> Types::tracepoint(std::string_view name) const {
     return id ? std::optional(prototype(*id, 1)) : std::nullopt;
 }
 
+bool Types::has_constant(std::string_view name) const {
+    for (std::uint32_t id = 1; id < count(); id++) {
+        const auto& type = at(id);
+        for (std::uint32_t i = 0; is_enumeration(type) && i < btf_vlen(&type); i++) {
+            if (string(btf_is_enum(&type) ? btf_enum(&type)[i].name_off : btf_enum64(&type)[i].name_off) == name) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 unsigned Types::arguments_of_function(std::string_view name) const {
     const auto id = function_prototype(name);
     return id ? btf_vlen(&at(*id)) : 0U;

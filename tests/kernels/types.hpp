@@ -39,6 +39,8 @@ public:
     // program. nullopt: there is none of that name.
     [[nodiscard]] std::optional<std::string> function(std::string_view name) const;
     [[nodiscard]] std::optional<std::string> tracepoint(std::string_view name) const;
+    // Whether an enumeration, whichever, has a constant of that name.
+    [[nodiscard]] bool has_constant(std::string_view name) const;
     [[nodiscard]] unsigned arguments_of_tracepoint(std::string_view name) const;
     [[nodiscard]] unsigned arguments_of_function(std::string_view name) const;
 
