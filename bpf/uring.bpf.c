@@ -46,7 +46,8 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	set_open(entry, IFL_UENTRY_OPEN);
 	if (request->flags & IFL_UREQ_SQE_UNREAD)
 		return;
-	add_details(request, req, sqe, now);
+	if (!config.without_details)
+		add_details(request, req, sqe, now);
 	if (has_several_cqes(sqe))
 		write_uring_request(entry, IFL_UREQ_ANNOUNCED, now);
 }
@@ -235,7 +236,8 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	if (request->result >= 0 && request->opcode < 64 && OPS_OF_WRITES & OP_BIT(request->opcode & 63) &&
 	    READ((struct io_rw *)req, kiocb.ki_flags) & IOCB_APPEND)
 		request->flags |= IFL_UREQ_APPENDED;
-	add_peer(request, now);
+	if (!config.without_details)
+		add_peer(request, now);
 	if (request->completer_tid != request->tid || request->flags & (IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER))
 		entry->full = 1;
 	write_uring_request(entry, IFL_UREQ_ENDED, now);

@@ -324,8 +324,7 @@ static __always_inline void walk_work(struct list_walk *walk, struct llist_node 
 		bpf_loop(MAX_ON_LIST, step_work, walk, 0);
 }
 
-#define STUB_OF(owner, queue)                                                                                          \
-	((void *)(owner) + bpf_core_field_offset(__typeof_unqual__(*(owner)), queue.stub))
+#define STUB_OF(owner, queue) ((void *)(owner) + bpf_core_field_offset(__typeof_unqual__(*(owner)), queue.stub))
 
 static long step_task_work(__u32 index, struct task_walk *tasks)
 {

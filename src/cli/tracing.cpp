@@ -127,6 +127,7 @@ Result<void> Tracing::attach(const probe::Options& settings, const Wishes& wishe
     if (!probes) {
         return std::unexpected(probes.error());
     }
+    tell_of_verifier_logs(probes->report().verifier_logs);
     auto source = capture::LiveSource::open(std::move(*probes),
                                             {.blocked_ns = options_.blocked_ns, .places_wanted = wishes.places});
     if (!source) {
