@@ -18,6 +18,7 @@ enum ExitStatus : int {
     exit_ok = 0,
     exit_failed = 1,
     exit_usage = 2,
+    exit_cannot_trace = 3,  // this kernel, machine or user does not let us see anything
     exit_not_executable = 126,
     exit_not_found = 127,
 };

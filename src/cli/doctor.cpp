@@ -23,7 +23,6 @@ namespace {
 // Exit statuses of doctor.
 constexpr int exit_all = 0;
 constexpr int exit_degraded = 1;
-constexpr int exit_cannot_trace = 2;
 
 using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 
@@ -86,7 +85,7 @@ CLI::App* Doctor::declare(CLI::App& root) {
         ->type_name("FORMAT")
         ->capture_default_str();
     declare_hooks(*app, hooks_);
-    app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 cannot trace here.\n\n" +
+    app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 usage, 3 cannot trace here.\n\n" +
                 examples_footer({{"inflight doctor", "try the hooks and print what was found"},
                                  {"inflight doctor --hooks kprobe", "the same for one tier"}}));
     return app;
@@ -97,7 +96,7 @@ int Doctor::run() {
     std::optional<Error> error;
     if (auto applied = apply_hooks(hooks_, options); !applied) {
         print_error(applied.error());
-        return exit_cannot_trace;
+        return exit_usage;
     }
     const auto probes = probe::Probes::attach(options);
     const auto kernel = probes ? probes->report().kernel : probe::read_kernel_info();

@@ -197,7 +197,7 @@ std::expected<void, int> Counting::begin() {
         return probe::StatProbes::attach(*settings);
     }();
     if (!probes) {
-        return stop(probes.error(), exit_failed);
+        return stop(probes.error(), exit_cannot_trace);
     }
     probes_.emplace(std::move(*probes));
     tell_of_verifier_logs(probes_->report().verifier_logs);

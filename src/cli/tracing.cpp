@@ -99,7 +99,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
         return stop(settings.error(), exit_usage);
     }
     if (auto attached = self->attach(*settings, wishes); !attached) {
-        return stop(attached.error(), exit_failed);
+        return stop(attached.error(), exit_cannot_trace);
     }
     auto output = open_output(options.output);
     if (!output) {

@@ -171,9 +171,8 @@ TEST_P(Without, TheRestIsThereAndTheLossIsSaid) {
 TEST_P(Without, DoctorSaysIt) {
     const auto& loss = GetParam();
     const auto told = run_inflight({"doctor", "--btf", types_});
-    EXPECT_NE(told.status, 2) << told.out;
-    EXPECT_EQ(told.out.find("this kernel has no"),
-              loss.features.empty() ? std::string::npos : told.out.find("this kernel has no"));
+    EXPECT_LT(told.status, 2) << told.out;
+    EXPECT_EQ(told.out.find("this kernel has no") == std::string::npos, loss.features.empty()) << told.out;
     for (const auto& each : loss.without) {
         const std::string field = each.substr(each.find('.') + 1);
         EXPECT_NE(told.out.find(field), std::string::npos) << told.out;
