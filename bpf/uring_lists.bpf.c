@@ -108,7 +108,6 @@ static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct 
 	}
 	entry->full = 1;
 	entry->on_free_list = 0;
-	entry->generation++;
 }
 
 /* The requests of one ring, where they are to be written out; whoever submitted them. */
@@ -138,6 +137,27 @@ static __always_inline void list_request(struct io_kiocb *req, __u32 place)
 	listed->place = place;
 }
 
+/* Writes down a request that was there before the hooks. Others that want the place meanwhile are right. */
+static __always_inline void note_existing_sqe(struct io_kiocb *req, __u64 ctx, __u32 place)
+{
+	struct ifl_ring_entry *ring = ring_of((struct io_ring_ctx *)ctx);
+	struct ifl_uring_entry *entry = ring ? find_room_for_found((__u64)req) : NULL;
+	__u64 taken;
+
+	if (ring && !entry && is_wanted_request(req, ring))
+		COUNT(requests_untracked);
+	if (!entry || !ifl_take_to_fill(entry, &taken))
+		return;
+	if (!is_only_entry(entry, (__u64)req)) {
+		ifl_give_back(entry);
+		return;
+	}
+	fill_existing(entry, ring, req, bpf_ktime_get_ns());
+	entry->request.place = place;
+	entry->walked = walk_number;
+	ifl_publish(entry, taken, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);
+}
+
 /*
  * The first list that has it in this walk says where it is. 0: it is no request of this ring any more. Global, as the
  * next: the verifier looks at it once, not for each list.
@@ -146,8 +166,6 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 {
 	struct io_kiocb *req = (struct io_kiocb *)address;
 	struct ifl_uring_entry *entry;
-	struct ifl_ring_entry *ring;
-	__u32 was;
 
 	if (!address || (__u64)READ(req, ctx) != ctx)
 		return 0;
@@ -158,20 +176,9 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 	entry = entry_of(req);
 	if (!entry || entry->open == IFL_UENTRY_FREE) {
 		/* Later walks make no entries: what they meet first has just been submitted, or is gone. */
-		if (walk_number > 1)
-			return 1;
-		ring = ring_of((struct io_ring_ctx *)ctx);
-		if (!ring)
-			return 1;
-		entry = make_entry(address, &was);
-		if (!entry) {
-			if (is_wanted_request(req, ring))
-				COUNT(requests_untracked);
-			return 1;
-		}
-		fill_existing(entry, ring, req, bpf_ktime_get_ns());
-		entry->walked = 0;
-		set_open(entry, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);
+		if (walk_number == 1)
+			note_existing_sqe(req, ctx, place);
+		return 1;
 	}
 	if (entry->walked != walk_number) {
 		struct file *file = READ(req, file);
@@ -322,8 +329,7 @@ static __always_inline void walk_work(struct list_walk *walk, struct llist_node 
 		bpf_loop(MAX_ON_LIST, step_work, walk, 0);
 }
 
-#define STUB_OF(owner, queue)                                                                                          \
-	((void *)(owner) + bpf_core_field_offset(__typeof_unqual__(*(owner)), queue.stub))
+#define STUB_OF(owner, queue) ((void *)(owner) + bpf_core_field_offset(__typeof_unqual__(*(owner)), queue.stub))
 
 static long step_task_work(__u32 index, struct task_walk *tasks)
 {
