@@ -163,6 +163,8 @@ struct cred {
 };
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
+	int group_exit_code;
 };
 struct thread_info {
 	__u32 status;
@@ -228,6 +230,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	unsigned long nvcsw;
+	__u64 start_time;
 	int pid, tgid, exit_code;
 	struct task_struct *real_parent, *group_leader;
 	const struct cred *cred;
@@ -250,6 +253,8 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+#define SIGNAL_GROUP_EXIT 0x00000004 /* signal_struct.flags, include/linux/sched/signal.h */
 
 /* linux/aio_abi.h: the same bytes in 32-bit tasks. User memory, hence not relocated. */
 struct iocb {

@@ -110,7 +110,6 @@ enum {
 
 #define PERCPU_REF_DEAD 2 /* __PERCPU_REF_DEAD, include/linux/percpu-refcount.h */
 #define TASK_EXITING 0x00000004
-#define SIGNAL_GROUP_EXIT 0x00000004
 #define TASK_IO_WORKER 0x00000010 /* io-wq workers and SQ threads */
 #define TASK_KTHREAD 0x00200000
 #define ANON_INODE_FS_MAGIC 0x09041934

@@ -17,14 +17,14 @@ static __always_inline void note_submission(struct io_kiocb *req)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(plain(ctx), now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ctx, ROOM_OF_SUBMISSION), now);
 	struct ifl_uring_request *request;
 	struct ifl_uring_entry *entry;
 	struct uring_sqe *sqe;
 
 	if (!ring)
 		return;
-	entry = begin_uring_request(req, ring, now);
+	entry = begin_uring_request(req, ring, now, ROOM_OF_SUBMISSION);
 	if (!entry)
 		return;
 	fill_entry(entry, ring, ctx, req, now);
@@ -43,7 +43,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
-	set_open(entry, IFL_UENTRY_OPEN);
+	ifl_set_open(entry, IFL_UENTRY_OPEN);
 	if (request->flags & IFL_UREQ_SQE_UNREAD)
 		return;
 	if (!config.without_details)
@@ -73,14 +73,14 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ring_ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx), now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx, ROOM_OF_REFUSAL), now);
 	struct ifl_uring_entry *entry, *head;
 	struct ifl_uring_request *request;
 	struct uring_sqe *sqe;
 
 	if (!ring)
 		return 0;
-	entry = begin_uring_request(req, ring, now);
+	entry = begin_uring_request(req, ring, now, ROOM_OF_REFUSAL);
 	if (!entry)
 		return 0;
 	fill_entry(entry, ring, ring_ctx, req, now);
@@ -99,9 +99,9 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 		request->sqe_flags = sqe->flags;
 	}
 	account_ring_submission(ring);
-	set_open(entry, IFL_UENTRY_OPEN);
+	ifl_set_open(entry, IFL_UENTRY_OPEN);
 	/* The head of a chain ends with it, and no event says why. */
-	head = open_entry_of(plain(ring_ctx->submit_state.link.head));
+	head = open_entry_of(plain(ring_ctx->submit_state.link.head, ROOM_OF_REFUSAL));
 	if (head) {
 		request->link_head = head->request.request_id;
 		head->full = 1;
@@ -223,7 +223,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	struct file *file = READ(req, file);
 
 	/* Another may take the place once it is free: not before the record is written. */
-	set_open(entry, IFL_UENTRY_BUSY);
+	ifl_set_open(entry, IFL_UENTRY_BUSY);
 	request->complete_ns = now;
 	take_cqe_into(request, cqe, ctx, &ring->ring);
 	take_completer(request, ctx);
@@ -244,7 +244,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	ring->completed++;
 	if (request->flags & IFL_UREQ_EXISTED)
 		ring->completed_unknown++;
-	set_open(entry, IFL_UENTRY_FREE);
+	ifl_set_open(entry, IFL_UENTRY_FREE);
 }
 
 /* A poll gets another user_data by IORING_POLL_UPDATE_USER_DATA. What it had stands in its SQE. */
@@ -295,6 +295,8 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 			write_cqe(ring, ring_ctx, (__u64)req, 0, &cqe, 0, now);
 		else
 			end_unknown(ring, ring_ctx, req, &cqe, now);
+		if (req && !(cqe.flags & CQE_F_MORE))
+			contest_entry((__u64)req);
 		return 0;
 	}
 	if (entry->open == IFL_UENTRY_IGNORED) {

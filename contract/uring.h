@@ -108,13 +108,13 @@ struct ifl_uring_request {
 	ifl_u64 arm_ns;	   /* poll armed, the first time */
 	ifl_u64 link_head; /* request_id of the head of its chain; 0: none. The head itself has 0 */
 	ifl_u64 failed_by; /* request_id of the request whose end broke the link; 0: not known */
-	ifl_u64 call_id;   /* the io_uring_enter that brought it; 0: not known */
+	ifl_u64 call_id; /* the io_uring_enter that brought it, where those are told; 0: not known, or the SQ thread */
 	ifl_u64 big_cqe[2];
 	ifl_u32 sq_thread;  /* tid of the SQ thread, 0: none */
 	ifl_u32 worker_tid; /* of the io-wq worker that ran it last, 0: none or not known */
 	ifl_u32 punts;	    /* times handed to io-wq */
 	ifl_u32 arms;
-	ifl_s32 prep_error;
+	ifl_s32 prep_error; /* why it was refused when its SQE was read; also where its CQE was not seen */
 	ifl_u32 reserved2;
 	char completer_comm[IFL_COMM_BYTES];
 };

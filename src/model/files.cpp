@@ -99,7 +99,9 @@ File file_from(const ifl_file& record) {
 }
 
 std::string cgroup_path_from(const ifl_cgroup& record) {
-    return join_upwards(split_names(&record.names[0], record.names_bytes, record.names_count));
+    const std::uint32_t count = record.names_count & ~IFL_CGROUP_CUT;
+    const std::string path = join_upwards(split_names(&record.names[0], record.names_bytes, count));
+    return (record.names_count & IFL_CGROUP_CUT) != 0 ? "…" + path : path;
 }
 
 std::string container_id_in(const std::string& cgroup_path) {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <functional>
 #include <ostream>
+#include <set>
+#include <string>
 
 namespace inflight::faults {
 namespace {
@@ -38,6 +40,67 @@ TEST_F(Uring, ABundleIsSummedUpOverItsCompletions) {
         }
     }
     EXPECT_TRUE(found);
+}
+
+std::set<std::string> call_ids(const Lines& lines, const std::string& event) {
+    std::set<std::string> ids;
+    for (const Value* each : lines.of("event")) {
+        if (text(*each, "event") == event) {
+            ids.insert(text(*each, "call_id"));
+        }
+    }
+    return ids;
+}
+
+// Which call brought a request, and which took its event.
+TEST_F(Uring, ARequestNamesItsCalls) {
+    const Folder folder;
+    const auto rings = trace({"--events"}, {workload("uring_read_write"), folder.path()});
+    ASSERT_EQ(rings.ended.status, 0) << rings.ended.err;
+    const auto enters = call_ids(rings.lines, "io_uring_enter");
+    EXPECT_FALSE(enters.empty());
+    EXPECT_FALSE(rings.lines.of("request").empty());
+    for (const Value* request : rings.lines.of("request")) {
+        EXPECT_TRUE(enters.contains(text(*request, "call_id"))) << text(*request, "op");
+        EXPECT_TRUE((*request)["reap_call_id"].IsNull()) << "a completion is taken without a call";
+    }
+    const auto aio = trace({"--events"}, {workload("read_write"), folder.path()});
+    ASSERT_EQ(aio.ended.status, 0) << aio.ended.err;
+    const auto submits = call_ids(aio.lines, "io_submit");
+    const auto reaps = call_ids(aio.lines, "io_getevents");
+    EXPECT_FALSE(aio.lines.of("request").empty());
+    for (const Value* request : aio.lines.of("request")) {
+        EXPECT_TRUE(submits.contains(text(*request, "call_id")));
+        EXPECT_TRUE(reaps.contains(text(*request, "reap_call_id")));
+    }
+}
+
+// A SQ thread takes what it submits without a call.
+TEST_F(Uring, ARequestOfASqThreadNamesNoCall) {
+    const Folder folder;
+    const auto traced = trace({"--events"}, {workload("uring_sqpoll"), folder.path()});
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    for (const Value* request : traced.lines.of("request")) {
+        if (!(*request)["uring"]["sq_thread"].IsNull()) {
+            EXPECT_TRUE((*request)["call_id"].IsNull());
+        }
+    }
+}
+
+TEST_F(Uring, ARefusedSqeSaysWhy) {
+    const Folder folder;
+    const auto traced = trace({}, {workload("uring_prep_failed"), folder.path()});
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    int refused = 0;
+    for (const Value* request : traced.lines.of("request")) {
+        const Value& uring = (*request)["uring"];
+        EXPECT_EQ(uring["prep_failed"].GetBool(), !uring["prep_error"].IsNull());
+        if (uring["prep_failed"].GetBool()) {
+            refused++;
+            EXPECT_EQ(text(uring, "prep_error"), text(*request, "error"));
+        }
+    }
+    EXPECT_GE(refused, 5);
 }
 
 struct Counts {
