@@ -7,6 +7,10 @@
 
 #define IOVEC_BYTES 16
 #define FUTEX_WAITV_BYTES 24
+#define TIMESPEC_BYTES 16
+#define INTEGRITY_BYTES 32
+#define TIMEOUT_UPDATES (1u << 1 | 1u << 4) /* IORING_TIMEOUT_UPDATE, IORING_LINK_TIMEOUT_UPDATE */
+#define TIMEOUT_IMMEDIATE_ARG (1u << 7)
 #define SOCKADDR_BYTES_MAX 128
 #define AF_INET 2
 #define AF_INET6 10
@@ -152,6 +156,9 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	void *timeout;
 	__u32 count;
 
+	/* sqe.attr_ptr and sqe.attr_type_mask: not looked at by kernels that do not know them. */
+	if (op_is(request->opcode, OP_IO_RW) && sqe->pad && bpf_core_type_exists(struct io_uring_attr_pi))
+		add_bytes(request, &detail, IFL_DETAIL_INTEGRITY, (void *)sqe->addr3, INTEGRITY_BYTES);
 	switch (request->opcode) {
 	case OP_OPENAT2:
 	case OP_OPENAT:
@@ -202,6 +209,11 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 		detail.kernel = 1;
 		add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
 			  timeout + bpf_core_field_offset(struct io_timeout_data, ts), 16);
+		return;
+	case OP_TIMEOUT_REMOVE:
+		/* The new time is at sqe.addr2, or that is the new time itself. */
+		if (sqe->op_flags & TIMEOUT_UPDATES && !(sqe->op_flags & TIMEOUT_IMMEDIATE_ARG))
+			add_bytes(request, &detail, IFL_DETAIL_TIMESPEC, (void *)sqe->off, TIMESPEC_BYTES);
 		return;
 	case OP_FUTEX_WAITV: add_vector(request, &detail, IFL_DETAIL_FUTEXES, sqe, FUTEX_WAITV_BYTES); return;
 	case OP_READV:

@@ -73,6 +73,7 @@ constexpr OpTraits uring_traits[] = {
     {59, How::waits},          // epoll_wait
     {60, How::transfer},       // readv_fixed
     {61, How::storage_write},  // writev_fixed
+    {64, How::waits},          // uring_cmd128
 };
 
 const OpTraits* traits_of(const Request& request) {
