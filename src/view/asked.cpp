@@ -124,7 +124,7 @@ Asked asked_of_uring(const model::Request& request) {
     if (uring_unit(*operation) != LengthUnit::none && !whole_file && !buffer_sized) {
         asked.length = uring_length(*operation, static_cast<std::uint64_t>(offset), address, length);
     }
-    if (is_pointer(operation->addr)) {
+    if (is_pointer(operation->addr) && !immediate_ns(request)) {
         asked.buffer = address;
     }
     asked.poll_events = poll_mask(request);
