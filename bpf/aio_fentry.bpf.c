@@ -14,7 +14,7 @@
 	SEC("fexit/" #function)                                                                                        \
 	int BPF_PROG(fexit_##function, const struct pt_regs *regs, long ret)                                           \
 	{                                                                                                              \
-		close_current_call(ret, IFL_TIER_FENTRY);                                                              \
+		close_current(syscall, ret, IFL_TIER_FENTRY);                                                          \
 		return 0;                                                                                              \
 	}
 

@@ -423,14 +423,14 @@ static __always_inline void note_refused(const struct ifl_call *call, __s64 ret)
 #define LONGEST_TICK_NS 10000000 /* CONFIG_HZ is 100 at least */
 
 /* Nobody wants to hear of the call but that it took long. Of most a look at the ticks tells that they have not. */
-static __always_inline bool is_quick(const struct ifl_call_entry *entry, __s64 ret)
+static __always_inline bool is_quick(const struct ifl_call_entry *entry, __u8 syscall, __s64 ret)
 {
 	const struct ifl_call *call = &entry->call;
 
-	if (call->syscall == IFL_IO_URING_ENTER) {
-		if (!is_watched_for_time(call->syscall))
+	if (syscall == IFL_IO_URING_ENTER) {
+		if (!is_watched_for_time(syscall))
 			return false;
-	} else if (call->syscall == IFL_IO_SUBMIT) {
+	} else if (syscall == IFL_IO_SUBMIT) {
 		if (config.calls_wanted & (1u << IFL_IO_SUBMIT) || ret > call->accepted || call->abi == IFL_ABI_X32)
 			return false;
 	} else {
@@ -439,23 +439,24 @@ static __always_inline bool is_quick(const struct ifl_call_entry *entry, __s64 r
 	return config.slow_submit_ns >= LONGEST_TICK_NS && bpf_jiffies64() == entry->start_jiffies;
 }
 
-static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, __u8 tier)
+/* `syscall` is the call's own; where it is a constant, the verifier has to look at no other. */
+static __always_inline void close_call(struct ifl_call_entry *entry, __u8 syscall, __s64 ret, __u8 tier)
 {
 	struct ifl_call *call = &entry->call;
 	__u64 now;
 
-	if (call->syscall == IFL_IO_SUBMIT)
+	if (syscall == IFL_IO_SUBMIT)
 		note_refused(call, ret);
-	if (is_quick(entry, ret)) {
-		if (ret == -ERRNO_EINVAL && is_repeated(call->syscall))
+	if (is_quick(entry, syscall, ret)) {
+		if (ret == -ERRNO_EINVAL && is_repeated(syscall))
 			look_again(entry);
 		return;
 	}
 	now = bpf_ktime_get_ns();
-	if (ret == -ERRNO_EINVAL && is_repeated(call->syscall))
+	if (ret == -ERRNO_EINVAL && is_repeated(syscall))
 		look_again(entry);
 	if (call->abi != IFL_ABI_X32) {
-		switch (call->syscall) {
+		switch (syscall) {
 		case IFL_IO_SUBMIT: close_submit(entry, ret, tier, now); return;
 		case IFL_IO_GETEVENTS:
 		case IFL_IO_PGETEVENTS: close_getevents(entry, ret, tier, now); return;
@@ -470,7 +471,7 @@ static __always_inline void close_call(struct ifl_call_entry *entry, __s64 ret, 
 		case IFL_IO_URING_SETUP:
 		case IFL_IO_URING_REGISTER: close_uring_call(call, ret, now); break;
 		case IFL_IO_URING_ENTER:
-			if (is_watched_for_time(call->syscall)) {
+			if (is_watched_for_time(syscall)) {
 				if (now - call->start_ns < config.slow_submit_ns)
 					return;
 				open_uring_call(call, current_task(), now);

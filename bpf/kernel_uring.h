@@ -149,6 +149,10 @@ struct io_ring_ctx {
 	struct list_head timeout_list, ltimeout_list, defer_list;
 	unsigned int compat : 1;
 };
+/* Since 7.1 a flag says what `compat` said. */
+struct io_ring_ctx___flags {
+	unsigned int int_flags;
+};
 struct llist_node {
 	struct llist_node *next;
 };
@@ -177,6 +181,22 @@ struct io_ring_ctx___wait {
 /* Since 6.14: what sqe.attr_ptr of a read or write leads to. */
 struct io_uring_attr_pi {
 	__u16 flags;
+};
+/*
+ * Since 7.2 such a list is a queue that many append to. What is in it can be reached from the node that comes next,
+ * one of them the stub, which belongs to no request.
+ */
+struct mpscq {
+	struct llist_node *tail;
+	struct llist_node stub;
+};
+struct io_ring_ctx___queue {
+	struct mpscq work_list;
+	struct llist_node *work_head;
+};
+struct io_uring_task___queue {
+	struct mpscq task_list;
+	struct llist_node *task_head;
 };
 /* Since 6.2. */
 struct io_ring_ctx___waited {
@@ -237,24 +257,46 @@ struct filename {
 struct open_how {
 	__u64 flags, mode, resolve;
 };
+/* Since 7.0, where the members that point to a path are such structures. */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
 struct io_open {
 	struct filename *filename;
 	struct open_how how;
 };
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
 struct io_statx {
 	struct filename *filename;
+};
+struct io_statx___delayed {
+	struct delayed_filename filename;
 };
 struct io_unlink {
 	struct filename *filename;
 };
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
 struct io_mkdir {
 	struct filename *filename;
+};
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
 };
 struct io_rename {
 	struct filename *oldpath, *newpath;
 };
+struct io_rename___delayed {
+	struct delayed_filename oldpath, newpath;
+};
 struct io_link {
 	struct filename *oldpath, *newpath;
+};
+struct io_link___delayed {
+	struct delayed_filename oldpath, newpath;
 };
 struct xattr_name {
 	char name[256];
@@ -272,7 +314,9 @@ struct io_xattr {
 };
 struct io_xattr___kernel_ctx {
 	struct kernel_xattr_ctx ctx;
-	struct filename *filename;
+};
+struct io_xattr___delayed {
+	struct delayed_filename filename;
 };
 struct io_connect {
 	int addr_len;
@@ -296,6 +340,10 @@ struct timespec64 {
 };
 struct io_timeout_data {
 	struct timespec64 ts;
+};
+/* Since 7.1: nanoseconds. */
+struct io_timeout_data___nanoseconds {
+	__s64 time;
 };
 
 struct in6_addr {
@@ -349,7 +397,19 @@ struct bpf_iter__task_file {
 /* Made by a 32-bit program. */
 static __always_inline bool is_compat_ring(struct io_ring_ctx *ctx)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(ctx, compat);
+	if (bpf_core_field_exists(ctx->compat))
+		return BPF_CORE_READ_BITFIELD_PROBED(ctx, compat);
+	if (bpf_core_field_exists(((struct io_ring_ctx___flags *)0)->int_flags))
+		return READ((struct io_ring_ctx___flags *)ctx, int_flags) & config.compat_flag;
+	return false;
+}
+
+/* The task whose memory the ring is accounted to has made it; NULL: it has ended, or the kernel keeps no owners. */
+static __always_inline struct task_struct *maker_of(struct io_ring_ctx *ctx)
+{
+	struct mm_struct *mm = READ(ctx, mm_account);
+
+	return mm && bpf_core_field_exists(mm->owner) ? READ(mm, owner) : NULL;
 }
 
 /* The file of a registered slot, NULL when it is empty. */

@@ -78,16 +78,30 @@ static __always_inline void settle_attempt(struct ifl_call_entry *call, bool acc
 		remove_request(entry, kiocb);
 }
 
+static __always_inline void close_call_of(struct ifl_call_entry *entry, __u8 syscall, __s64 ret, __u8 tier)
+{
+	if (syscall == IFL_IO_SUBMIT)
+		settle_attempt(entry, ret > 0 && entry->call.attempted <= ret);
+	close_call(entry, syscall, ret, tier);
+	entry->open = 0;
+}
+
+/* Whichever call it is. */
 static __always_inline void close_current_call(__s64 ret, __u8 tier)
 {
 	struct ifl_call_entry *entry = current_call();
 
-	if (!entry)
-		return;
-	if (entry->call.syscall == IFL_IO_SUBMIT)
-		settle_attempt(entry, ret > 0 && entry->call.attempted <= ret);
-	close_call(entry, ret, tier);
-	entry->open = 0;
+	if (entry)
+		close_call_of(entry, entry->call.syscall, ret, tier);
+}
+
+/* Where a hook stands at the functions of one call only, which takes the verifier a tenth of the time. */
+static __always_inline void close_current(__u8 syscall, __s64 ret, __u8 tier)
+{
+	struct ifl_call_entry *entry = current_call();
+
+	if (entry && entry->call.syscall == syscall)
+		close_call_of(entry, syscall, ret, tier);
 }
 
 static __always_inline void submit_one_begins(__u64 kioctx, __u64 iocb, __u8 tier)

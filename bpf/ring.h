@@ -298,6 +298,12 @@ static __always_inline void take_owner(struct ifl_ring *ring, struct task_struct
 	BPF_CORE_READ_INTO(&ring->comm, owner, group_leader, comm);
 }
 
+/* A ring is accounted to the memory of the process that made it. */
+static __always_inline bool is_maker(const struct ifl_ring_entry *entry, struct task_struct *task)
+{
+	return !entry->mm_account || entry->mm_account == (__u64)READ(task, mm);
+}
+
 #define ENTRY_AFTER_ADDRESS (__builtin_offsetof(struct ifl_ring_entry, ring.ring) + sizeof(__u64))
 
 /*
@@ -341,20 +347,16 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	take_owner(&entry->ring, owner);
 	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = is_wanted;
+	if (state != IFL_CONTEXT_CREATED && !is_maker(entry, owner))
+		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
+	else
+		entry->made_by_named = config.by_pid && config.by_maker && is_wanted;
 	count_ring(&entry->ring, ctx);
 	if (is_wanted) {
 		note_cgroup(owner, entry->ring.cgroup_id, time_ns);
 		write_ring(entry, state, time_ns);
 	}
 	return entry;
-}
-
-/* The task whose memory the ring is accounted to has made it; NULL: it has ended, or the kernel keeps no owners. */
-static __always_inline struct task_struct *maker_of(struct io_ring_ctx *ctx)
-{
-	struct mm_struct *mm = READ(ctx, mm_account);
-
-	return mm && bpf_core_field_exists(mm->owner) ? READ(mm, owner) : NULL;
 }
 
 /*
@@ -371,10 +373,7 @@ static __always_inline struct ifl_ring_entry *ring_in_use(struct io_ring_ctx *ct
 	if (!wanted_current())
 		return NULL;
 	owner = maker_of(ctx);
-	entry = new_ring(ctx, owner ? owner : current_task(), -1, IFL_CONTEXT_FOUND, time_ns, true);
-	if (entry)
-		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
-	return entry;
+	return new_ring(ctx, owner ? owner : current_task(), -1, IFL_CONTEXT_FOUND, time_ns, true);
 }
 
 /* An open file is a ring's by its name: the address of its operations is not in every kernel's symbol table. */

@@ -155,6 +155,18 @@ static __always_inline bool wanted_anew(struct task_struct *task)
 	return wanted(task);
 }
 
+/* By the process that made the ring, if the filter names processes. */
+static __always_inline bool maker_wanted(struct io_ring_ctx *ctx)
+{
+	struct task_struct *maker = stat_config.by_pid ? maker_of(ctx) : NULL;
+	__u32 pid;
+
+	if (!maker)
+		return false;
+	pid = process_id_of(maker);
+	return bpf_map_lookup_elem(&pids, &pid) && wanted(maker);
+}
+
 /* --- Keys ------------------------------------------------------------------------------------------------------- */
 
 static __always_inline bool same_key(const struct ifl_stat_key *a, const struct ifl_stat_key *b)

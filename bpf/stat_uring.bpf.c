@@ -40,7 +40,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	if (stat_config.filtered || stat_config.by != IFL_STAT_BY_OP)
 		task = submitter();
 	if (!ifl_has_op(&stat_config.uring_ops_wanted, begun.op) ||
-	    (stat_config.filtered && !stat_wanted(task, mine))) {
+	    (stat_config.filtered && !stat_wanted(task, mine) && !maker_wanted(READ(req, ctx)))) {
 		begin_unwanted(id, 0);
 		return;
 	}
@@ -81,7 +81,8 @@ int stat_req_failed(struct bpf_raw_tracepoint_args *ctx)
 
 	/* The kernel had not taken it over when it refused. */
 	bpf_probe_read_kernel(&begun.op, sizeof(begun.op), &sqe->opcode);
-	if (!ifl_has_op(&stat_config.uring_ops_wanted, begun.op) || (stat_config.filtered && !wanted_anew(task))) {
+	if (!ifl_has_op(&stat_config.uring_ops_wanted, begun.op) ||
+	    (stat_config.filtered && !wanted_anew(task) && !maker_wanted(READ((struct io_kiocb *)id, ctx)))) {
 		begin_unwanted(id, 0);
 		return 0;
 	}
@@ -233,7 +234,8 @@ int stat_cqe_overflow(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/io_uring_register")
 int stat_register(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (ctx->args[1] == REGISTER_SYNC_CANCEL && (!stat_config.filtered || wanted_anew(submitter())))
+	if (ctx->args[1] == REGISTER_SYNC_CANCEL &&
+	    (!stat_config.filtered || wanted_anew(submitter()) || maker_wanted((void *)ctx->args[0])))
 		count_cancel(IFL_STAT_SYNC_CANCEL, ctx->args[4]);
 	return 0;
 }

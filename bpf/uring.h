@@ -427,7 +427,7 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 								   __u64 now)
 {
 	bool by_thread = ring->ring.setup_flags & RING_SETUP_SQPOLL;
-	bool let_through = by_thread ? ring->wanted : wanted_current();
+	bool let_through = by_thread ? ring->wanted : ring->made_by_named || wanted_current();
 	struct ifl_uring_entry *entry;
 	__u32 was = IFL_UENTRY_FREE;
 

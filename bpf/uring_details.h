@@ -43,19 +43,30 @@ static __always_inline void add_bytes(struct ifl_uring_request *request, struct 
 	note_detail(request, write_bytes(detail, count));
 }
 
+/* A member that points to a path, in the form that this kernel has; NULL: in a form of its own. */
+#define PATH_OF(type, req, member)                                                                                     \
+	({                                                                                                             \
+		struct filename *path_ = NULL;                                                                         \
+		if (bpf_core_field_exists(((struct type##___delayed *)0)->member.__incomplete_filename))               \
+			path_ = READ((struct type##___delayed *)req, member.__incomplete_filename);                    \
+		else if (bpf_core_field_exists(((struct type *)0)->member))                                            \
+			path_ = READ((struct type *)req, member);                                                      \
+		path_;                                                                                                 \
+	})
+
 static __always_inline struct filename *first_path(struct io_kiocb *req, __u8 opcode)
 {
 	switch (opcode) {
 	case OP_OPENAT:
-	case OP_OPENAT2: return READ((struct io_open *)req, filename);
-	case OP_STATX: return READ((struct io_statx *)req, filename);
-	case OP_UNLINKAT: return READ((struct io_unlink *)req, filename);
-	case OP_MKDIRAT: return READ((struct io_mkdir *)req, filename);
-	case OP_RENAMEAT: return READ((struct io_rename *)req, oldpath);
+	case OP_OPENAT2: return PATH_OF(io_open, req, filename);
+	case OP_STATX: return PATH_OF(io_statx, req, filename);
+	case OP_UNLINKAT: return PATH_OF(io_unlink, req, filename);
+	case OP_MKDIRAT: return PATH_OF(io_mkdir, req, filename);
+	case OP_RENAMEAT: return PATH_OF(io_rename, req, oldpath);
 	case OP_SYMLINKAT:
-	case OP_LINKAT: return READ((struct io_link *)req, oldpath);
+	case OP_LINKAT: return PATH_OF(io_link, req, oldpath);
 	case OP_SETXATTR:
-	case OP_GETXATTR: return READ((struct io_xattr *)req, filename);
+	case OP_GETXATTR: return PATH_OF(io_xattr, req, filename);
 	}
 	return NULL;
 }
@@ -63,9 +74,9 @@ static __always_inline struct filename *first_path(struct io_kiocb *req, __u8 op
 static __always_inline struct filename *second_path(struct io_kiocb *req, __u8 opcode)
 {
 	if (opcode == OP_RENAMEAT)
-		return READ((struct io_rename *)req, newpath);
+		return PATH_OF(io_rename, req, newpath);
 	if (opcode == OP_SYMLINKAT || opcode == OP_LINKAT)
-		return READ((struct io_link *)req, newpath);
+		return PATH_OF(io_link, req, newpath);
 	return NULL;
 }
 
@@ -207,8 +218,12 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 		if (!timeout)
 			return;
 		detail.kernel = 1;
-		add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
-			  timeout + bpf_core_field_offset(struct io_timeout_data, ts), 16);
+		if (bpf_core_field_exists(((struct io_timeout_data *)0)->ts))
+			add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
+				  timeout + bpf_core_field_offset(struct io_timeout_data, ts), 16);
+		else if (bpf_core_field_exists(((struct io_timeout_data___nanoseconds *)0)->time))
+			add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
+				  timeout + bpf_core_field_offset(struct io_timeout_data___nanoseconds, time), 8);
 		return;
 	case OP_TIMEOUT_REMOVE:
 		/* The new time is at sqe.addr2, or that is the new time itself. */

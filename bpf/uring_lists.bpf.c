@@ -17,7 +17,7 @@ __u32 walk_lost = 0;
 struct list_walk {
 	__u64 ctx;    /* struct io_ring_ctx * */
 	void *at;     /* the node to be looked at next */
-	void *head;   /* of a circular list */
+	void *head;   /* of a circular list; a node that is no request */
 	__u64 bucket; /* address of the first of a hash table */
 	__u32 node_offset;
 	__u32 place; /* enum ifl_place */
@@ -65,7 +65,9 @@ static __always_inline int number_of(struct io_kiocb *req, struct task_struct *t
 /* As begin_uring_request() decides it. */
 static __always_inline bool is_wanted_request(struct io_kiocb *req, const struct ifl_ring_entry *ring)
 {
-	return ring->ring.setup_flags & RING_SETUP_SQPOLL ? ring->wanted : wanted(submitter_of(req));
+	if (ring->ring.setup_flags & RING_SETUP_SQPOLL)
+		return ring->wanted;
+	return ring->made_by_named || wanted(submitter_of(req));
 }
 
 static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
@@ -307,31 +309,42 @@ static long step_work(__u32 index, struct list_walk *walk)
 	if (!at)
 		return 1;
 	walk->at = READ(at, next);
+	if ((void *)at == walk->head)
+		return 0;
 	meet_request((__u64)at - bpf_core_field_offset(struct io_kiocb___work, io_task_work.node), walk->ctx,
 		     IFL_PLACE_WORK);
 	return 0;
 }
 
-static __always_inline void walk_work(struct list_walk *walk, struct llist_node *first)
+static __always_inline void walk_work(struct list_walk *walk, struct llist_node *first, void *stub)
 {
 	walk->at = first;
+	walk->head = stub;
 	if (first)
 		bpf_loop(MAX_ON_LIST, step_work, walk, 0);
 }
 
+#define STUB_OF(owner, queue) ((void *)(owner) + bpf_core_field_offset(__typeof_unqual__(*(owner)), queue.stub))
+
 static long step_task_work(__u32 index, struct task_walk *tasks)
 {
 	struct list_head *at = tasks->at;
-	struct io_uring_task___work *tctx;
+	struct io_uring_task___queue *queue;
+	struct io_uring_task___work *list;
 	struct io_tctx_node *node;
 
 	if (!at || at == tasks->head)
 		return 1;
 	node = (void *)at - bpf_core_field_offset(struct io_tctx_node, ctx_node);
 	tasks->at = READ(at, next);
-	tctx = (void *)READ((struct task_struct___uring *)READ(node, task), io_uring);
-	if (tctx)
-		walk_work(tasks->walk, READ(tctx, task_list.first));
+	list = (void *)READ((struct task_struct___uring *)READ(node, task), io_uring);
+	if (!list)
+		return 0;
+	queue = (void *)list;
+	if (bpf_core_field_exists(list->task_list.first))
+		walk_work(tasks->walk, READ(list, task_list.first), NULL);
+	else if (bpf_core_field_exists(queue->task_head))
+		walk_work(tasks->walk, READ(queue, task_head), STUB_OF(queue, task_list));
 	return 0;
 }
 
@@ -339,6 +352,7 @@ static long step_task_work(__u32 index, struct task_walk *tasks)
 static __noinline void walk_ready(struct list_walk *walk)
 {
 	struct task_walk tasks = {.walk = walk};
+	struct io_ring_ctx___queue *queue;
 	struct io_ring_ctx___work *work;
 	struct io_ring_ctx *ctx;
 
@@ -347,9 +361,12 @@ static __noinline void walk_ready(struct list_walk *walk)
 	ctx = (struct io_ring_ctx *)walk->ctx;
 	work = (void *)ctx;
 	if (bpf_core_field_exists(work->work_llist))
-		walk_work(walk, READ(work, work_llist.first));
+		walk_work(walk, READ(work, work_llist.first), NULL);
 	if (bpf_core_field_exists(work->retry_llist))
-		walk_work(walk, READ(work, retry_llist.first));
+		walk_work(walk, READ(work, retry_llist.first), NULL);
+	queue = (void *)ctx;
+	if (bpf_core_field_exists(queue->work_head))
+		walk_work(walk, READ(queue, work_head), STUB_OF(queue, work_list));
 	tasks.head = (void *)ctx + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
 	tasks.at = READ(ctx, tctx_list.next);
 	if (bpf_core_field_exists(((struct io_uring_task___work *)0)->task_list))

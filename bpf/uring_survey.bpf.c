@@ -18,11 +18,13 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 	entry = ring_of(ring);
 	if (!entry) {
 		new_ring(ring, task, ctx->fd, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
-	} else if (entry->ring.flags & IFL_RING_OWNER_GUESSED && !entry->closed) {
-		/* A submission was faster. */
+	} else if (!entry->closed && (entry->ring.fd < 0 || entry->ring.flags & IFL_RING_OWNER_GUESSED) &&
+		   (entry->ring.fd < 0 || is_maker(entry, task))) {
+		/* A submission was faster, or somebody to whom the maker has given it. */
 		entry->ring.fd = ctx->fd;
 		take_owner(&entry->ring, task);
-		entry->ring.flags &= ~IFL_RING_OWNER_GUESSED;
+		if (is_maker(entry, task))
+			entry->ring.flags &= ~IFL_RING_OWNER_GUESSED;
 		if (entry->wanted)
 			write_ring(entry, IFL_CONTEXT_COUNTERS, bpf_ktime_get_ns());
 	}
@@ -33,13 +35,10 @@ int uring_iterator(struct bpf_iter__task_file *ctx)
 static __noinline int note_used_ring(struct task_struct *task, __u64 address)
 {
 	struct io_ring_ctx *ring = (struct io_ring_ctx *)address;
-	struct ifl_ring_entry *entry;
 
 	if (!task || !ring || is_dying(ring) || ring_of(ring))
 		return 0;
-	entry = new_ring(ring, task, -1, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
-	if (entry && entry->mm_account && entry->mm_account != (__u64)READ(task, mm))
-		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
+	new_ring(ring, task, -1, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
 	return 0;
 }
 

@@ -153,7 +153,7 @@ struct ifl_ring_entry {
 	ifl_u32 looked;	       /* the number of that survey, 0: none */
 	ifl_u32 quiet;	       /* looks in a row that found nothing new */
 	ifl_u32 untracked;     /* requests in flight that the tables had no room for */
-	ifl_u32 reserved;
+	ifl_u32 made_by_named; /* by a process that the filter names: whoever submits to it is let through */
 };
 
 /* What is counted apart, into the record. */

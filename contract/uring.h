@@ -155,7 +155,7 @@ struct ifl_uring_cqe {
 /* ifl_ring.flags */
 enum {
 	IFL_RING_DYING = 1u << 0,	  /* nobody has it open or mapped any more */
-	IFL_RING_OWNER_GUESSED = 1u << 1, /* found at a submission: pid is the first task seen to use it */
+	IFL_RING_OWNER_GUESSED = 1u << 1, /* not made by pid, which is the first task seen to have or use it */
 	IFL_RING_COUNTED = 1u << 2,	  /* the fields from sq_tail on were read */
 	IFL_RING_WAITED_FOR = 1u << 3,	  /* then a thread was waiting in io_uring_enter for more completions */
 };
@@ -211,7 +211,7 @@ enum ifl_detail_kind {
 	IFL_DETAIL_PEER = 4,	 /* struct sockaddr made from the socket that accept returned */
 	IFL_DETAIL_XATTR_NAME = 5,
 	IFL_DETAIL_OPEN_HOW = 6,    /* struct open_how */
-	IFL_DETAIL_TIMESPEC = 7,    /* struct __kernel_timespec of a timeout */
+	IFL_DETAIL_TIMESPEC = 7,    /* of a timeout: struct __kernel_timespec, or 8 bytes of nanoseconds (7.1) */
 	IFL_DETAIL_IOVECS = 8,	    /* struct iovec[]; `total` is their number */
 	IFL_DETAIL_SYNC_CANCEL = 9, /* struct io_uring_sync_cancel_reg, as it stood at the call */
 	IFL_DETAIL_PARAMS = 10,	    /* struct io_uring_params, as io_uring_setup left it */

@@ -71,6 +71,9 @@ private:
     UniqueFd file_;
 };
 
+// A process is not asked about what it submitted to the ring of another.
+constexpr Wishes chosen_by{.submitter_only = true};
+
 class Cancel final : public Command {
 public:
     CLI::App* declare(CLI::App& root) override;
@@ -215,7 +218,7 @@ void Cancel::print_list(Looking& looking, const std::vector<model::InFlight>& li
 
 std::expected<std::vector<model::InFlight>, int> Cancel::preview() {
     Cancelling nothing(cancelling_);
-    auto looking = Looking::begin(tracing_, nothing);
+    auto looking = Looking::begin(tracing_, nothing, chosen_by);
     if (!looking) {
         return std::unexpected(looking.error());
     }
@@ -270,7 +273,7 @@ int Cancel::tell(Looking& looking, const Cancelling& cancelling, Audit& audit) c
 
 int Cancel::carry_out(Audit& audit) {
     Cancelling cancelling(cancelling_);
-    auto looking = Looking::begin(tracing_, cancelling);
+    auto looking = Looking::begin(tracing_, cancelling, chosen_by);
     if (!looking) {
         return looking.error();
     }

@@ -38,13 +38,15 @@ Looking::Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selec
       selection_(std::move(selection), sink),
       tracker_(quick(tracing_->tracker_options()), sink) {}
 
-std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink) {
+std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink,
+                                                             Wishes wishes) {
     const auto selection = selection_from(options.filters);
     if (!selection) {
         print_error(selection.error());
         return std::unexpected(exit_usage);
     }
-    auto tracing = Tracing::begin(options, {.places = true});
+    wishes.places = true;
+    auto tracing = Tracing::begin(options, wishes);
     if (!tracing) {
         return std::unexpected(tracing.error());
     }

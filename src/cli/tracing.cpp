@@ -71,6 +71,7 @@ Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
         config.follow_children = 1;
         probes.pids.push_back(static_cast<std::uint32_t>(child_->pid()));
     }
+    config.by_maker = wishes.submitter_only ? 0 : 1;
     config.calls_wanted = wishes.calls;
     config.iocbs_wanted = wishes.iocbs ? 1 : 0;
     config.iovecs_wanted = wishes.memory ? 1 : 0;

@@ -46,6 +46,7 @@ struct Wishes {
     bool iocbs = false;
     bool memory = false;  // what requests work on, and what is unmapped meanwhile
     bool places = false;  // where requests in flight are, in each snapshot
+    bool submitter_only = false;  // what others submit to the rings of a chosen process is left out
 };
 
 struct TracingEnd {

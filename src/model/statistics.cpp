@@ -101,11 +101,18 @@ Summary Statistics::summary(std::uint64_t start_ns, std::uint64_t end_ns) const 
     for (const auto& [key, stats] : operations_) {
         summary.operations.push_back(stats);
     }
+    // There may be very many, and each is large: only their addresses are moved to and fro.
+    std::vector<const Context*> by_requests;
+    by_requests.reserve(contexts_.size());
     for (const auto& [id, context] : contexts_) {
-        summary.contexts.push_back(context);
+        by_requests.push_back(&context);
+    }
+    std::ranges::stable_sort(by_requests, std::ranges::greater{}, &Context::submitted);
+    summary.contexts.reserve(by_requests.size());
+    for (const Context* const context : by_requests) {
+        summary.contexts.push_back(*context);
     }
     std::ranges::stable_sort(summary.operations, std::ranges::greater{}, &OperationStats::requests);
-    std::ranges::stable_sort(summary.contexts, std::ranges::greater{}, &Context::submitted);
     return summary;
 }
 

@@ -77,6 +77,7 @@ struct UringPart {
     std::uint32_t punts = 0;
     std::uint32_t arms = 0;
     std::uint32_t task_works = 0;
+    std::uint32_t ring_pid = 0;       // of the process that made the ring, 0: not known
     std::uint32_t batch = 0;          // SQEs of the same submission, 0 not known
     std::uint32_t sq_thread_tid = 0;  // the SQ thread that submitted it, 0 none
     std::uint32_t worker_tid = 0;     // the io-wq worker that ran it, 0 none or not known

@@ -230,6 +230,7 @@ void UringTracker::end_nameless(Ring& ring, const ifl_uring_cqe& record) {
     request.tier = static_cast<Tier>(record.header.tier);
     request.context_id = record.context_id;
     request.ctx_id = ring.context.ctx_id;
+    tracked->part->ring_pid = ring.maker();
     request.user_data = record.user_data;
     request.user_data_known = true;
     request.pid = ring.context.pid;

@@ -99,6 +99,7 @@ void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const
     fill_from(tracked, record);
     Request& request = tracked.request;
     request.ctx_id = ring.context.ctx_id;
+    tracked.part->ring_pid = ring.maker();
     request.file = names_.file(record.file_id);
     if (record.pid == 0) {
         request.pid = ring.context.pid;

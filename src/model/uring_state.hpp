@@ -122,6 +122,9 @@ struct Address {
 struct Ring {
     explicit Ring(std::size_t history_limit) : history(history_limit) {}
 
+    // The process that made it, 0: not known.
+    [[nodiscard]] std::uint32_t maker() const { return part.owner_guessed ? 0 : context.pid; }
+
     // Its CQE stands in the ring, to be taken.
     struct Waiting {
         static constexpr std::uint32_t last = ~0U;

@@ -19,7 +19,7 @@ std::string& kept_messages() {
 }
 
 int keep_message(libbpf_print_level level, const char* format, va_list arguments) {
-    constexpr std::size_t keep_bytes = 1500;
+    constexpr std::size_t keep_bytes = 30000;
     if (level == LIBBPF_DEBUG) {
         return 0;
     }

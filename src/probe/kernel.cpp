@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -126,6 +127,22 @@ Result<KernelTypes> KernelTypes::load() {
 
 bool KernelTypes::has_function(std::string_view name) const {
     return btf_ != nullptr && btf__find_by_name_kind(btf_, std::string(name).c_str(), BTF_KIND_FUNC) > 0;
+}
+
+std::optional<std::uint32_t> KernelTypes::constant(std::string_view name) const {
+    const __u32 count = btf_ == nullptr ? 0 : btf__type_cnt(btf_);
+    for (__u32 id = 1; id < count; id++) {
+        const btf_type* type = btf__type_by_id(btf_, id);
+        if (!btf_is_enum(type)) {
+            continue;
+        }
+        for (const auto& each : std::span(btf_enum(type), btf_vlen(type))) {
+            if (name == btf__name_by_offset(btf_, each.name_off)) {
+                return static_cast<std::uint32_t>(each.val);
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 std::optional<unsigned> KernelTypes::tracepoint_arguments(std::string_view name) const {

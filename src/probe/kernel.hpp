@@ -47,6 +47,8 @@ public:
     [[nodiscard]] bool has_function(std::string_view name) const;
     // Of tracepoint `name` the number of arguments, nullopt if the kernel has no such tracepoint.
     [[nodiscard]] std::optional<unsigned> tracepoint_arguments(std::string_view name) const;
+    // Of a constant of any enumeration; nullopt if there is none of this name.
+    [[nodiscard]] std::optional<std::uint32_t> constant(std::string_view name) const;
 
 private:
     btf* btf_ = nullptr;

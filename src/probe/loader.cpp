@@ -162,6 +162,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     }
     // 6.1 and 6.12: (ctx, req, user_data, res, cflags, extra1, extra2); 6.18: (ctx, req, cqe)
     config.cqe_by_pointer = types.tracepoint_arguments("io_uring_complete").value_or(0) == 3 ? 1 : 0;
+    config.compat_flag = types.constant("IO_RING_F_COMPAT").value_or(0);
     config.typed_reads = types.has_function("bpf_rdonly_cast") ? 1 : 0;
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
     config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;

@@ -240,6 +240,7 @@ void write_uring(JsonLine& line, const Request& request) {
     write_id(line, "request_id", request.uring->request_id);
     const auto ring = ring_fd(request);
     line.signed_if("ring_fd", ring.has_value(), ring.value_or(0));
+    line.number_if("ring_pid", request.uring->ring_pid != 0, request.uring->ring_pid);
     write_asked_of_ring(line, request);
     write_way(line, *request.uring);
     write_ending(line, request);

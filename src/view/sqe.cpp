@@ -223,6 +223,11 @@ std::optional<std::uint64_t> timeout_ns(const model::Request& request) {
     if (const auto immediate = immediate_ns(request)) {
         return immediate;
     }
+    const model::Detail* const detail = readable_detail(request, IFL_DETAIL_TIMESPEC);
+    if (detail != nullptr && detail->bytes.size() == sizeof(std::int64_t)) {
+        const auto kept_ns = structure_of<std::int64_t>(request, IFL_DETAIL_TIMESPEC);
+        return kept_ns && *kept_ns >= 0 ? std::optional<std::uint64_t>(*kept_ns) : std::nullopt;
+    }
     const auto time = structure_of<KernelTimespec>(request, IFL_DETAIL_TIMESPEC);
     if (!time || time->seconds < 0 || time->nanoseconds < 0 || time->nanoseconds >= per_second ||
         time->seconds >= std::numeric_limits<std::int64_t>::max() / per_second) {

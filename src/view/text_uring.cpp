@@ -95,6 +95,7 @@ public:
 
     std::string text() {
         add_refusal();
+        add_maker();
         add_chain();
         add_moment();
         add_wishes();
@@ -118,6 +119,12 @@ private:
         if (part_.prep_failed) {
             const int error = result_error(request_);
             add("prep failed" + (error == 0 ? "" : " " + catalog::errno_name(error)));
+        }
+    }
+
+    void add_maker() {
+        if (part_.ring_pid != 0 && part_.ring_pid != request_.pid) {
+            add(fmt::format("on a ring that {} made", part_.ring_pid));
         }
     }
 

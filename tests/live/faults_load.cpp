@@ -8,11 +8,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -109,22 +112,58 @@ Start on_go(std::function<void()> program) {
             }};
 }
 
-std::chrono::milliseconds time_to_end(Process& process, int signal) {
-    const auto begin = std::chrono::steady_clock::now();
-    process.signal(signal);
-    process.wait(20s);
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+// What it has worked for until now, from /proc/PID/stat: user and system time are the 14th and 15th of its fields.
+std::chrono::milliseconds work_until_now(pid_t pid) {
+    const std::string all = read_file(fmt::format("/proc/{}/stat", pid));
+    std::istringstream fields(all.substr(all.rfind(')') + 1));
+    std::string skipped;
+    for (int field = 3; field < 14; field++) {
+        fields >> skipped;
+    }
+    long user = 0;
+    long system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
-// What must be answered within 100 ms may have bad luck with what else the machine does, but not each time.
+// How long a process that was told to end was still at work, and how long all took.
+struct Ending {
+    std::chrono::milliseconds work;
+    std::chrono::milliseconds all;
+};
+
+std::chrono::milliseconds work_of_ended_children() {
+    rusage usage{};
+    ::getrusage(RUSAGE_CHILDREN, &usage);
+    const auto of = [](const timeval& time) {
+        return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+    };
+    return std::chrono::duration_cast<std::chrono::milliseconds>(of(usage.ru_utime) + of(usage.ru_stime));
+}
+
+Ending time_to_end(Process& process, int signal) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto others = work_of_ended_children();
+    const auto before = work_until_now(process.pid());
+    process.signal(signal);
+    process.wait(20s);
+    return {.work = work_of_ended_children() - others - before,
+            .all = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin)};
+}
+
+// What must be answered within 100 ms: its work is measured, for other programs may have the processors. Neither may it
+// wait for long. It may have bad luck once, but not each time.
 template <typename Attempt>
 void expect_prompt(Attempt attempt) {
     constexpr int attempts = 4;
-    auto best = std::chrono::milliseconds::max();
-    for (int i = 0; i < attempts && best > 100ms; i++) {
-        best = std::min(best, attempt());
+    constexpr Ending limit{.work = 100ms, .all = 2s};
+    const auto is_prompt = [&](const Ending& ending) { return ending.work <= limit.work && ending.all <= limit.all; };
+    Ending ending{};
+    for (int i = 0; i < attempts && (i == 0 || !is_prompt(ending)); i++) {
+        ending = attempt();
     }
-    EXPECT_LE(best, 100ms);
+    EXPECT_LE(ending.work, limit.work);
+    EXPECT_LE(ending.all, limit.all);
 }
 
 // A trace has begun when something stands in its file.

@@ -107,7 +107,7 @@ TEST_P(Namespaces, Stat) {
 // By the number that the shell knows: trace, stat, ls, contexts and cancel.
 TEST_P(Namespaces, OfARunningProgram) {
     const auto ended = script_inside(R"(
-"$WORKLOADS/unreaped" "$FOLDER" > "$FOLDER/log" 2>&1 & program=$!
+"$WORKLOADS/waiting" "$FOLDER" 1 > "$FOLDER/log" 2>&1 & program=$!
 "$WORKLOADS/waiting" "$FOLDER" 1 > "$FOLDER/waits" 2>&1 & waiting=$!
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     grep -q ready "$FOLDER/waits" && break
@@ -158,9 +158,10 @@ mkdir -p "$outer/sub" || exit 77
     exec "$UNSHARE" --cgroup --mount sh -c '
         mkdir "$FOLDER/cgroups" && mount -t cgroup2 none "$FOLDER/cgroups" || exit 77
         umount -l "'"$root"'"
-        (echo 0 >"$FOLDER/cgroups/sub/cgroup.procs"; exec "$WORKLOAD" "$FOLDER" >/dev/null) &
+        (echo 0 >"$FOLDER/cgroups/sub/cgroup.procs"; exec "$WORKLOAD" "$FOLDER" 60000 >/dev/null) &
         "$INFLIGHT" trace --cgroup /sub --duration 300ms -o json --output "$FOLDER/found"
         status=$?
+        kill $!
         wait
         exit $status'
 )

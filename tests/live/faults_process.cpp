@@ -65,6 +65,9 @@ Process::Process(Start start) : out_(memory_file("out")), err_(memory_file("err"
     }
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        // A shell's background job ignores these, and what it starts would go on to do so.
+        ::signal(SIGINT, SIG_DFL);
+        ::signal(SIGQUIT, SIG_DFL);
         ::dup2(input[0], STDIN_FILENO);
         ::dup2(start.out_fd >= 0 ? start.out_fd : out_, STDOUT_FILENO);
         ::dup2(err_, STDERR_FILENO);

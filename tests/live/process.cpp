@@ -66,6 +66,9 @@ Process::Process(const std::vector<std::string>& command, const std::filesystem:
     pid_ = ::fork();
     if (pid_ == 0) {
         ::setpgid(0, 0);
+        // A shell's background job ignores these, and what it starts would go on to do so.
+        ::signal(SIGINT, SIG_DFL);
+        ::signal(SIGQUIT, SIG_DFL);
         ::dup2(input[0], STDIN_FILENO);
         ::dup2(out_fd, STDOUT_FILENO);
         ::dup2(err_fd, STDERR_FILENO);
