@@ -178,10 +178,6 @@ struct io_ring_ctx___wait {
 	void *cq_wait_arg;
 	unsigned long cq_wait_size;
 };
-/* Since 6.14: what sqe.attr_ptr of a read or write leads to. */
-struct io_uring_attr_pi {
-	__u16 flags;
-};
 /*
  * Since 7.2 such a list is a queue that many append to. What is in it can be reached from the node that comes next,
  * one of them the stub, which belongs to no request.

@@ -167,8 +167,12 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	void *timeout;
 	__u32 count;
 
-	/* sqe.attr_ptr and sqe.attr_type_mask: not looked at by kernels that do not know them. */
-	if (op_is(request->opcode, OP_IO_RW) && sqe->pad && bpf_core_type_exists(struct io_uring_attr_pi))
+	/*
+	 * sqe.attr_ptr and sqe.attr_type_mask. Kernels before 6.14 do not look at them, so there they mean nothing; a
+	 * field of 6.13 tells those apart that matter.
+	 */
+	if (op_is(request->opcode, OP_IO_RW) && sqe->pad &&
+	    bpf_core_field_exists(((struct io_ring_ctx___wait *)0)->cq_wait_arg))
 		add_bytes(request, &detail, IFL_DETAIL_INTEGRITY, (void *)sqe->addr3, INTEGRITY_BYTES);
 	switch (request->opcode) {
 	case OP_OPENAT2:
