@@ -45,7 +45,8 @@ inline constexpr std::uint32_t poll_update_events = 1U << 1U;
 inline constexpr std::uint32_t poll_update_user_data = 1U << 2U;
 inline constexpr std::uint32_t timeout_update = 1U << 1U;
 
-inline constexpr std::uint32_t cmd_multishot = 1U << 1U;  // IORING_URING_CMD_MULTISHOT
+inline constexpr std::uint16_t send_vectorized = 1U << 5U;  // IORING_SEND_VECTORIZED, of sqe.ioprio
+inline constexpr std::uint32_t cmd_multishot = 1U << 1U;    // IORING_URING_CMD_MULTISHOT
 
 inline constexpr std::uint32_t setup_sqpoll = 1U << 1U;
 inline constexpr std::uint32_t enter_getevents = 1U << 0U;

@@ -134,6 +134,13 @@ void show_sends(view::View& view) {
         });
     send.file = socket_file();
     view.on_request(send);
+    Request vectors = uring_request(IORING_OP_SEND, 130 * ms, 30 * us, 100, [](struct io_uring_sqe& sqe) {
+        sqe.fd = 12;
+        sqe.len = 2;
+        sqe.ioprio = 1U << 5U;  // IORING_SEND_VECTORIZED
+    });
+    vectors.file = socket_file();
+    view.on_request(vectors);
     Completion notification;
     notification.context_id = ring_context;
     notification.user_data = 0xbeef;
@@ -251,7 +258,7 @@ void feed_uring_newer(view::View& view) {
     show_writes(view);
     show_sends(view);
     Summary result = summary();
-    result.requests = 14;
+    result.requests = 15;
     result.completions = 4;
     view.end(result);
 }
