@@ -175,9 +175,7 @@ int census_tasks(struct bpf_iter__task *ctx)
 }
 
 #define MAX_CQES 4096 /* of a ring; how many more there are is told */
-#define RING_SETUP_CQE_MIXED (1u << 18)
 #define CQE_F_SKIP (1u << 5)
-#define CQE_F_32 (1u << 15)
 #define CQE_BYTES 16
 
 struct cqe_walk {

@@ -14,7 +14,8 @@ struct detail {
 	__u64 time_ns;
 	__u32 total;
 	__u8 kind;
-	__u8 kernel;
+	__u8 kernel; /* `address` is the kernel's */
+	__u8 shared; /* ... and what stands there is the program's to write */
 	__u8 tier;
 };
 
@@ -42,7 +43,7 @@ static __always_inline struct ifl_detail *begin_detail(const struct detail *deta
 	record->total = detail->total;
 	record->bytes_count = 0;
 	record->kind = detail->kind;
-	record->kernel = detail->kernel;
+	record->kernel = detail->kernel && !detail->shared;
 	record->state = IFL_READ_FAULT;
 	record->truncated = 0;
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));

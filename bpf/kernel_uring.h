@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 #include "typed.h"
+#include "uring_ops.h"
 
 /* Of linux/io_uring.h: shared with user space, hence not relocated. */
 struct uring_sqe {
@@ -33,71 +34,17 @@ struct uring_cqe {
 	__u64 big[2];
 };
 
-enum {
-	OP_NOP = 0,
-	OP_READV = 1,
-	OP_WRITEV = 2,
-	OP_READ_FIXED = 4,
-	OP_WRITE_FIXED = 5,
-	OP_POLL_ADD = 6,
-	OP_SENDMSG = 9,
-	OP_RECVMSG = 10,
-	OP_TIMEOUT = 11,
-	OP_ACCEPT = 13,
-	OP_LINK_TIMEOUT = 15,
-	OP_CONNECT = 16,
-	OP_OPENAT = 18,
-	OP_CLOSE = 19,
-	OP_STATX = 21,
-	OP_READ = 22,
-	OP_WRITE = 23,
-	OP_SEND = 26,
-	OP_RECV = 27,
-	OP_OPENAT2 = 28,
-	OP_EPOLL_CTL = 29,
-	OP_RENAMEAT = 35,
-	OP_UNLINKAT = 36,
-	OP_MKDIRAT = 37,
-	OP_SYMLINKAT = 38,
-	OP_LINKAT = 39,
-	OP_FSETXATTR = 41,
-	OP_SETXATTR = 42,
-	OP_FGETXATTR = 43,
-	OP_GETXATTR = 44,
-	OP_URING_CMD = 46,
-	OP_SEND_ZC = 47,
-	OP_SENDMSG_ZC = 48,
-	OP_READ_MULTISHOT = 49,
-	OP_FUTEX_WAITV = 53,
-	OP_BIND = 56,
-	OP_RECV_ZC = 58,
-	OP_READV_FIXED = 60,
-	OP_WRITEV_FIXED = 61,
-};
-
-#define OP_BIT(op) (1ULL << (op))
-/* Their sqe.fd is no file that they work on. A new opcode that is not listed shows its fd's file. */
-#define OPS_WITHOUT_FILE                                                                                               \
-	(OP_BIT(OP_NOP) | OP_BIT(7) | OP_BIT(11) | OP_BIT(12) | OP_BIT(14) | OP_BIT(15) | OP_BIT(18) | OP_BIT(20) |    \
-	 OP_BIT(21) | OP_BIT(25) | OP_BIT(28) | OP_BIT(31) | OP_BIT(32) | OP_BIT(35) | OP_BIT(36) | OP_BIT(37) |       \
-	 OP_BIT(38) | OP_BIT(39) | OP_BIT(42) | OP_BIT(44) | OP_BIT(45) | OP_BIT(50) | OP_BIT(51) | OP_BIT(52) |       \
-	 OP_BIT(53) | OP_BIT(62))
-/* io_init_req() does not take over their sqe.fd, though they work on it in their own way. */
-#define OPS_WITH_OWN_FD (OP_BIT(OP_CLOSE) | OP_BIT(OP_EPOLL_CTL))
-#define OPS_OF_IO_RW                                                                                                   \
-	(OP_BIT(OP_READV) | OP_BIT(OP_WRITEV) | OP_BIT(OP_READ_FIXED) | OP_BIT(OP_WRITE_FIXED) | OP_BIT(OP_READ) |     \
-	 OP_BIT(OP_WRITE) | OP_BIT(OP_READ_MULTISHOT) | OP_BIT(OP_READV_FIXED) | OP_BIT(OP_WRITEV_FIXED))
-#define OPS_OF_WRITES (OP_BIT(OP_WRITEV) | OP_BIT(OP_WRITE_FIXED) | OP_BIT(OP_WRITE) | OP_BIT(OP_WRITEV_FIXED))
-#define OPS_ZERO_COPY (OP_BIT(OP_SEND_ZC) | OP_BIT(OP_SENDMSG_ZC))
-
 #define RING_SETUP_SQPOLL (1u << 1)
 #define RING_SETUP_SQE128 (1u << 10)
 #define RING_SETUP_CQE32 (1u << 11)
 #define RING_SETUP_NO_SQARRAY (1u << 16)
+#define RING_SETUP_CQE_MIXED (1u << 18)
+#define RING_SETUP_SQE_MIXED (1u << 19)
 #define SQE_FIXED_FILE (1u << 0)
 #define SQE_CQE_SKIP (1u << 6)
 #define CQE_F_MORE (1u << 1)
 #define CQE_F_NOTIF (1u << 3)
+#define CQE_F_32 (1u << 15)
 #define SQE_IOPRIO_MULTISHOT_ACCEPT (1u << 0)
 #define SQE_IOPRIO_MULTISHOT_RECV (1u << 1)
 #define SQE_IOPRIO_BUNDLE (1u << 4)
@@ -224,6 +171,11 @@ struct io_kiocb___work {
 };
 struct io_uring_task___work {
 	struct llist_head task_list;
+};
+/* Since 6.13. */
+struct io_ring_ctx___wait {
+	void *cq_wait_arg;
+	unsigned long cq_wait_size;
 };
 /*
  * Since 7.2 such a list is a queue that many append to. What is in it can be reached from the node that comes next,
@@ -491,12 +443,18 @@ static __always_inline __u32 registered_buffers(struct io_ring_ctx *ctx)
 	return READ(ctx, buf_table.nr);
 }
 
+/* Whether it has 32 bytes. In a ring of both sizes each CQE says so itself. */
+static __always_inline bool is_big_cqe(const struct uring_cqe *cqe, __u32 setup_flags)
+{
+	return setup_flags & RING_SETUP_CQE32 || (setup_flags & RING_SETUP_CQE_MIXED && cqe->flags & CQE_F_32);
+}
+
 /* The fields of a CQE that io_uring_complete shows: in 6.1 and 6.12 as arguments, later behind a pointer. */
-static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer, bool big)
+static __always_inline void take_cqe(struct uring_cqe *out, const __u64 *args, bool by_pointer, __u32 setup_flags)
 {
 	if (by_pointer) {
 		copy_kernel(out, (void *)args[2], 16);
-		if (big)
+		if (is_big_cqe(out, setup_flags))
 			copy_kernel(out->big, (void *)args[2] + 16, 16);
 		return;
 	}

@@ -36,7 +36,7 @@ static __always_inline __u32 row_of_op(__u32 op)
 
 static __always_inline bool op_wanted(__u32 op)
 {
-	return stat_config.ops_wanted[1] & (1ULL << (op <= IFL_STAT_AIO_UNKNOWN ? op : IFL_STAT_AIO_UNKNOWN));
+	return stat_config.aio_ops_wanted & (1ULL << (op <= IFL_STAT_AIO_UNKNOWN ? op : IFL_STAT_AIO_UNKNOWN));
 }
 
 static __always_inline bool moves_bytes(__u32 op)

@@ -6,12 +6,11 @@
 #include "stat.h"
 
 #define SQE_FLAGS_SKIP SQE_CQE_SKIP /* the first bits of io_kiocb.flags are those of the SQE */
-#define OPS_THAT_CANCEL (OP_BIT(7) | OP_BIT(12) | OP_BIT(14)) /* POLL_REMOVE, TIMEOUT_REMOVE, ASYNC_CANCEL */
 #define RING_FD_UNKNOWN (~0ULL)
 
 static __always_inline __u32 uring_row_of_op(__u8 op)
 {
-	return op < IFL_STAT_OP_OTHER ? op : IFL_STAT_OP_OTHER;
+	return IFL_OP_ROW(op);
 }
 
 static __always_inline __u32 row_at_begin(__u8 op, __u64 ctx, struct task_struct *task, struct remembered *mine)
@@ -40,7 +39,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	begun.pid = current_ids() >> 32;
 	if (stat_config.filtered || stat_config.by != IFL_STAT_BY_OP)
 		task = submitter();
-	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(begun.op))) ||
+	if (!ifl_has_op(&stat_config.uring_ops_wanted, begun.op) ||
 	    (stat_config.filtered && !stat_wanted(task, mine) && !maker_wanted(READ(req, ctx)))) {
 		begin_unwanted(id, 0);
 		return;
@@ -82,7 +81,7 @@ int stat_req_failed(struct bpf_raw_tracepoint_args *ctx)
 
 	/* The kernel had not taken it over when it refused. */
 	bpf_probe_read_kernel(&begun.op, sizeof(begun.op), &sqe->opcode);
-	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(begun.op))) ||
+	if (!ifl_has_op(&stat_config.uring_ops_wanted, begun.op) ||
 	    (stat_config.filtered && !wanted_anew(task) && !maker_wanted(READ((struct io_kiocb *)id, ctx)))) {
 		begin_unwanted(id, 0);
 		return 0;
@@ -127,12 +126,12 @@ static __always_inline void count_unmatched(__u64 req, int result)
 	if (stat_config.filtered)
 		return;
 	op = READ((struct io_kiocb *)req, opcode);
-	if (!(stat_config.ops_wanted[0] & OP_BIT(uring_row_of_op(op))))
+	if (!ifl_has_op(&stat_config.uring_ops_wanted, op))
 		return;
 	if (take_excess(0))
 		return;
 	STAT_COUNT(unmatched);
-	if (result > 0 && op < 64 && stat_config.ops_with_bytes & OP_BIT(op & 63))
+	if (result > 0 && ifl_has_op(&stat_config.uring_ops_with_bytes, op))
 		ended.bytes = result;
 	ended.row = stat_config.by == IFL_STAT_BY_OP ? uring_row_of_op(op) : row_of_unknown(0);
 	ended.row = uring_row_at_end(ended.row, ended.outcome, req);
@@ -150,7 +149,7 @@ static __always_inline void count_cancel_op(__u8 op, int result)
 }
 
 /* A CQE that is not the last of its request: its bytes count, the request goes on. */
-static __always_inline void count_more(__u32 row, __u64 req, int result, __u64 bytes_mask)
+static __always_inline void count_more(__u32 row, __u64 req, int result, bool with_bytes)
 {
 	struct ifl_stat_row *counters;
 
@@ -158,14 +157,15 @@ static __always_inline void count_more(__u32 row, __u64 req, int result, __u64 b
 	if (!counters)
 		return;
 	counters->more++;
-	if (result > 0 && bytes_mask)
+	if (result > 0 && with_bytes)
 		counters->bytes += result;
 }
 
 SEC("tp_btf/io_uring_complete")
 int stat_complete(unsigned long long *ctx)
 {
-	__u64 id = ctx[1], bytes_mask;
+	__u64 id = ctx[1];
+	bool with_bytes;
 	struct ifl_stat_slot *slot;
 	struct ended ended = {};
 	__u32 flags;
@@ -201,9 +201,9 @@ int stat_complete(unsigned long long *ctx)
 		return 0;
 	}
 	op = slot->op;
-	bytes_mask = op < 64 ? stat_config.ops_with_bytes & OP_BIT(op & 63) : 0;
-	if (flags & CQE_F_MORE && !(op < 64 && OPS_ZERO_COPY & OP_BIT(op & 63))) {
-		count_more(slot->row, id, result, bytes_mask);
+	with_bytes = ifl_has_op(&stat_config.uring_ops_with_bytes, op);
+	if (flags & CQE_F_MORE && !op_is(op, OP_ZERO_COPY)) {
+		count_more(slot->row, id, result, with_bytes);
 		return 0;
 	}
 	ended.latency_ns = bpf_ktime_get_ns() - slot->start_ns;
@@ -211,9 +211,9 @@ int stat_complete(unsigned long long *ctx)
 	ended.outcome = outcome_of(result);
 	ended.row = slot->row;
 	end_request_alone(id, slot);
-	if (result > 0 && bytes_mask)
+	if (result > 0 && with_bytes)
 		ended.bytes = result;
-	if (op < 64 && OPS_THAT_CANCEL & OP_BIT(op & 63))
+	if (op_is(op, OP_CANCELS))
 		count_cancel_op(op, result);
 	ended.row = uring_row_at_end(ended.row, ended.outcome, id);
 	count_ended_alone(&ended);

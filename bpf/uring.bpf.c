@@ -31,7 +31,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	ring->ring.cq_head = ctx->rings->cq.head;
 	request = &entry->request;
 	sqe = (struct uring_sqe *)request->sqe;
-	if (!read_sqe(sqe, ctx, ring->ring.setup_flags) || sqe->user_data != request->user_data) {
+	if (!read_sqe(sqe, ctx, ring->ring.setup_flags, request->opcode) || sqe->user_data != request->user_data) {
 		request->flags |= IFL_UREQ_SQE_UNREAD;
 		__builtin_memset(sqe, 0, sizeof(*sqe));
 		if (has_fd_in_sqe_only(request->opcode))
@@ -39,7 +39,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	} else if (has_fd_in_sqe_only(request->opcode)) {
 		request->fd = sqe->fd; /* io_init_req() takes over that of the others only */
 	}
-	if (request->opcode < 64 && OPS_OF_IO_RW & OP_BIT(request->opcode & 63))
+	if (op_is(request->opcode, OP_IO_RW))
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
@@ -119,7 +119,7 @@ static __always_inline void take_cqe_into(struct ifl_uring_request *request, con
 	request->cqe_flags = cqe->flags;
 	request->cq_tail = READ(ctx, cached_cq_tail);
 	request->cq_head = ring->cq_head;
-	if (ring->setup_flags & RING_SETUP_CQE32) {
+	if (is_big_cqe(cqe, ring->setup_flags)) {
 		request->flags |= IFL_UREQ_BIG_CQE;
 		request->big_cqe[0] = cqe->big[0];
 		request->big_cqe[1] = cqe->big[1];
@@ -233,7 +233,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	    !(request->flags & IFL_UREQ_PREP_FAILED))
 		request->file_id = file_id_of(file, now);
 	/* One that was never issued has none. */
-	if (request->result >= 0 && request->opcode < 64 && OPS_OF_WRITES & OP_BIT(request->opcode & 63) &&
+	if (request->result >= 0 && op_is(request->opcode, OP_WRITES) &&
 	    READ((struct io_rw *)req, kiocb.ki_flags) & IOCB_APPEND)
 		request->flags |= IFL_UREQ_APPENDED;
 	if (!config.without_details)
@@ -273,6 +273,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 	struct ifl_ring_entry *ring = ring_in_use(ring_ctx, now);
 	struct ifl_uring_entry *entry;
 	struct uring_cqe cqe = {};
+	__u32 flags = 0;
 
 	if (!ring)
 		return 0;
@@ -283,7 +284,9 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		args[5] = ctx->args[5];
 		args[6] = ctx->args[6];
 	}
-	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags & RING_SETUP_CQE32);
+	take_cqe(&cqe, args, config.cqe_by_pointer, ring->ring.setup_flags);
+	if (is_big_cqe(&cqe, ring->ring.setup_flags))
+		flags = IFL_UCQE_BIG;
 	ring->cqes++;
 	entry = req ? entry_of(req) : NULL;
 	if (entry && entry->request.user_data != cqe.user_data && !takes_new_user_data(entry, ring_ctx, &cqe))
@@ -292,7 +295,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 		if (!ring->wanted)
 			return 0;
 		if (!req || cqe.flags & CQE_F_NOTIF)
-			write_cqe(ring, ring_ctx, (__u64)req, 0, &cqe, 0, now);
+			write_cqe(ring, ring_ctx, (__u64)req, 0, &cqe, flags, now);
 		else
 			end_unknown(ring, ring_ctx, req, &cqe, now);
 		if (req && !(cqe.flags & CQE_F_MORE))
@@ -304,9 +307,9 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 			entry->open = IFL_UENTRY_FREE;
 		return 0;
 	}
-	if (cqe.flags & CQE_F_MORE && !(OPS_ZERO_COPY & OP_BIT(entry->request.opcode & 63))) {
+	if (cqe.flags & CQE_F_MORE && !op_is(entry->request.opcode, OP_ZERO_COPY)) {
 		entry->request.cqes++;
-		write_cqe(ring, ring_ctx, (__u64)req, entry->request.request_id, &cqe, 0, now);
+		write_cqe(ring, ring_ctx, (__u64)req, entry->request.request_id, &cqe, flags, now);
 		return 0;
 	}
 	end_request_with(entry, ring, ring_ctx, req, &cqe, now);

@@ -235,9 +235,11 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 /* The next four are for programs whose arguments have types (tp_btf): they read through pointers without a helper. */
 
 /* The SQE that was taken last, as it stands in the ring. */
-static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *ctx, __u32 setup_flags)
+static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *ctx, __u32 setup_flags, __u8 opcode)
 {
-	__u32 index = (ctx->cached_sq_head - 1) & (ctx->sq_entries - 1);
+	/* In a ring of both sizes a wide one takes two places, and the head has passed both. */
+	__u32 places = setup_flags & RING_SETUP_SQE_MIXED && op_is(opcode, OP_WIDE) ? 2 : 1;
+	__u32 index = (ctx->cached_sq_head - places) & (ctx->sq_entries - 1);
 
 	if (!(setup_flags & RING_SETUP_NO_SQARRAY)) {
 		if (!copy_kernel(&index, ctx->sq_array + index, sizeof(index)))
@@ -256,7 +258,8 @@ static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
 	case OP_RECV:
 	case OP_RECVMSG: return sqe->ioprio & SQE_IOPRIO_MULTISHOT_RECV;
 	case OP_SEND: return sqe->ioprio & SQE_IOPRIO_BUNDLE;
-	case OP_URING_CMD: return sqe->op_flags & SQE_CMD_MULTISHOT || (__u32)sqe->off == CMD_TX_TIMESTAMP;
+	case OP_URING_CMD:
+	case OP_URING_CMD128: return sqe->op_flags & SQE_CMD_MULTISHOT || (__u32)sqe->off == CMD_TX_TIMESTAMP;
 	case OP_POLL_ADD: return sqe->len & SQE_LEN_POLL_MULTI;
 	case OP_TIMEOUT: return sqe->op_flags & SQE_TIMEOUT_MULTISHOT;
 	case OP_SEND_ZC:
@@ -320,12 +323,12 @@ static __always_inline void take_rw(struct ifl_uring_request *request, struct io
 
 static __always_inline bool works_on_no_file(__u8 opcode)
 {
-	return opcode < 64 && OPS_WITHOUT_FILE & OP_BIT(opcode & 63);
+	return op_is(opcode, OP_NO_FILE);
 }
 
 static __always_inline bool has_fd_in_sqe_only(__u8 opcode)
 {
-	return opcode < 64 && (OPS_WITHOUT_FILE | OPS_WITH_OWN_FD) & OP_BIT(opcode & 63);
+	return op_is(opcode, OP_NO_FILE | OP_OWN_FD);
 }
 
 /* file_of_fd() of the current task. */

@@ -9,8 +9,33 @@
 #define ENTER_GETEVENTS (1u << 0)
 #define ENTER_EXT_ARG (1u << 3)
 #define ENTER_REGISTERED_RING (1u << 4)
+#define ENTER_EXT_ARG_REG (1u << 6)
+#define REG_WAIT_BYTES 64
 #define REGISTER_USE_REGISTERED_RING (1u << 31)
+#define REGISTER_RESTRICTIONS 11
+#define RESTRICTION_BYTES 16 /* also what stands before them where they are a task's */
 #define URING_PARAMS_BYTES 120
+
+/* Pointers in the argument, which lead to something that is shown too. */
+struct pointed_field {
+	__u8 op;    /* of io_uring_register */
+	__u8 kind;  /* enum ifl_detail_kind */
+	__u8 at;    /* where the pointer stands */
+	__u8 bytes; /* of what it leads to; 0: `sized_at` says where their number stands */
+	__u8 sized_at;
+	__u8 control; /* of ZCRX_CTRL: only with this operation, plus 1 */
+};
+static const struct pointed_field pointed_fields[] = {
+    {.op = 32 /* ZCRX_IFQ */, .kind = IFL_DETAIL_ZCRX_AREA, .at = 16, .bytes = 48},
+    {.op = 32, .kind = IFL_DETAIL_REGION, .at = 24, .bytes = 64},
+    {.op = 32, .kind = IFL_DETAIL_ZCRX_EVENT, .at = 72, .bytes = 96},
+    {.op = 34 /* MEM_REGION */, .kind = IFL_DETAIL_REGION, .at = 0, .bytes = 64},
+    {.op = 35 /* QUERY */, .kind = IFL_DETAIL_QUERY, .at = 8, .sized_at = 20},
+    {.op = 36 /* ZCRX_CTRL */, .kind = IFL_DETAIL_ZCRX_AREA, .at = 24, .bytes = 48, .control = 1 + 3 /* ADD_AREA */},
+};
+#define POINTED_FIELDS (sizeof(pointed_fields) / sizeof(pointed_fields[0]))
+#define CONTROL_AT 4
+#define ANSWER_BYTES_MOST 64
 
 static __always_inline bool is_uring_call(__u8 syscall)
 {
@@ -83,6 +108,10 @@ static __always_inline __u32 register_bytes(__u32 op, __u32 count)
 	case 31: /* SEND_MSG_RING */ return 64;
 	case 33: /* RESIZE_RINGS */ return URING_PARAMS_BYTES;
 	case 34: /* MEM_REGION */ return 32;
+	case 32: /* ZCRX_IFQ */ return 96;
+	case 35: /* QUERY */ return 40;
+	case 36: /* ZCRX_CTRL */
+	case 37: /* BPF_FILTER */ return 72;
 	}
 	return 0;
 }
@@ -104,22 +133,57 @@ static __always_inline void add_call_detail(struct ifl_call *call, __u8 kind, __
 		call->records_lost++;
 }
 
+/* With a descriptor of -1 the call is about the task, and its argument begins with a head that counts what follows. */
+static __always_inline __u32 task_restrictions_bytes(__u64 argument)
+{
+	__u16 count = 0;
+
+	bpf_probe_read_user(&count, sizeof(count), (void *)(argument + 2));
+	return RESTRICTION_BYTES + count * RESTRICTION_BYTES;
+}
+
+static __always_inline void add_pointed(struct ifl_call *call, __u32 op, __u64 now)
+{
+	for (__u32 index = 0; index < POINTED_FIELDS; index++) {
+		const struct pointed_field *field = &pointed_fields[index];
+		__u32 bytes = field->bytes, control = 0;
+		__u64 address = 0;
+
+		if (field->op != op)
+			continue;
+		if (field->control &&
+		    (bpf_probe_read_user(&control, sizeof(control), (void *)(call->args[2] + CONTROL_AT)) ||
+		     control + 1 != field->control))
+			continue;
+		if (!bytes)
+			bpf_probe_read_user(&bytes, sizeof(bytes), (void *)(call->args[2] + field->sized_at));
+		if (bytes > ANSWER_BYTES_MOST && !field->bytes)
+			bytes = ANSWER_BYTES_MOST;
+		bpf_probe_read_user(&address, sizeof(address), (void *)(call->args[2] + field->at));
+		add_call_detail(call, field->kind, address, bytes, bytes, now);
+	}
+}
+
 /* Its argument is read before the kernel acts on it, but for those that the kernel fills in. */
 static __always_inline void add_register_argument(struct ifl_call *call, __u64 now)
 {
 	__u32 op = (__u32)call->args[1] & ~REGISTER_USE_REGISTERED_RING;
 	__u32 count = register_bytes(op, call->args[3]);
 
+	if ((__u32)call->args[1] == REGISTER_RESTRICTIONS && (__u32)call->args[0] == ~0u)
+		count = task_restrictions_bytes(call->args[2]);
 	if (op == REGISTER_SYNC_CANCEL)
 		add_call_detail(call, IFL_DETAIL_SYNC_CANCEL, call->args[2], count, count, now);
 	else
 		add_call_detail(call, IFL_DETAIL_REGISTER, call->args[2], count, count, now);
+	if (op >= 32)
+		add_pointed(call, op, now);
 }
 
 static __always_inline bool is_filled_in(__u64 op)
 {
 	op &= ~(__u64)REGISTER_USE_REGISTERED_RING;
-	return op == 8 || op == 19 || op == 20 || op == 26 || op == 28;
+	return op == 8 || op == 19 || op == 20 || op == 26 || op == 28 || op == 32 || op == 35 || op == 36;
 }
 
 static __always_inline void note_ring(struct ifl_call *call, struct file *file, __u64 now)
@@ -132,6 +196,30 @@ static __always_inline void note_ring(struct ifl_call *call, struct file *file, 
 	call->kioctx = (__u64)ctx;
 	if (ring)
 		call->context_id = ring->ring.context_id;
+}
+
+/* How to wait stands in memory that the program has registered, and the argument is an offset there. */
+static __always_inline void add_registered_wait(struct ifl_call *call, __u64 now)
+{
+	struct io_ring_ctx___wait *ctx = (void *)call->kioctx;
+	struct detail detail = {.owner_id = call->call_id,
+				.time_ns = now,
+				.total = REG_WAIT_BYTES,
+				.kind = IFL_DETAIL_REG_WAIT,
+				.kernel = 1,
+				.shared = 1,
+				.tier = call->header.tier};
+	__u64 offset = call->args[4];
+
+	if (!ctx || !bpf_core_field_exists(ctx->cq_wait_arg))
+		return;
+	detail.address = (__u64)READ(ctx, cq_wait_arg);
+	if (!detail.address || offset > READ(ctx, cq_wait_size) || READ(ctx, cq_wait_size) - offset < REG_WAIT_BYTES)
+		return;
+	detail.address += offset;
+	call->records++;
+	if (!write_bytes(&detail, REG_WAIT_BYTES))
+		call->records_lost++;
 }
 
 static __always_inline void open_uring_call(struct ifl_call *call, struct task_struct *task, __u64 now)
@@ -149,7 +237,10 @@ static __always_inline void open_uring_call(struct ifl_call *call, struct task_s
 		if (!is_filled_in((__u32)call->args[1]))
 			add_register_argument(call, now);
 	} else if (call->args[3] & ENTER_EXT_ARG && config.calls_wanted & (1u << IFL_IO_URING_ENTER)) {
-		add_call_detail(call, IFL_DETAIL_GETEVENTS, call->args[4], 24, 24, now);
+		if (call->args[3] & ENTER_EXT_ARG_REG)
+			add_registered_wait(call, now);
+		else
+			add_call_detail(call, IFL_DETAIL_GETEVENTS, call->args[4], 24, 24, now);
 	}
 }
 

@@ -7,6 +7,10 @@
 
 #define IOVEC_BYTES 16
 #define FUTEX_WAITV_BYTES 24
+#define TIMESPEC_BYTES 16
+#define INTEGRITY_BYTES 32
+#define TIMEOUT_UPDATES (1u << 1 | 1u << 4) /* IORING_TIMEOUT_UPDATE, IORING_LINK_TIMEOUT_UPDATE */
+#define TIMEOUT_IMMEDIATE_ARG (1u << 7)
 #define SOCKADDR_BYTES_MAX 128
 #define AF_INET 2
 #define AF_INET6 10
@@ -163,6 +167,13 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	void *timeout;
 	__u32 count;
 
+	/*
+	 * sqe.attr_ptr and sqe.attr_type_mask. Kernels before 6.14 do not look at them, so there they mean nothing; a
+	 * field of 6.13 tells those apart that matter.
+	 */
+	if (op_is(request->opcode, OP_IO_RW) && sqe->pad &&
+	    bpf_core_field_exists(((struct io_ring_ctx___wait *)0)->cq_wait_arg))
+		add_bytes(request, &detail, IFL_DETAIL_INTEGRITY, (void *)sqe->addr3, INTEGRITY_BYTES);
 	switch (request->opcode) {
 	case OP_OPENAT2:
 	case OP_OPENAT:
@@ -217,6 +228,11 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 		else if (bpf_core_field_exists(((struct io_timeout_data___nanoseconds *)0)->time))
 			add_bytes(request, &detail, IFL_DETAIL_TIMESPEC,
 				  timeout + bpf_core_field_offset(struct io_timeout_data___nanoseconds, time), 8);
+		return;
+	case OP_TIMEOUT_REMOVE:
+		/* The new time is at sqe.addr2, or that is the new time itself. */
+		if (sqe->op_flags & TIMEOUT_UPDATES && !(sqe->op_flags & TIMEOUT_IMMEDIATE_ARG))
+			add_bytes(request, &detail, IFL_DETAIL_TIMESPEC, (void *)sqe->off, TIMESPEC_BYTES);
 		return;
 	case OP_FUTEX_WAITV: add_vector(request, &detail, IFL_DETAIL_FUTEXES, sqe, FUTEX_WAITV_BYTES); return;
 	case OP_READV:

@@ -20,9 +20,9 @@
 #define IFL_STAT_COLLIDED 65536
 
 /* Fixed rows of `--by op` and `--by outcome`: those of io_uring, then those of kernel AIO. */
-#define IFL_STAT_AIO_ROWS 64
-#define IFL_STAT_FIXED_ROWS 96
-#define IFL_STAT_OP_OTHER 63  /* io_uring opcodes from here on share a row */
+#define IFL_STAT_AIO_ROWS 128
+#define IFL_STAT_FIXED_ROWS 160
+#define IFL_STAT_OP_OTHER 127 /* io_uring opcodes from here on share a row */
 #define IFL_STAT_AIO_READ 16  /* added to IFL_STAT_AIO_ROWS: pread or preadv, the hooks cannot tell */
 #define IFL_STAT_AIO_WRITE 17 /* pwrite or pwritev */
 #define IFL_STAT_AIO_FSYNC 18 /* fsync or fdsync */
@@ -125,10 +125,32 @@ struct ifl_stat_label {
 	char comm[IFL_COMM_BYTES];
 };
 
+/* A set of io_uring's opcodes, a bit for each. Those from IFL_STAT_OP_OTHER on have the last bit together. */
+struct ifl_op_set {
+	ifl_u64 words[2];
+};
+
+#define IFL_OP_ROW(op) ((op) < IFL_STAT_OP_OTHER ? (op) : IFL_STAT_OP_OTHER)
+
+static inline __attribute__((always_inline)) int ifl_has_op(const volatile struct ifl_op_set *set, ifl_u8 op)
+{
+	ifl_u32 row = IFL_OP_ROW(op);
+
+	return set->words[row >> 6 & 1] >> (row & 63) & 1;
+}
+
+static inline void ifl_add_op(struct ifl_op_set *set, ifl_u8 op)
+{
+	ifl_u32 row = IFL_OP_ROW(op);
+
+	set->words[row >> 6 & 1] |= 1ULL << (row & 63);
+}
+
 /* Set before load. */
 struct ifl_stat_config {
-	ifl_u64 ops_wanted[2];	/* bit per opcode, of io_uring and of AIO; the latter has bit 16 and on as above */
-	ifl_u64 ops_with_bytes; /* io_uring opcodes whose result counts bytes */
+	struct ifl_op_set uring_ops_wanted;
+	struct ifl_op_set uring_ops_with_bytes; /* whose result counts bytes */
+	ifl_u64 aio_ops_wanted;			/* bit per opcode, and bit 16 and on as above */
 	ifl_u64 min_latency_ns;
 	ifl_u32 rows;
 	ifl_u32 cpus;
@@ -166,7 +188,7 @@ struct ifl_stat_shared {
 static_assert(sizeof(ifl_stat_slot) == 32, "a power of two, for a cheap index");
 static_assert(sizeof(ifl_stat_row) == 64 + 4 * IFL_STAT_BUCKETS, "no hidden padding");
 static_assert(sizeof(ifl_stat_key) == 24 && sizeof(ifl_stat_label) == 56, "no hidden padding");
-static_assert(sizeof(ifl_stat_config) == 32 + 24 + 16, "no hidden padding");
+static_assert(sizeof(ifl_stat_config) == 40 + 8 + 24 + 16, "no hidden padding");
 static_assert(sizeof(ifl_stat_shared) == 8 + 13 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
 #endif
 

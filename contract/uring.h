@@ -218,7 +218,13 @@ enum ifl_detail_kind {
 	IFL_DETAIL_REGISTER = 11,   /* what `arg` of io_uring_register points at; `total` bytes belong to it */
 	IFL_DETAIL_GETEVENTS = 12,  /* struct io_uring_getevents_arg of io_uring_enter */
 	IFL_DETAIL_FUTEXES = 13,    /* struct futex_waitv[]; `total` is their number */
-	IFL_DETAIL_KIND_COUNT = 14,
+	IFL_DETAIL_REGION = 14,	    /* struct io_uring_region_desc of a region or a refill queue that is registered */
+	IFL_DETAIL_ZCRX_AREA = 15,  /* struct io_uring_zcrx_area_reg */
+	IFL_DETAIL_ZCRX_EVENT = 16, /* struct zcrx_event_desc */
+	IFL_DETAIL_QUERY = 17,	    /* the kernel's answer to a query, behind the IFL_DETAIL_REGISTER that asks */
+	IFL_DETAIL_REG_WAIT = 18,   /* struct io_uring_reg_wait of io_uring_enter */
+	IFL_DETAIL_INTEGRITY = 19,  /* struct io_uring_attr_pi of a read or write; there whenever attributes are */
+	IFL_DETAIL_KIND_COUNT = 20,
 };
 
 #define IFL_DETAIL_BYTES 4096

@@ -135,6 +135,9 @@ constexpr Argument enter_decoded[] = {
     {"min_wait_usec", "__u32", Tag::U | Tag::TOCTOU,
      "of `struct io_uring_getevents_arg`: microseconds after which fewer than `min_complete` CQEs are enough"},
     {"ts", "__u64", Tag::U | Tag::TOCTOU, "of `struct io_uring_getevents_arg`: address of the timeout, 0 for none"},
+    {"*argp", "struct io_uring_reg_wait", Tag::U | Tag::TOCTOU,
+     "with IORING_ENTER_EXT_ARG_REG, where `argp` is an offset into registered memory: the timeout `ts` itself, "
+     "`min_wait_usec`, `flags`, `sigmask` and `sigmask_sz`"},
 };
 constexpr Return enter_returns[] = {
     {"0 to to_submit",
@@ -204,7 +207,9 @@ constexpr std::string_view register_description[] = {
     "What `arg` points at depends on the opcode. inflight shows the fields of the structures that it knows by name.",
 };
 constexpr Argument register_arguments[] = {
-    {"fd", "unsigned", +Tag::K, "the ring; its registered index with IORING_REGISTER_USE_REGISTERED_RING in `opcode`"},
+    {"fd", "unsigned", +Tag::K,
+     "the ring; its registered index with IORING_REGISTER_USE_REGISTERED_RING in `opcode`; -1 (4294967295 in JSON): no "
+     "ring but the calling task, of restrictions, bpf_filter, query and send_msg_ring"},
     {"opcode", "unsigned", +Tag::K, "what to do: sync_cancel, register_buffers, files_update, ..."},
     {"arg", "void*", Tag::K | Tag::OPT, "what `opcode` works with"},
     {"nr_args", "unsigned", +Tag::K, "how many elements `arg` has; its meaning is the opcode's"},
@@ -212,7 +217,16 @@ constexpr Argument register_arguments[] = {
 constexpr Argument register_decoded[] = {
     {"*arg", "struct, by opcode", Tag::U | Tag::TOCTOU,
      "field by field: of sync_cancel `addr`, `fd`, `flags`, `timeout`, `opcode`; of register_pbuf_ring `ring_addr`, "
-     "`ring_entries`, `bgid`, `flags`; of register_buffers the vectors; of register_files the descriptors; and so on"},
+     "`ring_entries`, `bgid`, `flags`; of register_buffers the vectors; of register_files the descriptors; and so on. "
+     "Of restrictions and bpf_filter `of` says whether they are the ring's or the task's"},
+    {"*region_ptr", "struct io_uring_region_desc", Tag::U | Tag::TOCTOU,
+     "of register_mem_region and register_zcrx_ifq: memory that is shared with the kernel"},
+    {"*area_ptr", "struct io_uring_zcrx_area_reg", Tag::U | Tag::TOCTOU,
+     "of register_zcrx_ifq and of zcrx_ctrl that adds an area: memory that is received into"},
+    {"*event_desc", "struct zcrx_event_desc", Tag::U | Tag::TOCTOU,
+     "of register_zcrx_ifq: which events get a CQE, and with which user_data"},
+    {"*query_data", "struct, by query_op", Tag::U | Tag::TOCTOU,
+     "of query: the kernel's answer, of the first question where several are asked at once"},
 };
 constexpr Return register_returns[] = {
     {"0 or more",

@@ -269,6 +269,9 @@ auto make_op_table() {
         Op(60, "readv_fixed", "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
         Op(61, "writev_fixed", "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
         Op(62, "pipe", "6.16").fields(unused, address, unused).flagged("pipe_flags", open_flags()),
+        // The two whose SQE has 128 bytes, also in a ring of IORING_SETUP_SQE_MIXED
+        Op(63, "nop128", "6.19").flagged("nop_flags", nop_flag_table),
+        Op(64, "uring_cmd128", "6.19").fields(number, number, unused).fd().flagged("uring_cmd_flags", uring_cmd_flag_table),
     });
     // clang-format on
 }

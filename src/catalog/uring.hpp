@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // io_uring's numbers as tables: what each opcode does with the fields of its SQE, and the names of flags. All functions
-// are pure and may be called from any thread. Sources: include/uapi/linux/io_uring.h up to Linux 6.18, and io_uring/.
+// are pure and may be called from any thread. Sources: include/uapi/linux/io_uring.h up to Linux 7.3, and io_uring/.
 #ifndef INFLIGHT_CATALOG_URING_HPP
 #define INFLIGHT_CATALOG_URING_HPP
 
@@ -81,6 +81,9 @@ NameTable resolve_flags();        // RESOLVE_*
 NameTable at_flags();             // AT_*
 NameTable msg_flags();            // MSG_*
 NameTable splice_flags();         // SPLICE_F_*
+NameTable rw_attr_flags();        // IORING_RW_ATTR_FLAG_*, of sqe.attr_type_mask
+NameTable integrity_flags();      // IO_INTEGRITY_CHK_*, of struct io_uring_attr_pi
+NameTable uring_notif_flags();    // IORING_NOTIF_USAGE_*, of the result of a notification
 
 // Name of a number in a table of numbers, not of bits: "sync_cancel"; "24" for one that is not there.
 std::string number_name(NameTable table, std::uint64_t number);

@@ -11,7 +11,7 @@
 namespace inflight::catalog {
 namespace {
 
-// include/uapi/linux/io_uring.h, up to Linux 6.18; names of newer ones where they are settled
+// include/uapi/linux/io_uring.h, up to Linux 7.3
 constexpr Name sqe_flag_table[] = {
     {0x01, "IOSQE_FIXED_FILE"},       {0x02, "IOSQE_IO_DRAIN"}, {0x04, "IOSQE_IO_LINK"},
     {0x08, "IOSQE_IO_HARDLINK"},      {0x10, "IOSQE_ASYNC"},    {0x20, "IOSQE_BUFFER_SELECT"},
@@ -59,18 +59,44 @@ constexpr Name enter_flag_table[] = {
 
 // "register_" stays where there is an "unregister_" too, or where the rest says nothing alone.
 constexpr Name register_op_table[] = {
-    {0, "register_buffers"},     {1, "unregister_buffers"},      {2, "register_files"},
-    {3, "unregister_files"},     {4, "register_eventfd"},        {5, "unregister_eventfd"},
-    {6, "files_update"},         {7, "register_eventfd_async"},  {8, "probe"},
-    {9, "register_personality"}, {10, "unregister_personality"}, {11, "restrictions"},
-    {12, "enable_rings"},        {13, "register_files2"},        {14, "files_update2"},
-    {15, "register_buffers2"},   {16, "buffers_update"},         {17, "register_iowq_aff"},
-    {18, "unregister_iowq_aff"}, {19, "iowq_max_workers"},       {20, "register_ring_fds"},
-    {21, "unregister_ring_fds"}, {22, "register_pbuf_ring"},     {23, "unregister_pbuf_ring"},
-    {24, "sync_cancel"},         {25, "file_alloc_range"},       {26, "pbuf_status"},
-    {27, "register_napi"},       {28, "unregister_napi"},        {29, "register_clock"},
-    {30, "clone_buffers"},       {31, "send_msg_ring"},          {32, "register_zcrx_ifq"},
-    {33, "resize_rings"},        {34, "register_mem_region"},    {35, "query"},
+    {0, "register_buffers"},
+    {1, "unregister_buffers"},
+    {2, "register_files"},
+    {3, "unregister_files"},
+    {4, "register_eventfd"},
+    {5, "unregister_eventfd"},
+    {6, "files_update"},
+    {7, "register_eventfd_async"},
+    {8, "probe"},
+    {9, "register_personality"},
+    {10, "unregister_personality"},
+    {11, "restrictions"},
+    {12, "enable_rings"},
+    {13, "register_files2"},
+    {14, "files_update2"},
+    {15, "register_buffers2"},
+    {16, "buffers_update"},
+    {17, "register_iowq_aff"},
+    {18, "unregister_iowq_aff"},
+    {19, "iowq_max_workers"},
+    {20, "register_ring_fds"},
+    {21, "unregister_ring_fds"},
+    {22, "register_pbuf_ring"},
+    {23, "unregister_pbuf_ring"},
+    {24, "sync_cancel"},
+    {25, "file_alloc_range"},
+    {26, "pbuf_status"},
+    {27, "register_napi"},
+    {28, "unregister_napi"},
+    {29, "register_clock"},
+    {30, "clone_buffers"},
+    {31, "send_msg_ring"},
+    {32, "register_zcrx_ifq"},
+    {33, "resize_rings"},
+    {34, "register_mem_region"},
+    {35, "query"},
+    {36, "zcrx_ctrl"},
+    {37, "bpf_filter"},
 };
 
 constexpr Name cancel_flag_table[] = {
@@ -79,9 +105,9 @@ constexpr Name cancel_flag_table[] = {
 };
 
 constexpr Name timeout_flag_table[] = {
-    {0x01, "IORING_TIMEOUT_ABS"},       {0x02, "IORING_TIMEOUT_UPDATE"},      {0x04, "IORING_TIMEOUT_BOOTTIME"},
-    {0x08, "IORING_TIMEOUT_REALTIME"},  {0x10, "IORING_LINK_TIMEOUT_UPDATE"}, {0x20, "IORING_TIMEOUT_ETIME_SUCCESS"},
-    {0x40, "IORING_TIMEOUT_MULTISHOT"},
+    {0x01, "IORING_TIMEOUT_ABS"},       {0x02, "IORING_TIMEOUT_UPDATE"},        {0x04, "IORING_TIMEOUT_BOOTTIME"},
+    {0x08, "IORING_TIMEOUT_REALTIME"},  {0x10, "IORING_LINK_TIMEOUT_UPDATE"},   {0x20, "IORING_TIMEOUT_ETIME_SUCCESS"},
+    {0x40, "IORING_TIMEOUT_MULTISHOT"}, {0x80, "IORING_TIMEOUT_IMMEDIATE_ARG"},
 };
 
 constexpr Name sq_flag_table[] = {
@@ -134,6 +160,15 @@ constexpr Name splice_flag_table[] = {
     {0x01, "SPLICE_F_MOVE"}, {0x02, "SPLICE_F_NONBLOCK"},        {0x04, "SPLICE_F_MORE"},
     {0x08, "SPLICE_F_GIFT"}, {1U << 31, "SPLICE_F_FD_IN_FIXED"},
 };
+
+constexpr Name rw_attr_flag_table[] = {{0x01, "IORING_RW_ATTR_FLAG_PI"}};
+// include/uapi/linux/fs.h
+constexpr Name integrity_flag_table[] = {
+    {0x01, "IO_INTEGRITY_CHK_GUARD"},
+    {0x02, "IO_INTEGRITY_CHK_REFTAG"},
+    {0x04, "IO_INTEGRITY_CHK_APPTAG"},
+};
+constexpr Name notif_flag_table[] = {{1U << 31, "IORING_NOTIF_USAGE_ZC_COPIED"}};
 
 }  // namespace
 
@@ -195,6 +230,18 @@ NameTable msg_flags() {
 
 NameTable splice_flags() {
     return splice_flag_table;
+}
+
+NameTable rw_attr_flags() {
+    return rw_attr_flag_table;
+}
+
+NameTable integrity_flags() {
+    return integrity_flag_table;
+}
+
+NameTable uring_notif_flags() {
+    return notif_flag_table;
 }
 
 std::string number_name(NameTable table, std::uint64_t number) {

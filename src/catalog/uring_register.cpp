@@ -5,6 +5,7 @@
 
 #include "catalog/events.hpp"
 #include "catalog/uring.hpp"
+#include "catalog/uring_register_names.hpp"
 
 #include <fmt/format.h>
 
@@ -27,56 +28,8 @@ struct Member {
 };
 using Layout = std::span<const Member>;
 
-// --- Names that only these structures use ---------------------------------------------------------------------------
-
-constexpr Name pbuf_ring_flag_table[] = {{1, "IOU_PBUF_RING_MMAP"}, {2, "IOU_PBUF_RING_INC"}};
-constexpr Name rsrc_flag_table[] = {{1, "IORING_RSRC_REGISTER_SPARSE"}};
-constexpr Name clone_flag_table[] = {{1, "IORING_REGISTER_SRC_REGISTERED"}, {2, "IORING_REGISTER_DST_REPLACE"}};
-constexpr Name napi_op_table[] = {{0, "register"}, {1, "static_add_id"}, {2, "static_del_id"}};
-constexpr Name clock_table[] = {{1, "CLOCK_MONOTONIC"}, {7, "CLOCK_BOOTTIME"}};
-constexpr Name probe_flag_table[] = {{1, "IO_URING_OP_SUPPORTED"}};
-constexpr Name region_flag_table[] = {{1, "IORING_MEM_REGION_REG_WAIT_ARG"}};
-constexpr Name query_op_table[] = {{0, "opcodes"}, {1, "zcrx"}, {2, "scq"}};
-constexpr Name restriction_table[] = {
-    {0, "register_op"}, {1, "sqe_op"}, {2, "sqe_flags_allowed"}, {3, "sqe_flags_required"}};
-constexpr Name futex2_table[] = {{0x01, "FUTEX2_SIZE_U16"},
-                                 {0x02, "FUTEX2_SIZE_U32"},
-                                 {0x04, "FUTEX2_NUMA"},
-                                 {0x08, "FUTEX2_MPOL"},
-                                 {0x80, "FUTEX2_PRIVATE"}};
-
 NameTable opcode_names() {
     return opcodes(family_uring);
-}
-NameTable pbuf_ring_flags() {
-    return pbuf_ring_flag_table;
-}
-NameTable rsrc_flags() {
-    return rsrc_flag_table;
-}
-NameTable clone_flags() {
-    return clone_flag_table;
-}
-NameTable napi_ops() {
-    return napi_op_table;
-}
-NameTable clocks() {
-    return clock_table;
-}
-NameTable probe_flags() {
-    return probe_flag_table;
-}
-NameTable region_flags() {
-    return region_flag_table;
-}
-NameTable query_ops() {
-    return query_op_table;
-}
-NameTable restrictions() {
-    return restriction_table;
-}
-NameTable futex2_flags() {
-    return futex2_table;
 }
 
 // --- Layouts; what is reserved is left out --------------------------------------------------------------------------
@@ -124,7 +77,9 @@ constexpr Member rsrc_register_layout[] = {
     {"nr", 0, 4}, {"flags", 4, 4, flags, rsrc_flags}, {"data", 16, 8, address}, {"tags", 24, 8, address}};
 constexpr Member probe_layout[] = {{"last_op", 0, 1, name, opcode_names}, {"ops_len", 1, 1}};
 constexpr Member probe_op_layout[] = {{"op", 0, 1, name, opcode_names}, {"flags", 2, 2, flags, probe_flags}};
-constexpr Member restriction_layout[] = {{"opcode", 0, 2, name, restrictions}};
+constexpr Member restriction_layout[] = {{"opcode", 0, 2, name, restriction_kinds}};
+// struct io_uring_task_restriction, in front of the restrictions
+constexpr Member task_restriction_layout[] = {{"flags", 0, 2, flags}, {"nr_res", 2, 2}};
 // By the restriction's opcode
 constexpr Member restriction_values[] = {
     {"register_op", 2, 1, name, uring_register_ops},
@@ -133,8 +88,11 @@ constexpr Member restriction_values[] = {
     {"sqe_flags", 2, 1, flags, sqe_flags},
 };
 constexpr Member max_workers_layout[] = {{"bounded", 0, 4}, {"unbounded", 4, 4}};
-constexpr Member pbuf_ring_layout[] = {
-    {"ring_addr", 0, 8, address}, {"ring_entries", 8, 4}, {"bgid", 12, 2}, {"flags", 14, 2, flags, pbuf_ring_flags}};
+constexpr Member pbuf_ring_layout[] = {{"ring_addr", 0, 8, address},
+                                       {"ring_entries", 8, 4},
+                                       {"bgid", 12, 2},
+                                       {"flags", 14, 2, flags, pbuf_ring_flags},
+                                       {"min_left", 16, 4}};
 constexpr Member pbuf_status_layout[] = {{"buf_group", 0, 4}, {"head", 4, 4}};
 constexpr Member sync_cancel_layout[] = {
     {"addr", 0, 8, address},
@@ -145,8 +103,11 @@ constexpr Member sync_cancel_layout[] = {
     {"opcode", 32, 1, name, opcode_names},
 };
 constexpr Member file_range_layout[] = {{"off", 0, 4}, {"len", 4, 4}};
-constexpr Member napi_layout[] = {
-    {"busy_poll_to", 0, 4}, {"prefer_busy_poll", 4, 1}, {"opcode", 5, 1, name, napi_ops}, {"op_param", 8, 4}};
+constexpr Member napi_layout[] = {{"busy_poll_to", 0, 4}, {"prefer_busy_poll", 4, 1}, {"opcode", 5, 1, name, napi_ops}};
+// By that opcode: how queues are found, or the queue that is added or taken out
+constexpr Member napi_tracking_layout[] = {{"op_param", 8, 4, name, napi_trackings}};
+constexpr Member napi_id_layout[] = {{"op_param", 8, 4}};
+constexpr Layout napi_forms[] = {napi_tracking_layout, napi_id_layout, napi_id_layout};
 constexpr Member clock_layout[] = {{"clockid", 0, 4, name, clocks}};
 constexpr Member clone_layout[] = {{"src_fd", 0, 4, signed_number},
                                    {"flags", 4, 4, flags, clone_flags},
@@ -160,16 +121,70 @@ constexpr Member message_layout[] = {
 constexpr Member zcrx_layout[] = {{"if_idx", 0, 4},
                                   {"if_rxq", 4, 4},
                                   {"rq_entries", 8, 4},
-                                  {"flags", 12, 4, flags},
+                                  {"flags", 12, 4, flags, zcrx_register_flags},
                                   {"area_ptr", 16, 8, address},
                                   {"region_ptr", 24, 8, address},
-                                  {"zcrx_id", 64, 4}};
-constexpr Member region_layout[] = {{"region_uptr", 0, 8, address}, {"flags", 8, 8, flags, region_flags}};
+                                  {"offsets.head", 32, 4},
+                                  {"offsets.tail", 36, 4},
+                                  {"offsets.rqes", 40, 4},
+                                  {"zcrx_id", 64, 4},
+                                  {"rx_buf_len", 68, 4},
+                                  {"event_desc", 72, 8, address}};
+constexpr Member zcrx_control_layout[] = {{"zcrx_id", 0, 4}, {"op", 4, 4, name, zcrx_controls}};
+// By that op
+constexpr Member zcrx_export_layout[] = {{"zcrx_fd", 24, 4, signed_number}};
+constexpr Member zcrx_arm_layout[] = {{"event_type", 24, 4, name, zcrx_events}};
+constexpr Member zcrx_add_layout[] = {{"area_ptr", 24, 8, address}};
+constexpr Layout zcrx_control_forms[] = {{}, zcrx_export_layout, zcrx_arm_layout, zcrx_add_layout};
+constexpr Member bpf_layout[] = {{"cmd_type", 0, 2, name, bpf_commands},
+                                 {"cmd_flags", 2, 2, flags},
+                                 {"filter.opcode", 8, 4, name, opcode_names},
+                                 {"filter.flags", 12, 4, flags, bpf_filter_flags},
+                                 {"filter.filter_len", 16, 4},
+                                 {"filter.pdu_size", 20, 1},
+                                 {"filter.filter_ptr", 24, 8, address}};
+constexpr Member region_layout[] = {{"region_uptr", 0, 8, address}, {"flags", 8, 8, flags, mem_region_flags}};
+// What pointers in these lead to
+constexpr Member region_desc_layout[] = {{"user_addr", 0, 8, address},
+                                         {"size", 8, 8},
+                                         {"flags", 16, 4, flags, region_flags},
+                                         {"id", 20, 4},
+                                         {"mmap_offset", 24, 8, address}};
+constexpr Member zcrx_area_layout[] = {{"addr", 0, 8, address},
+                                       {"len", 8, 8},
+                                       {"rq_area_token", 16, 8, address},
+                                       {"flags", 24, 4, flags, zcrx_area_flags},
+                                       {"dmabuf_fd", 28, 4, signed_number}};
+constexpr Member zcrx_event_layout[] = {{"user_data", 0, 8, address},
+                                        {"type_mask", 8, 4, flags, zcrx_event_bits},
+                                        {"flags", 12, 4, flags, zcrx_event_flags},
+                                        {"stats_offset", 16, 8}};
+constexpr Member reg_wait_layout[] = {{"ts.tv_sec", 0, 8, signed_number}, {"ts.tv_nsec", 8, 8, signed_number},
+                                      {"min_wait_usec", 16, 4},           {"flags", 20, 4, flags, reg_wait_flags},
+                                      {"sigmask", 24, 8, address},        {"sigmask_sz", 32, 4}};
 constexpr Member query_layout[] = {{"next_entry", 0, 8, address},
                                    {"query_data", 8, 8, address},
                                    {"query_op", 16, 4, name, query_ops},
                                    {"size", 20, 4},
                                    {"result", 24, 4, signed_number}};
+// The kernel's answers, by query_op
+constexpr Member query_opcodes_layout[] = {{"nr_request_opcodes", 0, 4},
+                                           {"nr_register_opcodes", 4, 4},
+                                           {"feature_flags", 8, 8, flags, uring_features},
+                                           {"ring_setup_flags", 16, 8, flags, uring_setup_flags},
+                                           {"enter_flags", 24, 8, flags, uring_enter_flags},
+                                           {"sqe_flags", 32, 8, flags, sqe_flags},
+                                           {"nr_query_opcodes", 40, 4}};
+constexpr Member query_zcrx_layout[] = {{"register_flags", 0, 8, flags, zcrx_register_flags},
+                                        {"area_flags", 8, 8, flags, zcrx_area_flags},
+                                        {"nr_ctrl_opcodes", 16, 4},
+                                        {"features", 20, 4, flags, zcrx_features},
+                                        {"rq_hdr_size", 24, 4},
+                                        {"rq_hdr_alignment", 28, 4}};
+constexpr Member query_scq_layout[] = {{"hdr_size", 0, 8}, {"hdr_alignment", 8, 8}};
+constexpr Member query_zcrx_event_layout[] = {
+    {"event_flags", 0, 4, flags, zcrx_event_bits}, {"stats_size", 4, 4}, {"stats_off_alignment", 8, 4}};
+constexpr Layout query_answers[] = {query_opcodes_layout, query_zcrx_layout, query_scq_layout, query_zcrx_event_layout};
 
 // What stands at `arg`: one structure, or an array of nr_args elements behind an optional head.
 struct Pointee {
@@ -222,9 +237,33 @@ constexpr Pointee arguments[] = {
     single(33, params_layout),
     single(34, region_layout),
     single(35, query_layout),
+    single(36, zcrx_control_layout),
+    single(37, bpf_layout),
+};
+// What it points at when the call is about the task and not about a ring, where that is something else.
+constexpr Pointee task_arguments[] = {
+    {.opcode = 11,
+     .head = task_restriction_layout,
+     .head_bytes = 16,
+     .element_name = "restrictions",
+     .element = restriction_layout,
+     .element_bytes = 16},
+};
+// Members that depend on the value of another.
+struct Variant {
+    std::uint32_t opcode;
+    const Member& selector;
+    std::span<const Layout> forms;
+};
+constexpr Variant variants[] = {
+    {27, napi_layout[2], napi_forms},
+    {28, napi_layout[2], napi_forms},
+    {36, zcrx_control_layout[1], zcrx_control_forms},
 };
 
+// The calls that there are for a task too, with a descriptor of -1.
 constexpr std::uint32_t op_restrictions = 11;
+constexpr std::uint32_t op_bpf_filter = 37;
 constexpr std::uint32_t op_iowq_affinity = 17;
 constexpr std::uint32_t use_registered_ring = 1U << 31;
 
@@ -294,14 +333,50 @@ void add_array(const Pointee& argument, std::string_view bytes, std::size_t coun
     }
 }
 
+const Pointee* pointee_of(std::uint32_t opcode, RegisterScope scope) {
+    const auto in = [opcode](std::span<const Pointee> table) {
+        const auto found = std::ranges::find(table, opcode, &Pointee::opcode);
+        return found == table.end() ? nullptr : &*found;
+    };
+    const Pointee* const of_task = scope == RegisterScope::task ? in(task_arguments) : nullptr;
+    return of_task != nullptr ? of_task : in(arguments);
+}
+
+std::optional<std::uint64_t> member_named(Layout layout, std::string_view member_name, std::string_view bytes) {
+    const auto member = std::ranges::find(layout, member_name, &Member::name);
+    return member == layout.end() ? std::nullopt : read_member(*member, bytes);
+}
+
+void add_variant(std::uint32_t opcode, std::string_view bytes, std::vector<Field>& fields) {
+    const auto* const variant = std::ranges::find(variants, opcode, &Variant::opcode);
+    if (variant == std::end(variants)) {
+        return;
+    }
+    const auto form = read_member(variant->selector, bytes);
+    if (form && *form < variant->forms.size()) {
+        add_members(variant->forms[*form], bytes, {}, fields);
+    }
+}
+
 }  // namespace
 
-std::vector<Field> register_fields(std::uint32_t opcode, std::string_view bytes, std::uint32_t nr_args) {
-    const auto* argument = std::ranges::find(arguments, opcode & ~use_registered_ring, &Pointee::opcode);
-    if (argument == std::end(arguments)) {
+std::vector<Field> register_fields(std::uint32_t opcode, std::string_view bytes, std::uint32_t nr_args,
+                                   RegisterScope scope) {
+    const std::uint32_t operation = opcode & ~use_registered_ring;
+    const Pointee* const argument = pointee_of(operation, scope);
+    if (argument == nullptr) {
         return {};
     }
-    std::vector<Field> fields = fields_of(argument->head, bytes);
+    std::vector<Field> fields;
+    if (operation == op_restrictions || operation == op_bpf_filter) {
+        const bool of_task = scope == RegisterScope::task;
+        fields.push_back({.name = "of", .kind = name, .value = of_task ? 1U : 0U, .text = of_task ? "task" : "ring"});
+    }
+    add_members(argument->head, bytes, {}, fields);
+    add_variant(operation, bytes, fields);
+    if (const auto said = member_named(argument->head, "nr_res", bytes)) {
+        nr_args = static_cast<std::uint32_t>(*said);
+    }
     if (argument->element_bytes != 0) {
         // Of the CPU mask nr_args is the number of bytes.
         const std::size_t count =
@@ -322,6 +397,27 @@ std::vector<Field> uring_params_fields(std::string_view bytes) {
 
 std::vector<Field> getevents_arg_fields(std::string_view bytes) {
     return fields_of(getevents_layout, bytes);
+}
+
+std::vector<Field> reg_wait_fields(std::string_view bytes) {
+    return fields_of(reg_wait_layout, bytes);
+}
+
+std::vector<Field> region_fields(std::string_view bytes) {
+    return fields_of(region_desc_layout, bytes);
+}
+
+std::vector<Field> zcrx_area_fields(std::string_view bytes) {
+    return fields_of(zcrx_area_layout, bytes);
+}
+
+std::vector<Field> zcrx_event_fields(std::string_view bytes) {
+    return fields_of(zcrx_event_layout, bytes);
+}
+
+std::vector<Field> query_answer_fields(std::string_view query, std::string_view answer) {
+    const auto which = member_named(query_layout, "query_op", query);
+    return which && *which < std::size(query_answers) ? fields_of(query_answers[*which], answer) : std::vector<Field>{};
 }
 
 std::vector<Field> open_how_fields(std::string_view bytes) {

@@ -30,7 +30,10 @@ struct Field {
 
 // What `arg` of io_uring_register(fd, opcode, arg, nr_args) points at. Empty for an opcode that takes no argument or
 // is not known. `opcode` may have IORING_REGISTER_USE_REGISTERED_RING set.
-std::vector<Field> register_fields(std::uint32_t opcode, std::string_view bytes, std::uint32_t nr_args);
+// A descriptor of -1 says that restrictions and filters are those of the task and its children.
+enum class RegisterScope : std::uint8_t { ring, task };
+std::vector<Field> register_fields(std::uint32_t opcode, std::string_view bytes, std::uint32_t nr_args,
+                                   RegisterScope scope = RegisterScope::ring);
 
 // "sync_cancel", "sync_cancel|USE_REGISTERED_RING"; "77" for one that is not known.
 std::string register_op_name(std::uint32_t opcode);
@@ -40,6 +43,17 @@ std::vector<Field> uring_params_fields(std::string_view bytes);
 
 // struct io_uring_getevents_arg of io_uring_enter with IORING_ENTER_EXT_ARG.
 std::vector<Field> getevents_arg_fields(std::string_view bytes);
+
+// struct io_uring_reg_wait of io_uring_enter with IORING_ENTER_EXT_ARG_REG.
+std::vector<Field> reg_wait_fields(std::string_view bytes);
+
+// What pointers in the argument of io_uring_register lead to: struct io_uring_region_desc, struct
+// io_uring_zcrx_area_reg, struct zcrx_event_desc.
+std::vector<Field> region_fields(std::string_view bytes);
+std::vector<Field> zcrx_area_fields(std::string_view bytes);
+std::vector<Field> zcrx_event_fields(std::string_view bytes);
+// The kernel's answer to `query`, a struct io_uring_query_hdr; empty for a question that is not known.
+std::vector<Field> query_answer_fields(std::string_view query, std::string_view answer);
 
 // struct open_how of openat2.
 std::vector<Field> open_how_fields(std::string_view bytes);

@@ -61,12 +61,31 @@ std::uint32_t rows_for(model::StatBy by, std::uint32_t keys) {
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(fit, 64, 1024)) + IFL_STAT_FIRST_KEY_ROW;
 }
 
-std::uint64_t ops_with_bytes() {
-    std::uint64_t mask = 0;
+ifl_op_set ops_with_bytes() {
+    ifl_op_set ops{};
     for (const auto& op : catalog::uring_ops()) {
-        mask |= op.transfers_bytes && op.opcode < 64 ? std::uint64_t{1} << op.opcode : 0;
+        if (op.transfers_bytes) {
+            ifl_add_op(&ops, op.opcode);
+        }
     }
-    return mask;
+    return ops;
+}
+
+// What is asked for by --op; everything if it is not there.
+void choose_ops(const std::vector<model::SelectionOptions::Operation>& operations, ifl_stat_config& stat) {
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    if (operations.empty()) {
+        stat.uring_ops_wanted = {.words = {all, all}};
+        stat.aio_ops_wanted = all;
+        return;
+    }
+    for (const auto& operation : operations) {
+        if (operation.family == model::Family::aio) {
+            stat.aio_ops_wanted |= std::uint64_t{1} << std::min<unsigned>(operation.opcode, 63);
+        } else {
+            ifl_add_op(&stat.uring_ops_wanted, static_cast<std::uint8_t>(operation.opcode));
+        }
+    }
 }
 
 Result<std::uint32_t> outcome_mask(const std::vector<model::Outcome>& outcomes) {
@@ -122,21 +141,16 @@ Result<probe::StatOptions> probe_options(const StatRunOptions& options, const Ch
     stat.rows = rows_for(by, options.keys);
     stat.outcomes_wanted = *outcomes;
     stat.min_latency_ns = selection->min_latency_ns;
-    stat.ops_with_bytes = ops_with_bytes();
-    constexpr std::uint64_t every_op = ~std::uint64_t{0};
-    const bool all_ops = selection->operations.empty();
-    stat.ops_wanted[0] = stat.ops_wanted[1] = all_ops ? every_op : 0;
-    for (const auto& operation : selection->operations) {
-        const auto bit = std::min<unsigned>(operation.opcode, IFL_STAT_OP_OTHER);
-        stat.ops_wanted[operation.family == model::Family::aio ? 1 : 0] |= std::uint64_t{1} << bit;
-    }
+    stat.uring_ops_with_bytes = ops_with_bytes();
+    choose_ops(selection->operations, stat);
     const auto family_wanted = [&](model::Family family) {
         return selection->families.empty() ||
                std::ranges::find(selection->families, family) != selection->families.end();
     };
     // Nothing is loaded for a family that nobody asked about.
-    probes.uring = family_wanted(model::Family::uring) && stat.ops_wanted[0] != 0;
-    probes.aio = family_wanted(model::Family::aio) && stat.ops_wanted[1] != 0;
+    probes.uring =
+        family_wanted(model::Family::uring) && (stat.uring_ops_wanted.words[0] | stat.uring_ops_wanted.words[1]) != 0;
+    probes.aio = family_wanted(model::Family::aio) && stat.aio_ops_wanted != 0;
     if (!probes.uring && !probes.aio) {
         return failure("--family and --op", "no family has both", "leave one of them out");
     }

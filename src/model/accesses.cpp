@@ -3,6 +3,7 @@
 
 #include "catalog/uring.hpp"
 #include "model/uring_abi.hpp"
+#include "model/uring_tracked.hpp"
 
 #include <sys/uio.h>
 
@@ -73,6 +74,7 @@ constexpr OpTraits uring_traits[] = {
     {59, How::waits},          // epoll_wait
     {60, How::transfer},       // readv_fixed
     {61, How::storage_write},  // writev_fixed
+    {64, How::waits},          // uring_cmd128
 };
 
 const OpTraits* traits_of(const Request& request) {
@@ -164,7 +166,9 @@ Accesses accesses_of(const Request& request) {
         return accesses;
     }
     std::optional<std::uint64_t> length;
-    if (fields.address == SqeField::buffer) {
+    if (request.family == Family::uring && uring::sends_vectors(request)) {
+        accesses.memory_complete = false;
+    } else if (fields.address == SqeField::buffer) {
         length = request.length;
         add_memory(accesses, request.buffer, request.length);
     } else if (fields.address == SqeField::iovecs) {

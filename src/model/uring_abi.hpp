@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers of io_uring that the model must understand, up to Linux 6.18; the build machine's headers may be older.
+// The numbers of io_uring that the model must understand, up to Linux 7.3; the build machine's headers may be older.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ inline constexpr std::uint8_t op_recv = 27;
 inline constexpr std::uint8_t op_uring_cmd = 46;
 inline constexpr std::uint8_t op_send_zc = 47;
 inline constexpr std::uint8_t op_sendmsg_zc = 48;
+inline constexpr std::uint8_t op_uring_cmd128 = 64;
 
 // IOSQE_*
 inline constexpr std::uint8_t sqe_io_drain = 1U << 1U;
@@ -44,7 +45,8 @@ inline constexpr std::uint32_t poll_update_events = 1U << 1U;
 inline constexpr std::uint32_t poll_update_user_data = 1U << 2U;
 inline constexpr std::uint32_t timeout_update = 1U << 1U;
 
-inline constexpr std::uint32_t cmd_multishot = 1U << 1U;  // IORING_URING_CMD_MULTISHOT
+inline constexpr std::uint16_t send_vectorized = 1U << 5U;  // IORING_SEND_VECTORIZED, of sqe.ioprio
+inline constexpr std::uint32_t cmd_multishot = 1U << 1U;    // IORING_URING_CMD_MULTISHOT
 
 inline constexpr std::uint32_t setup_sqpoll = 1U << 1U;
 inline constexpr std::uint32_t enter_getevents = 1U << 0U;
@@ -59,6 +61,7 @@ inline constexpr std::size_t sqe_addr_at = 16;
 inline constexpr std::size_t sqe_len_at = 24;
 inline constexpr std::size_t sqe_op_flags_at = 28;
 inline constexpr std::size_t sqe_user_data_at = 32;
+inline constexpr std::size_t sqe_addr3_at = 48;
 
 // struct io_uring_sync_cancel_reg; before 6.6 the opcode was padding.
 inline constexpr std::size_t sync_cancel_addr_at = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/uring_announced.hpp"
 
+#include <cstring>
+
 namespace inflight::model::uring {
 
 namespace {
@@ -17,12 +19,23 @@ Announced::Key begin_of(const Tracked& tracked) {
     return key_of(tracked, tracked.request.submit_ns.value_or(0));
 }
 
+// A zero-copy send may have named the user_data of its notification: sqe.addr3, since Linux 7.1.
+Announced::Key notification_of(const Tracked& tracked) {
+    Announced::Key key = begin_of(tracked);
+    std::uint64_t own = 0;
+    if (tracked.part->sqe_known) {
+        std::memcpy(&own, tracked.part->sqe.data() + sqe_addr3_at, sizeof(own));
+    }
+    key.user_data = own != 0 ? own : key.user_data;
+    return key;
+}
+
 }  // namespace
 
 void Announced::add(const TrackedPtr& tracked) {
     open_.emplace(begin_of(*tracked), tracked);
     if (zero_copy(tracked->request)) {
-        unnotified_.emplace(begin_of(*tracked), tracked);
+        unnotified_.emplace(notification_of(*tracked), tracked);
     }
 }
 
@@ -46,7 +59,7 @@ void Announced::end(const TrackedPtr& tracked) {
 }
 
 void Announced::note_notified(const TrackedPtr& tracked) {
-    unnotified_.erase(begin_of(*tracked));
+    unnotified_.erase(notification_of(*tracked));
 }
 
 TrackedPtr Announced::find(std::uint64_t user_data, std::uint64_t time_ns, bool notification) const {
@@ -75,7 +88,7 @@ TrackedPtr Announced::find(std::uint64_t user_data, std::uint64_t time_ns, bool 
 
 void Announced::forget(const Ended& each) {
     ended_.erase(each.ended);
-    unnotified_.erase(each.began);
+    unnotified_.erase(notification_of(*each.tracked));
 }
 
 void Announced::forget_ended(std::uint64_t before_ns) {

@@ -53,7 +53,7 @@ private:
 
     Table open_;
     Table ended_;
-    Table unnotified_;  // zero-copy sends, ended or not
+    Table unnotified_;  // zero-copy sends, ended or not, by the user_data that their notification has
     Queue<Ended> order_;
     Queue<Ended> waiting_;  // ended, and their notification has not come
 };

@@ -23,7 +23,7 @@ constexpr std::uint32_t msg_waitall = 0x100;
 std::optional<std::uint64_t> bytes_asked(const Request& request, const catalog::UringOp& operation) {
     const bool in_bytes = operation.len == catalog::SqeField::length_bytes && request.origin != Origin::unknown;
     const bool chosen_by_kernel = request.uring && (request.uring->sqe_flags & sqe_buffer_select) != 0;
-    return in_bytes && !chosen_by_kernel ? std::optional(request.length) : std::nullopt;
+    return in_bytes && !chosen_by_kernel && !sends_vectors(request) ? std::optional(request.length) : std::nullopt;
 }
 
 struct End {

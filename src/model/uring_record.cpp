@@ -53,7 +53,7 @@ void fill_arguments(Request& request, const ifl_uring_request& record) {
 bool repeats(const ifl_uring_request& record) {
     const bool multishot_command = (in_sqe<std::uint32_t>(record, sqe_op_flags_at) & cmd_multishot) != 0;
     return record.opcode != op_send && record.opcode != op_send_zc && record.opcode != op_sendmsg_zc &&
-           (record.opcode != op_uring_cmd || multishot_command);
+           ((record.opcode != op_uring_cmd && record.opcode != op_uring_cmd128) || multishot_command);
 }
 
 void fill_part(UringPart& part, const ifl_uring_request& record) {

@@ -56,6 +56,11 @@ void decide_outcome(Tracked& tracked);
     return request.opcode == op_send_zc || request.opcode == op_sendmsg_zc;
 }
 
+// A send whose address is that of vectors, and whose length is their number.
+[[nodiscard]] inline bool sends_vectors(const Request& request) {
+    return (request.opcode == op_send || request.opcode == op_send_zc) && (request.ioprio & send_vectorized) != 0;
+}
+
 [[nodiscard]] inline std::uint64_t chain_of(const Tracked& tracked) {
     return tracked.part->link_head != 0 ? tracked.part->link_head : tracked.part->request_id;
 }

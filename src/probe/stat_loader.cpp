@@ -116,7 +116,7 @@ void StatProbes::State::set_config(const StatOptions& options) {
     stat.filtered = (stat.by_pid | config.by_comm | config.by_uid | config.by_cgroup) != 0 ? 1 : 0;
     // 6.1 and 6.12: (ctx, req, user_data, res, cflags, extra1, extra2); 6.18: (ctx, req, cqe)
     stat.cqe_by_pointer = types.tracepoint_arguments("io_uring_complete").value_or(0) == 3 ? 1 : 0;
-    stat.ops_wanted[1] = with_pairs(stat.ops_wanted[1]);
+    stat.aio_ops_wanted = with_pairs(stat.aio_ops_wanted);
     const auto start_of = [this](std::string_view name) { return symbols.range(name).value_or(AddressRange{}).start; };
     const auto submit_one = symbols.range("io_submit_one").value_or(AddressRange{});
     config.submit_one_start = submit_one.start;
@@ -322,7 +322,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
                                           : "count io_uring only: --family uring");
             }
         }
-        const auto divided = divided_pair(options.stat.ops_wanted[1]);
+        const auto divided = divided_pair(options.stat.aio_ops_wanted);
         if (divided && state->requests == Tier::tracepoint) {
             return failure(fmt::format("count only one of {}", *divided),
                            "the hooks that this kernel allows cannot tell them apart",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of both families, brought to one form: what a request was asked for and what its result means.
+#include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 #include "view/sqe.hpp"
 
@@ -121,10 +122,12 @@ Asked asked_of_uring(const model::Request& request) {
     }
     // ... and one into a provided buffer is as long as that buffer.
     const bool buffer_sized = length == 0 && buffer_group(request).has_value();
-    if (uring_unit(*operation) != LengthUnit::none && !whole_file && !buffer_sized) {
+    // A number of vectors is no number of bytes.
+    if (uring_unit(*operation) != LengthUnit::none && !whole_file && !buffer_sized &&
+        !model::uring::sends_vectors(request)) {
         asked.length = uring_length(*operation, static_cast<std::uint64_t>(offset), address, length);
     }
-    if (is_pointer(operation->addr)) {
+    if (is_pointer(operation->addr) && !immediate_ns(request)) {
         asked.buffer = address;
     }
     asked.poll_events = poll_mask(request);

@@ -38,9 +38,33 @@ constexpr DecodedName decoded_names[] = {
 constexpr std::size_t register_opcode_index = 1;
 constexpr std::size_t register_count_index = 3;
 
-std::vector<catalog::Field> decode_register(const ifl_call& call, std::string_view bytes) {
+using Fields = std::vector<catalog::Field>;
+
+catalog::RegisterScope scope_of(const ifl_call& call) {
+    constexpr std::uint64_t no_ring = 0xffff'ffff;
+    constexpr std::uint64_t use_registered_ring = 1U << 31U;
+    return unsigned_argument(call, 0) == no_ring &&
+                   (unsigned_argument(call, register_opcode_index) & use_registered_ring) == 0
+               ? catalog::RegisterScope::task
+               : catalog::RegisterScope::ring;
+}
+
+Fields decode_register(const model::Event& event, std::string_view bytes) {
+    const ifl_call& call = event.call;
     return catalog::register_fields(static_cast<std::uint32_t>(unsigned_argument(call, register_opcode_index)), bytes,
-                                    static_cast<std::uint32_t>(unsigned_argument(call, register_count_index)));
+                                    static_cast<std::uint32_t>(unsigned_argument(call, register_count_index)),
+                                    scope_of(call));
+}
+
+// Which question it answers stands in the argument of the call.
+Fields decode_answer(const model::Event& event, std::string_view bytes) {
+    const auto asked = std::ranges::find(event.details, IFL_DETAIL_REGISTER, &model::Detail::kind);
+    return asked == event.details.end() ? Fields{} : catalog::query_answer_fields(asked->bytes, bytes);
+}
+
+template <Fields (*decode)(std::string_view)>
+Fields decode_alone(const model::Event&, std::string_view bytes) {
+    return decode(bytes);
 }
 
 // Names and types are those of the catalogue's `decoded` rows.
@@ -48,15 +72,18 @@ struct PointedStructure {
     ifl_detail_kind kind;
     std::string_view name;
     std::string_view c_type;
-    std::vector<catalog::Field> (*decode)(const ifl_call& call, std::string_view bytes);
+    Fields (*decode)(const model::Event& event, std::string_view bytes);
 };
 constexpr PointedStructure pointed_structures[] = {
-    {IFL_DETAIL_PARAMS, "*params", "struct io_uring_params",
-     [](const ifl_call&, std::string_view bytes) { return catalog::uring_params_fields(bytes); }},
-    {IFL_DETAIL_GETEVENTS, "*argp", "struct io_uring_getevents_arg",
-     [](const ifl_call&, std::string_view bytes) { return catalog::getevents_arg_fields(bytes); }},
+    {IFL_DETAIL_PARAMS, "*params", "struct io_uring_params", decode_alone<catalog::uring_params_fields>},
+    {IFL_DETAIL_GETEVENTS, "*argp", "struct io_uring_getevents_arg", decode_alone<catalog::getevents_arg_fields>},
+    {IFL_DETAIL_REG_WAIT, "*argp", "struct io_uring_reg_wait", decode_alone<catalog::reg_wait_fields>},
     {IFL_DETAIL_REGISTER, "*arg", "void", decode_register},
     {IFL_DETAIL_SYNC_CANCEL, "*arg", "struct io_uring_sync_cancel_reg", decode_register},
+    {IFL_DETAIL_REGION, "*region_ptr", "struct io_uring_region_desc", decode_alone<catalog::region_fields>},
+    {IFL_DETAIL_ZCRX_AREA, "*area_ptr", "struct io_uring_zcrx_area_reg", decode_alone<catalog::zcrx_area_fields>},
+    {IFL_DETAIL_ZCRX_EVENT, "*event_desc", "struct zcrx_event_desc", decode_alone<catalog::zcrx_event_fields>},
+    {IFL_DETAIL_QUERY, "*query_data", "void", decode_answer},
 };
 
 constexpr std::int64_t max_errno = 4095;  // MAX_ERRNO of include/linux/err.h
@@ -152,7 +179,7 @@ std::vector<Structure> structures_of(const model::Event& event) {
                             .kernel = detail.kernel,
                             .fields = {}};
         if (detail.readable) {
-            structure.fields = pointed->decode(event.call, detail.bytes);
+            structure.fields = pointed->decode(event, detail.bytes);
         }
         found.push_back(std::move(structure));
     }

@@ -7,6 +7,7 @@
 #include "view/calls.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
+#include "view/sqe.hpp"
 #include "view/text_parts.hpp"
 
 #include <fmt/format.h>
@@ -87,6 +88,9 @@ std::string fd_now_text(const model::InFlight& each, const Asked& asked) {
 std::string file_text(const model::InFlight& each, const Asked& asked) {
     const model::FileNow& now = each.file_now;
     std::string text = subject_text(each.request);
+    if (const auto command = command_name(each.request)) {
+        text.append(", ").append(*command);
+    }
     if (!now.known || asked.fixed_file) {
         return text;
     }

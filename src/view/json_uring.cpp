@@ -75,6 +75,65 @@ void write_wait(JsonLine& line, const Request& request) {
     line.end_object();
 }
 
+void write_socket_option(JsonLine& line, const Request& request) {
+    line.key("sockopt");
+    const auto option = socket_option(request);
+    if (!option) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.number("level", option->level);
+    line.number("optname", option->name);
+    line.number("optlen", option->length_bytes);
+    line.hex("optval", option->address);
+    line.end_object();
+}
+
+void write_integrity(JsonLine& line, const std::optional<Attributes::Integrity>& integrity) {
+    line.key("integrity");
+    if (!integrity) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.string("flags", integrity->flags);
+    line.number("app_tag", integrity->app_tag);
+    line.number("length", integrity->length_bytes);
+    line.hex("address", integrity->address);
+    line.hex("seed", integrity->seed);
+    line.end_object();
+}
+
+void write_attributes(JsonLine& line, const Request& request) {
+    line.key("attributes");
+    const auto found = attributes(request);
+    if (!found) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.string("flags", found->flags);
+    line.hex("address", found->address);
+    write_integrity(line, found->integrity);
+    line.end_object();
+}
+
+void write_timestamp(JsonLine& line, const model::Completion& completion) {
+    line.key("tx_timestamp");
+    const auto stamp = tx_timestamp(completion);
+    if (!stamp) {
+        line.null();
+        return;
+    }
+    line.begin_object();
+    line.boolean("hardware", stamp->hardware);
+    line.string("type", stamp->type);
+    line.number("tv_sec", stamp->seconds);
+    line.number("tv_nsec", stamp->nanoseconds);
+    line.end_object();
+}
+
 // What the SQE says and what it points at.
 void write_asked_of_ring(JsonLine& line, const Request& request) {
     const UringPart& part = *request.uring;
@@ -118,9 +177,16 @@ void write_asked_of_ring(JsonLine& line, const Request& request) {
     write_names(line, "mode", mode ? std::optional(fmt::format("{:#o}", *mode)) : std::nullopt);
     write_names(line, "resolve_flags", resolve_flags(request));
     line.number_if("cmd_op", command_number(request));
+    const auto command = command_name(request);
+    line.string_if("cmd_name", command.has_value(), command.value_or(std::string_view()));
+    write_socket_option(line, request);
     write_names(line, "msg_ring_cmd", msg_ring_command(request));
     write_futex(line, request);
     write_wait(line, request);
+    write_attributes(line, request);
+    line.number_if("write_stream", write_stream(request));
+    const auto notification = notification_user_data(request);
+    line.hex_if("notification_user_data", notification.has_value(), notification.value_or(0));
     const bool rw_known = part.kernel_rw || part.sqe_known;
     line.string_if("rw_origin", rw_known, part.kernel_rw ? "K" : "U");
 }
@@ -156,7 +222,7 @@ void write_ending(JsonLine& line, const Request& request) {
     line.boolean("cqe_skipped", part.cqe_skipped);
     line.boolean("multishot", part.multishot);
     line.boolean("overflowed", part.overflowed);
-    line.string_if("cqe_flags", has_result(request) && !part.cqe_skipped, catalog::cqe_flag_names(part.cqe_flags));
+    line.string_if("cqe_flags", has_result(request) && !part.cqe_skipped, cqe_flags_text(&request, part.cqe_flags));
     line.number("cqe_count", part.cqe_count);
     line.number("cqe_bytes", part.cqe_bytes);
     write_big(line, part.big);
@@ -194,10 +260,12 @@ void write_completion(JsonLine& line, const model::Completion& completion) {
     line.hex("user_data", completion.user_data);
     line.signed_number("result", cqe.result);
     line.string_if("error", error == 0 ? std::string() : catalog::errno_name(error));
-    line.string("cqe_flags", catalog::cqe_flag_names(cqe.flags));
+    line.string("cqe_flags", cqe_flags_text(request, cqe.flags));
     line.boolean("overflowed", cqe.overflowed);
     line.boolean("dropped", cqe.dropped);
     write_big(line, cqe.big);
+    write_timestamp(line, completion);
+    write_names(line, "usage", notification_usage(cqe));
     line.id("pid", completion.pid, completion.pid != 0);
     line.string_if("comm", completion.comm);
     write_id(line, "request_id", request != nullptr && request->uring ? request->uring->request_id : 0);

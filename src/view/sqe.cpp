@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/sqe.hpp"
 
+#include "catalog/uring_commands.hpp"
+#include "model/uring_tracked.hpp"
+
+#include <fmt/format.h>
 #include <linux/openat2.h>
 
 #include <algorithm>
@@ -28,11 +32,17 @@ using catalog::SqeField;
 constexpr std::uint8_t op_fixed_fd_install = 54;
 constexpr std::uint8_t op_readv_fixed = 60;
 constexpr std::uint8_t op_writev_fixed = 61;
+constexpr std::uint8_t op_uring_cmd128 = 64;
+constexpr std::uint32_t timeout_immediate_arg = 1U << 7U;
+constexpr std::uint32_t hardware_stamp = 1U << 16U;  // IORING_CQE_F_TSTAMP_HW
+constexpr std::uint32_t socket_getsockopt = 2;
+constexpr std::uint32_t socket_setsockopt = 3;
 
 constexpr std::uint8_t opens_file[] = {IORING_OP_OPENAT, IORING_OP_OPENAT2, IORING_OP_ACCEPT, IORING_OP_SOCKET,
                                        op_fixed_fd_install};
 constexpr std::uint8_t always_fixed_buffer[] = {IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, op_readv_fixed,
                                                 op_writev_fixed};
+constexpr std::uint8_t commands_of_files[] = {IORING_OP_URING_CMD, op_uring_cmd128};
 constexpr std::uint8_t fills_buffer_group[] = {IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS};
 
 bool is_one_of(const catalog::UringOp& operation, auto&& opcodes) {
@@ -67,6 +77,20 @@ std::optional<Known> known(const model::Request& request) {
         return std::nullopt;
     }
     return Known{.operation = *operation, .sqe = sqe};
+}
+
+catalog::CommandOwner command_owner(const model::Request& request) {
+    return request.file ? catalog::command_owner(request.file->kind, request.file->name)
+                        : catalog::CommandOwner::unknown;
+}
+
+bool asks_for_timestamps(const model::Request& request) {
+    return command_number(request) == catalog::tx_timestamp_command &&
+           command_owner(request) == catalog::CommandOwner::socket;
+}
+
+std::string timestamp_type(std::uint32_t cqe_flags) {
+    return catalog::number_name(catalog::tx_timestamp_types(), cqe_flags >> catalog::tx_timestamp_type_shift);
 }
 
 bool is_poll(const catalog::UringOp& operation) {
@@ -139,7 +163,8 @@ std::optional<std::uint16_t> buffer_index(const model::Request& request) {
     const std::uint8_t opcode = found->operation.opcode;
     const bool by_ioprio = (opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC) &&
                            (found->sqe->ioprio & IORING_RECVSEND_FIXED_BUF) != 0;
-    const bool by_flags = opcode == IORING_OP_URING_CMD && (found->flags() & IORING_URING_CMD_FIXED) != 0;
+    const bool by_flags =
+        is_one_of(found->operation, commands_of_files) && (found->flags() & IORING_URING_CMD_FIXED) != 0;
     return is_one_of(found->operation, always_fixed_buffer) || by_ioprio || by_flags
                ? std::optional<std::uint16_t>(found->sqe->buf_index)
                : std::nullopt;
@@ -180,12 +205,24 @@ std::optional<std::uint64_t> target_user_data(const model::Request& request) {
     return found->sqe->addr;
 }
 
+std::optional<std::uint64_t> immediate_ns(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.flags_name != "timeout_flags" || (found->flags() & timeout_immediate_arg) == 0) {
+        return std::nullopt;
+    }
+    // sqe.addr of a timeout, sqe.addr2 of one that changes another
+    return found->operation.addr == SqeField::timespec ? found->sqe->addr : found->sqe->addr2;
+}
+
 std::optional<std::uint64_t> timeout_ns(const model::Request& request) {
     struct KernelTimespec {  // struct __kernel_timespec
         std::int64_t seconds;
         std::int64_t nanoseconds;
     };
     constexpr std::int64_t per_second = 1'000'000'000;
+    if (const auto immediate = immediate_ns(request)) {
+        return immediate;
+    }
     const model::Detail* const detail = readable_detail(request, IFL_DETAIL_TIMESPEC);
     if (detail != nullptr && detail->bytes.size() == sizeof(std::int64_t)) {
         const auto kept_ns = structure_of<std::int64_t>(request, IFL_DETAIL_TIMESPEC);
@@ -231,8 +268,109 @@ std::optional<std::uint64_t> file_mode(const model::Request& request) {
 
 std::optional<std::uint32_t> command_number(const model::Request& request) {
     const auto found = known(request);
-    return found && found->operation.opcode == IORING_OP_URING_CMD ? std::optional<std::uint32_t>(found->sqe->cmd_op)
+    return found && is_one_of(found->operation, commands_of_files) ? std::optional<std::uint32_t>(found->sqe->cmd_op)
                                                                    : std::nullopt;
+}
+
+std::optional<std::string_view> command_name(const model::Request& request) {
+    const auto number = command_number(request);
+    if (!number) {
+        return std::nullopt;
+    }
+    return catalog::uring_command_name(command_owner(request), *number);
+}
+
+std::optional<SocketOption> socket_option(const model::Request& request) {
+    const auto number = command_number(request);
+    if (command_owner(request) != catalog::CommandOwner::socket ||
+        (number != socket_getsockopt && number != socket_setsockopt)) {
+        return std::nullopt;
+    }
+    // level and optname share the place of addr, optlen that of splice_fd_in, optval that of addr3.
+    const auto sqe = *sqe_of(request);
+    return SocketOption{.level = static_cast<std::uint32_t>(sqe.addr),
+                        .name = static_cast<std::uint32_t>(sqe.addr >> 32U),
+                        .length_bytes = static_cast<std::uint32_t>(sqe.splice_fd_in),
+                        .address = sqe.addr3};
+}
+
+std::optional<Attributes> attributes(const model::Request& request) {
+    struct IntegrityAttribute {  // struct io_uring_attr_pi
+        std::uint16_t flags;
+        std::uint16_t app_tag;
+        std::uint32_t length;
+        std::uint64_t address;
+        std::uint64_t seed;
+        std::uint64_t reserved;
+    };
+    const auto sqe = sqe_of(request);
+    // Without the detail the kernel knows of no attributes, and what stands there is nothing.
+    if (!sqe || !request.uring->detail(IFL_DETAIL_INTEGRITY)) {
+        return std::nullopt;
+    }
+    const std::uint64_t mask = sqe->__pad2[0];
+    Attributes found{
+        .flags = catalog::flag_names(catalog::rw_attr_flags(), mask), .address = sqe->addr3, .integrity = {}};
+    const auto integrity = structure_of<IntegrityAttribute>(request, IFL_DETAIL_INTEGRITY);
+    if (integrity && (mask & 1U) != 0) {
+        found.integrity = {.flags = catalog::flag_names(catalog::integrity_flags(), integrity->flags),
+                           .app_tag = integrity->app_tag,
+                           .length_bytes = integrity->length,
+                           .address = integrity->address,
+                           .seed = integrity->seed};
+    }
+    return found;
+}
+
+std::optional<std::uint8_t> write_stream(const model::Request& request) {
+    const auto found = known(request);
+    if (!found || found->operation.flags_name != "rw_flags") {
+        return std::nullopt;
+    }
+    const auto stream = static_cast<std::uint8_t>(found->sqe->splice_fd_in);  // its first byte
+    return stream != 0 ? std::optional(stream) : std::nullopt;
+}
+
+std::optional<std::uint64_t> notification_user_data(const model::Request& request) {
+    const auto sqe = sqe_of(request);
+    return sqe && model::uring::zero_copy(request) && sqe->addr3 != 0 ? std::optional<std::uint64_t>(sqe->addr3)
+                                                                      : std::nullopt;
+}
+
+std::string cqe_flags_text(const model::Request* request, std::uint32_t flags) {
+    if (request == nullptr || !asks_for_timestamps(*request) || (flags & IORING_CQE_F_MORE) == 0) {
+        return catalog::cqe_flag_names(flags);
+    }
+    constexpr std::uint32_t lower_half = 0xffff;
+    std::string text = catalog::flag_names(catalog::cqe_flags(), flags & lower_half);
+    if (const auto hardware = flags & hardware_stamp; hardware != 0) {
+        text += "|" + catalog::flag_names(catalog::tx_timestamp_flags(), hardware);
+    }
+    return text + "|" + timestamp_type(flags);
+}
+
+std::optional<TxTimestamp> tx_timestamp(const model::Completion& completion) {
+    const model::Cqe& cqe = completion.cqe;
+    if (completion.request == nullptr || !asks_for_timestamps(*completion.request) || !cqe.big ||
+        (cqe.flags & IORING_CQE_F_MORE) == 0) {
+        return std::nullopt;
+    }
+    return TxTimestamp{.hardware = (cqe.flags & hardware_stamp) != 0,
+                       .type = timestamp_type(cqe.flags),
+                       .seconds = cqe.big->front(),
+                       .nanoseconds = cqe.big->back()};
+}
+
+std::optional<std::string> notification_usage(const model::Cqe& cqe) {
+    return (cqe.flags & IORING_CQE_F_NOTIF) != 0
+               ? std::optional(
+                     catalog::flag_names(catalog::uring_notif_flags(), static_cast<std::uint32_t>(cqe.result)))
+               : std::nullopt;
+}
+
+std::string big_cqe_text(const std::optional<std::array<std::uint64_t, 2>>& big) {
+    return big && (big->front() != 0 || big->back() != 0) ? fmt::format("{:#x} {:#x}", big->front(), big->back())
+                                                          : std::string();
 }
 
 std::optional<std::string> msg_ring_command(const model::Request& request) {

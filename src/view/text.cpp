@@ -52,6 +52,9 @@ public:
     void on_completion(const model::Completion& completion) override {
         put_titles();
         put(completion_line(completion, frame_));
+        if (const std::string notes = completion_notes(completion); !notes.empty()) {
+            put(detail(notes, lead_columns, frame_));
+        }
     }
 
     void on_event(const model::Event& event) override { put(event_text(event, frame_)); }

@@ -47,6 +47,8 @@ inline constexpr std::size_t lead_columns = 36;
 
 // One CQE of a request that goes on.
 [[nodiscard]] std::string completion_line(const model::Completion& completion, const TextFrame& frame);
+// What its second half says; may be empty.
+[[nodiscard]] std::string completion_notes(const model::Completion& completion);
 
 [[nodiscard]] std::string operation_name(model::Family family, std::optional<std::uint16_t> opcode);
 // "/data/file (deleted)"; "-" for none.

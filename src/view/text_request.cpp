@@ -275,7 +275,9 @@ std::string completion_line(const model::Completion& completion, const TextFrame
     const model::Request* request = completion.request.get();
     const auto opcode = request == nullptr ? std::nullopt : request->opcode;
     std::string result;
-    if (const int error = error_of(cqe.result); error != 0) {
+    if (const auto usage = notification_usage(cqe); usage && cqe.result != 0) {
+        result = short_names(*usage, "IORING_NOTIF_USAGE_");
+    } else if (const int error = error_of(cqe.result); error != 0) {
         result = catalog::errno_name(error);
     } else if (transfers_bytes(model::Family::uring, opcode)) {
         result = format_bytes(static_cast<std::uint64_t>(cqe.result));
@@ -286,7 +288,9 @@ std::string completion_line(const model::Completion& completion, const TextFrame
     }
     std::string notes = fmt::format("user_data {:#x}", completion.user_data);
     if (cqe.flags != 0) {
-        notes = catalog::cqe_flag_names(cqe.flags) + ", " + notes;
+        // What stands in the upper half of a time stamp's is told below it.
+        const std::uint32_t told = tx_timestamp(completion) ? cqe.flags & 0xffffU : cqe.flags;
+        notes = catalog::cqe_flag_names(told) + ", " + notes;
     }
     if (cqe.dropped) {
         notes += ", dropped: the program never sees it";
@@ -296,6 +300,15 @@ std::string completion_line(const model::Completion& completion, const TextFrame
     const std::string cell = pad(keep_head("CQE " + result, result_columns_max), result_columns, Align::left);
     return fmt::format("{}{} {} {}", lead(cqe.time_ns, completion.pid, completion.comm, frame),
                        pad(operation_name(model::Family::uring, opcode), operation_columns, Align::left), cell, notes);
+}
+
+std::string completion_notes(const model::Completion& completion) {
+    if (const auto stamp = tx_timestamp(completion)) {
+        return fmt::format("sent at {}.{:09} s: {}{}", stamp->seconds, stamp->nanoseconds, stamp->type,
+                           stamp->hardware ? ", F_TSTAMP_HW" : "");
+    }
+    const std::string big = big_cqe_text(completion.cqe.big);
+    return big.empty() ? big : "big_cqe " + big;
 }
 
 }  // namespace inflight::view

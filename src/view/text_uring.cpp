@@ -68,7 +68,9 @@ std::string given_text(const Request& request) {
         return printable(*address);
     }
     if (const auto command = command_number(request)) {
-        return fmt::format("cmd {:#x}", *command) + (request.file ? " " + file_text(request.file) : "");
+        // A name is longer than the column: it stands in the notes.
+        const std::string number = command_name(request) ? std::string() : fmt::format("cmd {:#x} ", *command);
+        return number + file_text(request.file);
     }
     if (const auto command = msg_ring_command(request)) {
         return *command + (request.file ? " to " + file_text(request.file) : "");
@@ -96,6 +98,7 @@ public:
         add_maker();
         add_chain();
         add_moment();
+        add_wishes();
         add_way();
         add_completions();
         add_end();
@@ -160,6 +163,29 @@ private:
         }
     }
 
+    // What it asks for besides what the columns show.
+    void add_wishes() {
+        if (const auto name = command_name(request_)) {
+            add(*name);
+        }
+        if (const auto found = attributes(request_)) {
+            add(found->integrity
+                    ? fmt::format("integrity {} at {:#x}, {}", format_bytes(found->integrity->length_bytes),
+                                  found->integrity->address, short_names(found->integrity->flags, "IO_INTEGRITY_"))
+                    : fmt::format("attributes {} at {:#x}", found->flags, found->address));
+        }
+        if (const auto stream = write_stream(request_)) {
+            add(fmt::format("write stream {}", *stream));
+        }
+        if (const auto option = socket_option(request_)) {
+            add(fmt::format("level {}, option {}, {}", option->level, option->name,
+                            format_bytes(option->length_bytes)));
+        }
+        if (const auto user_data = notification_user_data(request_)) {
+            add(fmt::format("notification user_data {:#x}", *user_data));
+        }
+    }
+
     void add_way() {
         if (part_.defer_ns) {
             add("held back by drain" + (waiting_ ? after(part_.defer_ns) : ""));
@@ -198,6 +224,9 @@ private:
         }
         if (part_.first_user_data) {
             add(fmt::format("user_data {:#x}, until a poll update {:#x}", request_.user_data, *part_.first_user_data));
+        }
+        if (const std::string big = big_cqe_text(part_.big); !big.empty()) {
+            add("big_cqe " + big);
         }
         if (part_.overflowed) {
             add("CQE overflowed");

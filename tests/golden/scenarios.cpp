@@ -252,6 +252,8 @@ const std::vector<Scenario>& scenarios() {
         {"empty", feed_empty},
         {"uring_requests", feed_uring_requests},
         {"uring_rings", feed_uring_rings},
+        {"uring_newer", feed_uring_newer},
+        {"uring_newer_events", feed_uring_newer_events},
         {"uring_cancels", feed_uring_cancels},
         {"uring_events", feed_uring_events},
     };

@@ -24,6 +24,10 @@ void feed_events(view::View& view);
 void feed_uring_requests(view::View& view);
 void feed_uring_rings(view::View& view);
 
+// scenarios_uring_newer.cpp
+void feed_uring_newer(view::View& view);
+void feed_uring_newer_events(view::View& view);
+
 // scenarios_uring_calls.cpp
 void feed_uring_cancels(view::View& view);
 void feed_uring_events(view::View& view);

@@ -166,7 +166,10 @@ TEST(TraceeView, PrintsCallsThatReturnedAndTheLosses) {
         last.Parse(lines.back().c_str());
         EXPECT_STREQ(last["eventName"].GetString(), "inflight_loss");
         EXPECT_EQ(last["returnValue"].GetInt64(), scenario.name == "losses" ? 2423 : 0);
-        const std::size_t calls = scenario.name == "events" ? 8 : scenario.name == "uring_events" ? 7 : 0;
+        const std::size_t calls = scenario.name == "events"               ? 8
+                                  : scenario.name == "uring_events"       ? 7
+                                  : scenario.name == "uring_newer_events" ? 9
+                                                                          : 0;
         EXPECT_EQ(lines.size(), calls + 1) << scenario.name;
     }
 }

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, key_count> key_names{
     "tid", "ret", "verdict", "target_op", "context", "in_flight_max", "capacity_at_least", "event", "abi", "code",
     "family", "path", "path_origin", "new_path", "sockaddr", "peer", "xattr_name", "timeout_ns", "cqes", "cause",
     "skipped", "multishot", "overflowed", "prep_failed", "punted", "armed", "deferred", "linked", "sqpoll", "notified",
-    "fixed",
+    "fixed", "command", "big_cqe", "integrity", "write_stream", "sockopt", "notification", "stamped", "arguments",
     "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed",
     "first_user_data", "appended", "breaks_chain", "timeout_clock", "ring_fd", "refused", "refused_error"};
 // clang-format on
@@ -82,12 +82,58 @@ std::string is_there(const Value& object, const char* name) {
     return value_of(object, name).empty() ? "no" : "yes";
 }
 
+// "a=1;b=x"
+std::string members_of(const Value& object) {
+    std::string text;
+    for (const auto& member : object.GetObject()) {
+        text += fmt::format("{}{}={}", text.empty() ? "" : ";", member.name.GetString(),
+                            value_of(object, member.name.GetString()));
+    }
+    return text;
+}
+
+// "0x1,0x2", of an array of strings
+std::string pair_of(const Value& object, const char* name) {
+    const auto member = object.FindMember(name);
+    std::string text;
+    if (member != object.MemberEnd() && member->value.IsArray()) {
+        for (const Value& each : member->value.GetArray()) {
+            text += (text.empty() ? "" : ",") + std::string(each.GetString());
+        }
+    }
+    return text;
+}
+
+// What the pointers of a call lead to: "a=1;b=x", and behind that what their own pointers do: "|*area_ptr:len=2".
+std::string structures_of(const Value& event) {
+    std::string text;
+    const auto args = event.FindMember("args");
+    for (const Value& each : args->value.GetArray()) {
+        const std::string name = value_of(each, "name");
+        if (const Value* structure = object_of(each, "value"); name.starts_with('*') && structure != nullptr) {
+            text += (text.empty() ? "" : "|" + name + ":") + members_of(*structure);
+        }
+    }
+    return text;
+}
+
 void take_uring(Record& record, const Value& uring) {
     take(record, uring,
          {Key::path, Key::path_origin, Key::new_path, Key::sockaddr, Key::peer, Key::xattr_name, Key::timeout_ns,
           Key::cause, Key::multishot, Key::overflowed, Key::prep_failed, Key::breaks_chain, Key::timeout_clock,
           Key::ring_fd});
     record[Key::cqes] = value_of(uring, "cqe_count");
+    record[Key::command] = value_of(uring, "cmd_name");
+    record[Key::big_cqe] = pair_of(uring, "big_cqe");
+    record[Key::write_stream] = value_of(uring, "write_stream");
+    record[Key::notification] = value_of(uring, "notification_user_data");
+    if (const Value* option = object_of(uring, "sockopt"); option != nullptr) {
+        record[Key::sockopt] = members_of(*option);
+    }
+    if (const Value* attributes = object_of(uring, "attributes"); attributes != nullptr) {
+        const Value* const integrity = object_of(*attributes, "integrity");
+        record[Key::integrity] = integrity != nullptr ? members_of(*integrity) : "unread";
+    }
     record[Key::first_user_data] = value_of(uring, "first_user_data");
     record[Key::skipped] = value_of(uring, "cqe_skipped");
     record[Key::fixed] = value_of(uring, "fixed_file");
@@ -132,6 +178,10 @@ Record cancel_of(const Value& object) {
 Record completion_of(const Value& object) {
     Record record;
     take(record, object, {Key::op, Key::user_data, Key::result, Key::error, Key::overflowed, Key::pid, Key::comm});
+    record[Key::big_cqe] = pair_of(object, "big_cqe");
+    if (const Value* stamp = object_of(object, "tx_timestamp"); stamp != nullptr) {
+        record[Key::stamped] = value_of(*stamp, "type");
+    }
     record.at_ns = time_of(object, "time_ns");
     return record;
 }
@@ -152,6 +202,7 @@ Record context_of(const Value& object) {
 Record event_of(const Value& object) {
     Record record;
     take(record, object, {Key::event, Key::ret, Key::error, Key::abi, Key::pid, Key::tid, Key::comm});
+    record[Key::arguments] = structures_of(object);
     record.at_ns = time_of(object, "start_ns");
     return record;
 }

@@ -64,7 +64,15 @@ enum class Key {
     linked,
     sqpoll,
     notified,
-    fixed,  // requests of io_uring
+    fixed,
+    command,
+    big_cqe,
+    integrity,
+    write_stream,
+    sockopt,
+    notification,  // requests of io_uring
+    stamped,       // completions
+    arguments,     // events
     way,
     key,
     taken,  // cancels of io_uring

@@ -207,6 +207,14 @@ TEST(BufferOverlap, WhileAZeroCopySendHasTheBuffer) {
     EXPECT_THAT(found(send.done(), read_into(0x1000, 64, 100, 110)), IsEmpty());
 }
 
+// With IORING_SEND_VECTORIZED the address is that of vectors, which are not read: nothing is known of the memory.
+TEST(BufferOverlap, NotOfASendOfVectors) {
+    Request send = UringMade(op_send_zc).memory(0x1000, 64).time(10, 30).done();
+    EXPECT_THAT(found(send, read_into(0x1000, 64, 10, 40)), SizeIs(1));
+    send.ioprio = 1U << 5U;
+    EXPECT_THAT(found(send, read_into(0x1000, 64, 10, 40)), IsEmpty());
+}
+
 Request readv(std::initializer_list<iovec> vectors, std::uint64_t submit_ns, std::uint64_t complete_ns,
               std::uint32_t total) {
     UringMade made(op_readv);

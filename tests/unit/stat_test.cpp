@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <set>
 
 namespace inflight::model {
 namespace {
@@ -53,6 +54,22 @@ struct Tables {
     ifl_stat_config config{};
     bool ops_known_late = false;
 };
+
+// A word has 64 bits, and io_uring has more operations than that.
+TEST(StatOps, TellOperationsApartThatDoNotFitOneWord) {
+    ifl_op_set ops{};
+    ifl_add_op(&ops, 0);
+    ifl_add_op(&ops, 64);
+    EXPECT_TRUE(ifl_has_op(&ops, 0) && ifl_has_op(&ops, 64));
+    for (const unsigned other : {1U, 63U, 65U, 126U, 127U, 128U, 192U, 255U}) {
+        EXPECT_FALSE(ifl_has_op(&ops, static_cast<std::uint8_t>(other))) << other;
+    }
+    ifl_add_op(&ops, 200);
+    for (const unsigned last : {127U, 128U, 200U, 255U}) {
+        EXPECT_TRUE(ifl_has_op(&ops, static_cast<std::uint8_t>(last))) << last;
+    }
+    EXPECT_FALSE(ifl_has_op(&ops, 126));
+}
 
 TEST(StatHistogram, BucketsFollowEachOther) {
     for (std::size_t bucket = 0; bucket < IFL_STAT_BUCKETS; bucket++) {
@@ -205,6 +222,20 @@ TEST(StatTally, WhatIsInFlightIsNotKnownByAKeyThatShowsAtTheEnd) {
     EXPECT_EQ(frame.lines[0].key.name, "pread or preadv");
     EXPECT_EQ(frame.lines[0].in_flight, std::nullopt);
     EXPECT_EQ(frame.all.in_flight, 1U);
+}
+
+TEST(StatTally, NamesEachOperationThatIsKnown) {
+    Tables tables;
+    StatTally tally(tables.read(0));
+    for (const std::uint32_t row : {62U, 63U, 64U, 126U, std::uint32_t{IFL_STAT_OP_OTHER}}) {
+        tables.end(row, 100);
+    }
+    std::set<std::string> names;
+    for (const auto& line : tally.look(tables.read(100), 0).lines) {
+        EXPECT_EQ(line.key.family, Family::uring) << line.key.name;
+        names.insert(line.key.name);
+    }
+    EXPECT_EQ(names, (std::set<std::string>{"pipe", "nop128", "uring_cmd128", "op 126", "op 127 and on"}));
 }
 
 TEST(StatTally, NamesKeys) {

@@ -2,6 +2,7 @@
 // The tables of io_uring, against the headers of the machine where they reach, and its structures byte by byte.
 #include "catalog/events.hpp"
 #include "catalog/uring.hpp"
+#include "catalog/uring_commands.hpp"
 #include "catalog/uring_register.hpp"
 
 #include <gmock/gmock.h>
@@ -50,7 +51,7 @@ std::vector<std::string> shown(const std::vector<Field>& fields) {
 // ---- operations
 
 TEST(UringOps, AreInTheOrderOfTheirNumbersWithUniqueNames) {
-    ASSERT_EQ(uring_ops().size(), 63U);
+    ASSERT_EQ(uring_ops().size(), 65U);
     std::set<std::string_view> names;
     for (std::size_t i = 0; i < uring_ops().size(); ++i) {
         const UringOp& op = uring_ops()[i];
@@ -61,9 +62,9 @@ TEST(UringOps, AreInTheOrderOfTheirNumbersWithUniqueNames) {
         EXPECT_EQ(opcode_by_name(family_uring, op.name), op.opcode);
         EXPECT_EQ(opcode_name(family_uring, op.opcode), op.name);
     }
-    EXPECT_EQ(uring_op(63), nullptr);
+    EXPECT_EQ(uring_op(65), nullptr);
     EXPECT_EQ(uring_op(255), nullptr);
-    EXPECT_EQ(opcode_name(family_uring, 63), "op 63");
+    EXPECT_EQ(opcode_name(family_uring, 65), "op 65");
 }
 
 TEST(UringOps, HaveTheNumbersOfTheKernel) {
@@ -91,6 +92,8 @@ TEST(UringOps, HaveTheNumbersOfTheKernel) {
         {54, "fixed_fd_install"},
         {58, "recv_zc"},
         {62, "pipe"},
+        {63, "nop128"},
+        {64, "uring_cmd128"},
     };
     for (const auto& [opcode, name] : known) {
         EXPECT_EQ(uring_op(opcode)->name, name);
@@ -252,7 +255,10 @@ TEST(UringRegister, Single) {
     group.ring_entries = 64;
     group.bgid = 7;
     EXPECT_THAT(shown(register_fields(IORING_REGISTER_PBUF_RING, bytes_of(group), 1)),
-                ElementsAre("ring_addr=4096", "ring_entries=64", "bgid=7", "flags=0"));
+                ElementsAre("ring_addr=4096", "ring_entries=64", "bgid=7", "flags=0", "min_left=0"));
+    const std::uint32_t least[] = {4096, 0, 64, 7 | 2U << 16U, 512, 0, 0, 0, 0, 0};
+    EXPECT_THAT(shown(register_fields(22, bytes_of(least), 1)),
+                ElementsAre("ring_addr=4096", "ring_entries=64", "bgid=7", "flags=IOU_PBUF_RING_INC", "min_left=512"));
 }
 
 TEST(UringRegister, Arrays) {
@@ -270,8 +276,116 @@ TEST(UringRegister, Arrays) {
     restrictions[1].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
     restrictions[1].sqe_flags = IOSQE_FIXED_FILE;
     EXPECT_THAT(shown(register_fields(IORING_REGISTER_RESTRICTIONS, bytes_of(restrictions), 2)),
-                ElementsAre("restrictions[0].opcode=sqe_op", "restrictions[0].sqe_op=read",
+                ElementsAre("of=ring", "restrictions[0].opcode=sqe_op", "restrictions[0].sqe_op=read",
                             "restrictions[1].opcode=sqe_flags_required", "restrictions[1].sqe_flags=IOSQE_FIXED_FILE"));
+}
+
+// With a descriptor of -1, Linux 7.0: struct io_uring_task_restriction, which has a head, and nr_args is 1.
+TEST(UringRegister, OfTheTask) {
+    std::string bytes("\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+    io_uring_restriction restrictions[2]{};
+    restrictions[0].opcode = IORING_RESTRICTION_SQE_OP;
+    restrictions[0].sqe_op = 64;
+    restrictions[1].opcode = IORING_RESTRICTION_REGISTER_OP;
+    restrictions[1].register_op = 37;
+    bytes += bytes_of(restrictions);
+    EXPECT_THAT(shown(register_fields(11, bytes, 1, RegisterScope::task)),
+                ElementsAre("of=task", "flags=0", "nr_res=2", "restrictions[0].opcode=sqe_op",
+                            "restrictions[0].sqe_op=uring_cmd128", "restrictions[1].opcode=register_op",
+                            "restrictions[1].register_op=bpf_filter"));
+    // More than there is
+    bytes[2] = 9;
+    EXPECT_EQ(register_fields(11, bytes, 1, RegisterScope::task).size(), 7U);
+    // The same bytes as a ring's form say something else: that is why the scope counts.
+    EXPECT_THAT(shown(register_fields(11, bytes, 1)), ElementsAre("of=ring", "restrictions[0].opcode=register_op",
+                                                                  "restrictions[0].register_op=register_personality"));
+}
+
+TEST(UringRegister, FilterOfARingOrATask) {
+    const struct {
+        std::uint16_t command = 1;
+        std::uint16_t command_flags = 0;
+        std::uint32_t reserved = 0;
+        std::uint32_t opcode = 45;
+        std::uint32_t flags = 3;
+        std::uint32_t length = 6;
+        std::uint8_t size = 12;
+        std::uint8_t reserved2[3] = {};
+        std::uint64_t program = 4096;
+        std::uint64_t reserved3[5] = {};
+    } filter;
+    EXPECT_THAT(shown(register_fields(37, bytes_of(filter), 1, RegisterScope::task)),
+                ElementsAre("of=task", "cmd_type=filter", "cmd_flags=0", "filter.opcode=socket",
+                            "filter.flags=IO_URING_BPF_FILTER_DENY_REST|IO_URING_BPF_FILTER_SZ_STRICT",
+                            "filter.filter_len=6", "filter.pdu_size=12", "filter.filter_ptr=4096"));
+    EXPECT_EQ(shown(register_fields(37, bytes_of(filter), 1)).front(), "of=ring");
+}
+
+TEST(UringRegister, NapiSaysHowQueuesAreFound) {
+    const std::uint32_t inactive[] = {50, 1, 255, 0};
+    EXPECT_THAT(shown(register_fields(27, bytes_of(inactive), 1)),
+                ElementsAre("busy_poll_to=50", "prefer_busy_poll=1", "opcode=register", "op_param=inactive"));
+    const std::uint32_t added[] = {0, 1U << 8U, 255, 0};
+    EXPECT_THAT(shown(register_fields(27, bytes_of(added), 1)),
+                ElementsAre("busy_poll_to=0", "prefer_busy_poll=0", "opcode=static_add_id", "op_param=255"));
+}
+
+TEST(UringRegister, ZeroCopyReceive) {
+    const std::uint32_t queue[24] = {2, 7, 4096, 2, 0x1000, 0, 0x2000, 0, 0, 4, 64, 0, 0, 0, 0, 0, 9, 16384, 0x3000};
+    EXPECT_THAT(shown(register_fields(32, bytes_of(queue), 1)),
+                ElementsAre("if_idx=2", "if_rxq=7", "rq_entries=4096", "flags=ZCRX_REG_NODEV", "area_ptr=4096",
+                            "region_ptr=8192", "offsets.head=0", "offsets.tail=4", "offsets.rqes=64", "zcrx_id=9",
+                            "rx_buf_len=16384", "event_desc=12288"));
+    std::uint32_t control[18] = {9, 1};
+    control[6] = 5;
+    EXPECT_THAT(shown(register_fields(36, bytes_of(control), 0)), ElementsAre("zcrx_id=9", "op=export", "zcrx_fd=5"));
+    control[1] = 2;
+    control[6] = 1;
+    EXPECT_THAT(shown(register_fields(36, bytes_of(control), 0)),
+                ElementsAre("zcrx_id=9", "op=arm_event", "event_type=ZCRX_EVENT_COPY"));
+    control[1] = 0;
+    EXPECT_THAT(shown(register_fields(36, bytes_of(control), 0)), ElementsAre("zcrx_id=9", "op=flush_rq"));
+    control[1] = 77;
+    EXPECT_THAT(shown(register_fields(36, bytes_of(control), 0)), ElementsAre("zcrx_id=9", "op=77"));
+    const std::uint32_t area[12] = {0x1000, 0, 8192, 0, 0x5000, 0, 1, 11};
+    EXPECT_THAT(shown(zcrx_area_fields(bytes_of(area))), ElementsAre("addr=4096", "len=8192", "rq_area_token=20480",
+                                                                     "flags=IORING_ZCRX_AREA_DMABUF", "dmabuf_fd=11"));
+    const std::uint32_t event[24] = {0xbeef, 0, 3, 1, 128};
+    EXPECT_THAT(shown(zcrx_event_fields(bytes_of(event))),
+                ElementsAre("user_data=48879", "type_mask=ZCRX_EVENT_ALLOC_FAIL|ZCRX_EVENT_COPY",
+                            "flags=ZCRX_EVENT_DESC_FLAG_STATS", "stats_offset=128"));
+    const std::uint32_t region[16] = {0x2000, 0, 4096, 0, 1, 3, 0x3000};
+    EXPECT_THAT(
+        shown(region_fields(bytes_of(region))),
+        ElementsAre("user_addr=8192", "size=4096", "flags=IORING_MEM_REGION_TYPE_USER", "id=3", "mmap_offset=12288"));
+}
+
+TEST(UringRegister, QueriesAndTheirAnswers) {
+    std::uint32_t query[10] = {0, 0, 0x1000, 0, 0, 48};
+    const std::uint64_t opcodes[] = {65 | 38ULL << 32U, 1U << 1U, 1U << 19U, 1U << 7U, 1U << 6U, 4};
+    EXPECT_THAT(shown(query_answer_fields(bytes_of(query), bytes_of(opcodes))),
+                ElementsAre("nr_request_opcodes=65", "nr_register_opcodes=38", "feature_flags=IORING_FEAT_NODROP",
+                            "ring_setup_flags=IORING_SETUP_SQE_MIXED", "enter_flags=IORING_ENTER_NO_IOWAIT",
+                            "sqe_flags=IOSQE_CQE_SKIP_SUCCESS", "nr_query_opcodes=4"));
+    query[4] = 2;
+    EXPECT_THAT(shown(query_answer_fields(bytes_of(query), bytes_of(opcodes).substr(0, 8))),
+                ElementsAre("hdr_size=163208757313"));
+    query[4] = 99;
+    EXPECT_THAT(query_answer_fields(bytes_of(query), bytes_of(opcodes)), IsEmpty());
+    EXPECT_THAT(query_answer_fields("", bytes_of(opcodes)), IsEmpty());
+}
+
+TEST(UringCommands, AreNamedByTheirFile) {
+    EXPECT_EQ(uring_command_name(command_owner("socket", "socket:[1]"), 3), "SOCKET_URING_OP_SETSOCKOPT");
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/fuse"), 3), "FUSE_IO_URING_CMD_ADD_QUEUE");
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/ublk-control"), 4), "UBLK_CMD_ADD_DEV");
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/ublkc0"), 0x20), "UBLK_IO_FETCH_REQ");
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/null"), 3), std::nullopt);
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/ublkc0"), 0xc010'7520), "UBLK_U_IO_FETCH_REQ");
+    EXPECT_EQ(uring_command_name(command_owner("character device", "/dev/ng0n1"), 0xc048'4e80), "NVME_URING_CMD_IO");
+    EXPECT_EQ(uring_command_name(command_owner("block device", "/dev/vda"), 0x1200), "BLOCK_URING_CMD_DISCARD");
+    EXPECT_EQ(uring_command_name(command_owner("regular file", "/mnt/a"), 0x8080'9440), "BTRFS_IOC_ENCODED_READ");
+    EXPECT_EQ(uring_command_name(command_owner("socket", "socket:[1]"), 99), std::nullopt);
 }
 
 TEST(UringRegister, WhatIsMissingOrUnknownGivesNothing) {

@@ -163,6 +163,55 @@ TEST(UringZeroCopy, NotificationsGoToTheOldestFirst) {
     EXPECT_EQ(trace.requests[1].uring->notified_ns, 40U);
 }
 
+// Since Linux 7.1, by sqe.addr3. The other request that has this user_data has nothing to do with it.
+TEST(UringZeroCopy, MayHaveANotificationWithAUserDataOfItsOwn) {
+    UringTrace trace;
+    const auto send = [](std::uint64_t id) {
+        return zero_copy_send(id).submit(10 + id).sqe_field(uring::sqe_addr3_at, std::uint64_t{0xbeef});
+    };
+    trace.feed(ring().created(1), send(1).announced(), zero_copy_send(2).data(0xbeef).submit(20).announced(),
+               send(1).complete(30, 100).cqe(uring::cqe_more), notification(40, 0xbeef), notification(50, 0x101));
+    ASSERT_THAT(trace.completions, SizeIs(2));
+    ASSERT_TRUE(trace.completions[0].request);
+    EXPECT_EQ(trace.completions[0].request->user_data, 0x101U);
+    EXPECT_FALSE(trace.completions[1].request) << "no notification comes by the user_data of the request";
+    trace.feed(zero_copy_send(2).data(0xbeef).submit(20).complete(60, 5).cqe(uring::cqe_more),
+               notification(70, 0xbeef));
+    trace.finish(100);
+    ASSERT_THAT(trace.requests, SizeIs(2));
+    EXPECT_EQ(trace.requests[0].uring->notified_ns, 40U);
+    EXPECT_EQ(trace.requests[1].uring->notified_ns, 70U);
+}
+
+TEST(UringCqes, OfThirtyTwoBytesKeepTheirSecondHalf) {
+    UringTrace trace;
+    CqeRecord big = more_cqe(20, 0x101, 4);
+    big.flags |= IFL_UCQE_BIG;
+    big.big_cqe[0] = 7;
+    big.big_cqe[1] = 8;
+    trace.feed(ring().created(1), multishot(1).submit(10).announced(), big, more_cqe(30, 0x101, 4));
+    ASSERT_THAT(trace.completions, SizeIs(2));
+    EXPECT_EQ(trace.completions[0].cqe.big, (std::array<std::uint64_t, 2>{7, 8}));
+    EXPECT_FALSE(trace.completions[1].cqe.big);
+}
+
+TEST(UringCqes, OfACommandOf128BytesThatRepeatsItself) {
+    UringTrace trace;
+    constexpr std::uint32_t multishot_flag = uring::cmd_multishot;
+    const auto command = [](std::uint32_t flags) {
+        return uring(1).op(uring::op_uring_cmd128).submit(10).sqe_field(uring::sqe_op_flags_at, flags);
+    };
+    trace.feed(ring().created(1), command(multishot_flag).announced(), more_cqe(20, 0x101),
+               command(multishot_flag).complete(30, 0));
+    trace.finish(100);
+    ASSERT_THAT(trace.requests, SizeIs(1));
+    EXPECT_TRUE(trace.requests[0].uring->multishot);
+    UringTrace once;
+    once.feed(ring().created(1), command(0).announced(), command(0).complete(30, 0));
+    once.finish(100);
+    EXPECT_FALSE(once.requests.at(0).uring->multishot);
+}
+
 TEST(UringZeroCopy, ThatFailsHasNone) {
     UringTrace trace;
     trace.feed(ring().created(1), zero_copy_send(1).submit(10).announced(),

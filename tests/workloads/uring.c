@@ -140,8 +140,28 @@ struct io_uring_sqe* prep(struct ring* ring, int opcode, int fd, const void* add
     return sqe;
 }
 
+struct io_uring_sqe* prep_wide(struct ring* ring, int opcode, int fd, const void* addr, unsigned len, uint64_t off) {
+    CHECK(ring->tail == ring->submitted, "a wide SQE is not alone");
+    /* The two places must lie side by side. */
+    if ((ring->tail & (ring->params.sq_entries - 1)) == ring->params.sq_entries - 1) {
+        ring_look(ring);
+    }
+    struct io_uring_sqe* second = prep(ring, IORING_OP_NOP, 0, NULL, 0, 0);
+    memset(second, 0, ring->sqe_size);
+    ring->tail--;
+    struct io_uring_sqe* sqe = prep(ring, opcode, fd, addr, len, off);
+    memset(sqe + 1, 0, sizeof *sqe);
+    if (ring->sq_array) {
+        unsigned slot = ring->tail & (ring->params.sq_entries - 1);
+        ring->sq_array[slot] = slot;
+    }
+    ring->tail++;
+    ring->wide = true;
+    return sqe;
+}
+
 uint64_t last_user_data(const struct ring* ring) {
-    return sqe_at(ring, ring->tail - 1)->user_data;
+    return sqe_at(ring, ring->tail - (ring->wide ? 2 : 1))->user_data;
 }
 
 static bool is_cancel(const struct io_uring_sqe* sqe) {
@@ -172,7 +192,7 @@ static long submit_to_thread(struct ring* ring, unsigned count) {
 long ring_submit_some(struct ring* ring, unsigned wait) {
     unsigned count = ring->tail - ring->submitted;
     unsigned cancels[2] = {0};
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i += ring->wide ? 2 : 1) {
         const struct io_uring_sqe* sqe = sqe_at(ring, ring->submitted + i);
         if (!ring->unlogged) {
             log_sqe(ring, sqe);
@@ -185,7 +205,8 @@ long ring_submit_some(struct ring* ring, unsigned wait) {
                    : uring_enter(ring->fd, count, wait, wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0);
     if (ret > 0) {
         CHECK(ret == count || cancels[0] == 0, "the kernel took %ld of %u SQEs, and there are cancels", ret, count);
-        account_requests((unsigned long)ret);
+        account_requests(ring->wide ? 1 : (unsigned long)ret);
+        ring->wide = false;
         account_cancels(cancels[0]);
         ring->submitted += (unsigned)ret;
     }
@@ -211,10 +232,18 @@ static bool peek_big(struct ring* ring, struct cqe* cqe, uint64_t big[2]) {
     unsigned head = *ring->cq_head;
     const char* place = ring->cqes + (size_t)(head & (ring->params.cq_entries - 1)) * ring->cqe_size;
     memcpy(cqe, place, 16);
-    if (big) {
-        memcpy(big, place + 16, 16);
+    if (ring->params.flags & SETUP_CQE_MIXED && cqe->flags & CQE_F_SKIP) {
+        atomic_store((_Atomic unsigned*)ring->cq_head, head + 1);
+        return peek_big(ring, cqe, big);
     }
-    atomic_store((_Atomic unsigned*)ring->cq_head, head + 1);
+    bool two_places = ring->params.flags & SETUP_CQE_MIXED && cqe->flags & CQE_F_32;
+    if (big) {
+        memset(big, 0, 16);
+        if (two_places || ring->cqe_size == 32) {
+            memcpy(big, place + 16, 16);
+        }
+    }
+    atomic_store((_Atomic unsigned*)ring->cq_head, head + (two_places ? 2 : 1));
     return true;
 }
 
@@ -238,7 +267,7 @@ struct cqe ring_reap(struct ring* ring) {
 }
 
 struct cqe ring_run(struct ring* ring) {
-    uint64_t user_data = last_user_data(ring);
+    const uint64_t user_data = last_user_data(ring);
     ring_submit(ring);
     struct cqe cqe = ring_reap(ring);
     CHECK(cqe.user_data == user_data, "a CQE of %#lx, not %#lx", cqe.user_data, user_data);

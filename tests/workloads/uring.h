@@ -24,7 +24,14 @@ enum {
     OP_FTRUNCATE,
     OP_BIND,
     OP_LISTEN,
+    OP_NOP128 = 63,
+    OP_URING_CMD128,
     SETUP_NO_SQARRAY = 1 << 16,
+    SETUP_CQE_MIXED = 1 << 18,
+    SETUP_SQE_MIXED = 1 << 19,
+    FEAT_RW_ATTR = 1 << 16,
+    CQE_F_SKIP = 1 << 5,
+    CQE_F_32 = 1 << 15,
     CANCEL_USERDATA = 1 << 4,
     CANCEL_OP = 1 << 5,
 };
@@ -45,6 +52,7 @@ struct ring {
     unsigned sqe_size, cqe_size;
     unsigned tail;      /* of what was prepared */
     unsigned submitted; /* ... and of what was submitted */
+    bool wide;          /* what was prepared last takes two places */
     bool unlogged;      /* nothing will be expected of its requests by their SQE */
     const int* files;   /* that were registered, for their names */
 };
@@ -67,6 +75,8 @@ void ring_needs(struct ring* ring, unsigned opcode); /* skips the program if not
  * then.
  */
 struct io_uring_sqe* prep(struct ring* ring, int opcode, int fd, const void* addr, unsigned len, uint64_t off);
+/* One of 128 bytes, in a ring of SETUP_SQE_MIXED: it takes two places, and is the only one of its submission. */
+struct io_uring_sqe* prep_wide(struct ring* ring, int opcode, int fd, const void* addr, unsigned len, uint64_t off);
 /* The SQEs that were prepared; the kernel must take them all. */
 void ring_submit(struct ring* ring);
 /* The same with what the kernel returns, -errno or the number of SQEs that it took; and waits for CQEs. */

@@ -73,6 +73,8 @@ static const struct {
     [OP_FTRUNCATE] = {"ftruncate", HAS_FD},
     [OP_BIND] = {"bind", HAS_FD},
     [OP_LISTEN] = {"listen", HAS_FD},
+    [OP_NOP128] = {"nop128", 0},
+    [OP_URING_CMD128] = {"uring_cmd128", HAS_FD},
 };
 
 /* Bits of io_uring_params.flags, in order. */
@@ -81,7 +83,8 @@ static const char* const setup_names[] = {
     "CLAMP",         "ATTACH_WQ",     "R_DISABLED", "SUBMIT_ALL",
     "COOP_TASKRUN",  "TASKRUN_FLAG",  "SQE128",     "CQE32",
     "SINGLE_ISSUER", "DEFER_TASKRUN", "NO_MMAP",    "REGISTERED_FD_ONLY",
-    "NO_SQARRAY",
+    "NO_SQARRAY",    "HYBRID_IOPOLL", "CQE_MIXED",  "SQE_MIXED",
+    "SQ_REWIND",
 };
 
 static struct logged {
