@@ -286,6 +286,7 @@ enum {
 #define IOCB_WRITE (1 << 18)	   /* include/linux/fs.h, kiocb.ki_flags, 5.10 to 6.18 */
 #define TS_COMPAT 0x0002	   /* arch/x86/include/asm/thread_info.h: in a 32-bit system call */
 #define X32_SYSCALL_BIT 0x40000000 /* arch/x86/include/uapi/asm/unistd.h */
+#define ERRNO_EACCES 13
 #define ERRNO_EINVAL 22
 #define ERRNO_EINPROGRESS 115
 

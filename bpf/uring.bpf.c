@@ -68,6 +68,35 @@ int BPF_PROG(uring_submit_sqe, struct io_kiocb *req)
 }
 
 /* An SQE that was refused when it was read: there is no submission, a CQE follows. */
+/* As io_check_restriction() in io_uring/io_uring.c. */
+static __always_inline bool is_allowed(struct io_ring_ctx *ctx, const struct uring_sqe *sqe)
+{
+	struct io_ring_ctx___restricted *restricted = (void *)ctx;
+	__u8 required = READ(restricted, restrictions.sqe_flags_required);
+	__u8 allowed = READ(restricted, restrictions.sqe_flags_allowed) | required;
+	__u64 operations = 0;
+
+	bpf_probe_read_kernel(&operations, sizeof(operations),
+			      (void *)ctx +
+				  bpf_core_field_offset(struct io_ring_ctx___restricted, restrictions.sqe_op) +
+				  (sqe->opcode & 64 ? sizeof(operations) : 0));
+	return operations & (1ULL << (sqe->opcode & 63)) && (sqe->flags & required) == required &&
+	       !(sqe->flags & ~allowed);
+}
+
+/* Who says EACCES when an SQE is read; no other part of io_uring does. */
+static __always_inline __u32 who_denied(struct io_ring_ctx *ctx, const struct uring_sqe *sqe)
+{
+	struct io_ring_ctx___filtered *filtered = (void *)ctx;
+
+	if (!bpf_core_field_exists(((struct io_ring_ctx___restricted *)0)->restrictions.sqe_op))
+		return 0;
+	if (bpf_core_field_exists(filtered->restrictions.bpf_filters) && READ(filtered, restrictions.bpf_filters) &&
+	    (!READ(filtered, restrictions.op_registered) || is_allowed(ctx, sqe)))
+		return IFL_UREQ_FILTERED;
+	return IFL_UREQ_RESTRICTED;
+}
+
 SEC("tp_btf/io_uring_req_failed")
 int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int error)
 {
@@ -97,6 +126,8 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 		request->fd = sqe->fd;
 		request->user_data = sqe->user_data;
 		request->sqe_flags = sqe->flags;
+		if (error == -ERRNO_EACCES)
+			request->flags |= who_denied(plain(ring_ctx, ROOM_OF_REFUSAL), sqe);
 	}
 	account_ring_submission(ring);
 	ifl_set_open(entry, IFL_UENTRY_OPEN);

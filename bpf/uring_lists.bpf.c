@@ -187,14 +187,11 @@ static __always_inline void walk_list(struct list_walk *walk, __u32 place, struc
 static long step_queue(__u32 index, struct list_walk *walk)
 {
 	struct io_wq_work_node *at = walk->at;
-	struct io_kiocb *req;
 
 	if (!at)
 		return 1;
-	req =
-	    (void *)at - bpf_core_field_offset(struct io_wq_work, list) - bpf_core_field_offset(struct io_kiocb, work);
 	walk->at = READ(at, next);
-	meet_chain((__u64)req, walk->ctx, walk->place);
+	meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place);
 	return 0;
 }
 
@@ -305,6 +302,8 @@ static __always_inline void walk_workers(struct list_walk *walk, struct task_str
 		walk->at = READ((struct list_head *)walk->head, next);
 		bpf_loop(MAX_WORKERS, step_worker, walk, 0);
 		walk->place = IFL_PLACE_WQ_QUEUED;
+		walk->node_offset =
+		    bpf_core_field_offset(struct io_wq_work, list) + bpf_core_field_offset(struct io_kiocb, work);
 		walk->at = wq_queue(account);
 		bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
 	}
@@ -348,6 +347,30 @@ static __noinline void walk_waiting(struct list_walk *walk)
 		walk_hlist(walk, IFL_PLACE_COMMAND, READ(lists, cancelable_uring_cmd.first));
 }
 
+static __noinline void walk_polled(struct list_walk *walk)
+{
+	struct io_ring_ctx___polled *polled;
+	struct io_ring_ctx *ctx;
+
+	if (!walk)
+		return;
+	ctx = (struct io_ring_ctx *)walk->ctx;
+	if (!(READ(ctx, flags) & RING_SETUP_IOPOLL))
+		return;
+	polled = (void *)ctx;
+	if (bpf_core_field_exists(polled->iopoll_list.first)) {
+		walk->place = IFL_PLACE_IOPOLL;
+		walk->node_offset = bpf_core_field_offset(struct io_kiocb, comp_list);
+		walk->at = READ(polled, iopoll_list.first);
+		if (walk->at)
+			bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
+	} else if (bpf_core_field_exists(((struct io_kiocb___polled *)0)->iopoll_node)) {
+		walk->node_offset = bpf_core_field_offset(struct io_kiocb___polled, iopoll_node);
+		walk_list(walk, IFL_PLACE_IOPOLL,
+			  (void *)ctx + bpf_core_field_offset(struct io_ring_ctx___polled_list, iopoll_list));
+	}
+}
+
 static __noinline void walk_queued(struct list_walk *walk)
 {
 	struct task_walk tasks = {.walk = walk};
@@ -385,6 +408,7 @@ static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *
 	if (!ring->wanted || !is_there(ring))
 		return 0;
 	walk_ready(&walk);
+	walk_polled(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	return 0;
@@ -411,6 +435,7 @@ int uring_list(struct bpf_raw_tracepoint_args *args)
 		return 1;
 	listing = 1;
 	walk_ready(&walk);
+	walk_polled(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	listing = 0;

@@ -55,6 +55,8 @@ enum class EndCause : std::uint8_t {
     task_exit,     // the kernel cancelled it because its task ended
     ring_closed,   // ... because its ring was closed
     unknown,
+    denied_by_filter,       // a BPF filter of its ring or task (7.0)
+    denied_by_restriction,  // a restriction of its ring or task
 };
 [[nodiscard]] std::string_view name(EndCause cause);  // "link-failed"
 

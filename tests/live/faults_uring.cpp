@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // fio's own counts of what went through its rings.
+#include "faults_uring.hpp"
 #include "faults_support.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <ostream>
 #include <set>
@@ -214,6 +217,47 @@ TEST_F(Uring, FioSubmissionThread) {
 TEST_F(Uring, FioJobsThatReadAndWrite) {
     check_fio({"--rw=randrw", "--numjobs=2", "--loops=2"});
     check_fio({"--rw=randrw", "--numjobs=2", "--loops=2", "--sqthread_poll=1", "--fixedbufs=1"});
+}
+
+// Such a request stands on no list but that of the ring's, until its program polls; from before or after the start.
+TEST(UringPlaces, OfAReadOnAPolledDevice) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    const Folder folder;
+    const std::string file = folder / "file";
+    Process process(Start{.command = {}, .in_child = [&] {
+                              static std::array<char, 8192> memory;
+                              auto* const page = reinterpret_cast<char*>(
+                                  (reinterpret_cast<std::uintptr_t>(memory.data()) + 4095) & ~std::uintptr_t{4095});
+                              const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
+                              uring::Ring ring(4, IORING_SETUP_IOPOLL);
+                              if (fd < 0 || ring.fd() < 0 || ::pwrite(fd, page, 4096, 0) != 4096) {
+                                  ::_exit(77);
+                              }
+                              io_uring_sqe sqe{};
+                              sqe.opcode = IORING_OP_READ;
+                              sqe.fd = fd;
+                              sqe.addr = reinterpret_cast<std::uintptr_t>(page);
+                              sqe.len = 4096;
+                              sqe.user_data = 0x7011;
+                              ring.put(sqe);
+                              if (!ring.submit(1) || ring.completed() != 0) {
+                                  ::_exit(77);
+                              }
+                              static_cast<void>(::write(STDOUT_FILENO, "ready\n", 6));
+                              for (;;) {
+                                  ::pause();
+                              }
+                          }});
+    if (!wait_until([&] { return !process.running() || process.out().find("ready") != std::string::npos; }) ||
+        !process.running()) {
+        GTEST_SKIP() << "the file system of " << folder.path() << " does not poll its device";
+    }
+    const auto listed = run_inflight({"ls", "-p", std::to_string(process.pid()), "-o", "json"});
+    EXPECT_EQ(listed.status, 0) << listed.err;
+    EXPECT_EQ(count_of(listed.out, R"("stage":"iopoll")"), 1U) << listed.out;
+    EXPECT_NE(listed.out.find("0x7011"), std::string::npos) << listed.out;
 }
 
 }  // namespace
