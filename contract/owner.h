@@ -35,16 +35,18 @@
 #define IFL_STATE_OF(open, state) (((state) & ~0xffffffffULL) | (open))
 
 /* `open` and `generation`, which are read and changed as one. */
+typedef ifl_u64 __attribute__((may_alias)) ifl_state_word;
+
 IFL_OWNER_STEP ifl_u64 ifl_state_of(const struct ifl_uring_entry *entry)
 {
 	IFL_STEP();
-	return *IFL_CAST(const volatile ifl_u64 *, &entry->open);
+	return *IFL_CAST(const volatile ifl_state_word *, &entry->open);
 }
 
 IFL_OWNER_STEP int ifl_change_state(struct ifl_uring_entry *entry, ifl_u64 from, ifl_u64 to)
 {
 	IFL_STEP();
-	return __sync_val_compare_and_swap(IFL_CAST(ifl_u64 *, &entry->open), from, to) == from;
+	return __sync_val_compare_and_swap(IFL_CAST(ifl_state_word *, &entry->open), from, to) == from;
 }
 
 /* What was written to the entry is there before it is seen to have this state. For its owner only. */

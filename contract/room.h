@@ -29,7 +29,7 @@ IFL_OWNER_STEP ifl_u32 ifl_take_room(struct ifl_buffer_positions *positions, cha
 {
 	for (int i = 0; i < IFL_ROOM_TRIES; i++) {
 		ifl_u64 head = ifl_position_of(&positions->head), next;
-		ifl_u32 at = head & (buffer_bytes - 1), left = buffer_bytes - at, skipped = 0;
+		ifl_u32 at = head & (buffer_bytes - 1) & 0xffffffffU, left = buffer_bytes - at, skipped = 0;
 
 		if (left < bytes)
 			skipped = left;
