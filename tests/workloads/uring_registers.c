@@ -95,6 +95,37 @@ static void receive_without_copies(void) {
          (uintptr_t)area);
 }
 
+/* How to wait stands in memory that was registered, which a ring takes only while it is disabled. Since Linux 6.13. */
+static void wait_as_registered(void) {
+    enum { OFFSET = 64, REG_WAIT_ARG = 1, TYPE_USER = 1, REG_WAIT_TS = 1, ENTER_EXT_ARG_REG = 1 << 6, SHORT_NS = 1000 };
+    struct ring disabled = ring_new(4, IORING_SETUP_R_DISABLED);
+    char* memory = pages(4096);
+    uint64_t region[8] = {(uintptr_t)memory, 4096, TYPE_USER};    /* struct io_uring_region_desc */
+    uint64_t registration[4] = {(uintptr_t)region, REG_WAIT_ARG}; /* struct io_uring_mem_region_reg */
+    long ret = uring_register(disabled.fd, MEM_REGION, registration, 1);
+    expect(
+        "event event=io_uring_register ret=%ld arguments=region_uptr=%#lx;flags=IORING_MEM_REGION_REG_WAIT_ARG|"
+        "*region_ptr:user_addr=%#lx;size=4096;flags=IORING_MEM_REGION_TYPE_USER;id=0;mmap_offset=0x0",
+        ret, (uintptr_t)region, (uintptr_t)memory);
+    ring_register(&disabled, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    if (ret == 0) {
+        struct {
+            struct __kernel_timespec time;
+            uint32_t least_us, flags;
+            uint64_t rest[5];
+        } wait = {.time.tv_nsec = SHORT_NS, .flags = REG_WAIT_TS}; /* struct io_uring_reg_wait */
+        memcpy(memory + OFFSET, &wait, sizeof wait);
+        ret = uring_enter(disabled.fd, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | ENTER_EXT_ARG_REG,
+                          (void*)OFFSET, sizeof wait);
+        CHECK(ret == -ETIME, "a registered wait = %ld", ret);
+        expect(
+            "event event=io_uring_enter ret=%ld arguments=ts.tv_sec=0;ts.tv_nsec=%d;min_wait_usec=0;"
+            "flags=IORING_REG_WAIT_TS;sigmask=0x0;sigmask_sz=0",
+            ret, SHORT_NS);
+    }
+    ring_close(&disabled);
+}
+
 static void filter(int fd, const char* of) {
     static struct {
         uint16_t command, flags;
@@ -135,6 +166,7 @@ int main(int argc, char** argv) {
     register_napi();
     query();
     receive_without_copies();
+    wait_as_registered();
     filter(ring.fd, "ring");
     filter(-1, "task");
     restrict_both();
