@@ -102,7 +102,9 @@ protected:
                       .wall_offset_ns = -7,
                       .hooks = "tracepoint",
                       .limits = {"one", "two"},
-                      .lost = {{.name = "links", .reason = "this kernel has no io_kiocb.link", .meaning = "chains are not shown"}},
+                      .lost = {{.name = "links",
+                                .reason = "this kernel has no io_kiocb.link",
+                                .meaning = "chains are not shown"}},
                       .command = {"a", "b c"}};
         info.tracker.slow_submit_ns = 123;
         info.tracker.events_wanted = 0x1ff;
