@@ -190,6 +190,7 @@ static __always_inline void on_free(__u64 address, __u64 cache, bool first)
 		context = context_of(kioctx);
 		if (!context || context->created_ns || READ(kiocb, ki_list.next) == 0)
 			return;
+		contest_request(address);
 		write_unseen(kiocb, kioctx, context, IFL_TIER_TRACEPOINT, bpf_ktime_get_ns(), false);
 		return;
 	}

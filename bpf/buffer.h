@@ -7,7 +7,7 @@
 #define INFLIGHT_BPF_BUFFER_H
 
 #include "maps.h"
-#include "../contract/buffer.h"
+#include "../contract/room.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -25,13 +25,11 @@ struct {
 	__type(value, struct ifl_buffer_positions);
 } buffer_positions __weak SEC(".maps");
 
-/* A record's place is lost to another only by an interrupt in between. */
-#define TRIES 4
-#define NO_ROOM (~0u)
+#define NO_ROOM IFL_NO_ROOM
 
 /*
  * Takes `bytes`, a multiple of 8, of the buffer of `cpu`, which is this one, marks them as busy and returns their
- * place; NO_ROOM: it is full. An interrupt may come in between and write a whole record. Not inlined and not static:
+ * place; NO_ROOM: it is full. Not inlined and not static:
  * verified once, not at each place that writes a record.
  */
 __noinline __weak __u32 take_room(__u32 cpu, __u32 bytes)
@@ -42,36 +40,14 @@ __noinline __weak __u32 take_room(__u32 cpu, __u32 bytes)
 
 	if (!positions || !buffer)
 		return NO_ROOM;
-	for (int i = 0; i < TRIES; i++) {
-		__u64 head = *(volatile __u64 *)&positions->head, next;
-		__u32 at = head & (buffer_bytes - 1), left = buffer_bytes - at, skipped = 0;
-
-		if (left < bytes)
-			skipped = left;
-		next = head + skipped + bytes;
-		if (next - *(volatile __u64 *)&positions->tail > buffer_bytes)
-			return NO_ROOM;
-		if (__sync_val_compare_and_swap(&positions->head, head, next) != head)
-			continue;
-		asm volatile("" : "+r"(at));
-		if (at > buffer_bytes - IFL_MARK_BYTES)
-			return NO_ROOM;
-		if (skipped) {
-			*(volatile __u64 *)(buffer + at) = (head ^ config.buffer_key) | IFL_MARK_SKIP;
-			head += skipped;
-			at = 0;
-		}
-		*(volatile __u64 *)(buffer + at) = (head ^ config.buffer_key) | IFL_MARK_BUSY;
-		return at;
-	}
-	return NO_ROOM;
+	return ifl_take_room(positions, buffer, buffer_bytes, config.buffer_key, bytes);
 }
 
 /*
  * Room for one record in this CPU's buffer, or NULL, which is then counted as lost. Check the result at once: before
  * 6.3 the verifier does not know that a checked pointer is not NULL when it is checked again.
  */
-static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns, bool undisturbed)
+static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), bytes = IFL_MARK_BYTES + (size_bytes + 7) / 8 * 8, at;
 	void *buffer = bpf_map_lookup_elem(&buffers, &cpu);
@@ -80,10 +56,8 @@ static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 
 
 	if (!buffer || !counter)
 		return NULL;
-	if (undisturbed)
-		counter->generated[kind]++;
-	else
-		__sync_fetch_and_add(&counter->generated[kind], 1);
+	/* Also where no interrupt writes that kind: with PREEMPT_RT, and in the fentry tier, another task may come. */
+	__sync_fetch_and_add(&counter->generated[kind], 1);
 	/* With the smallest of buffers some kinds have no room at all. */
 	at = bytes <= config.buffer_bytes ? take_room(cpu, bytes) : NO_ROOM;
 	/* The verifier wants the bound right here. */
@@ -101,17 +75,6 @@ static __always_inline void *reserve_counted(__u32 kind, __u32 size_bytes, __u8 
 	header->span_us = 0;
 	header->time_ns = time_ns;
 	return header;
-}
-
-static __always_inline void *reserve(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
-{
-	return reserve_counted(kind, size_bytes, tier, time_ns, false);
-}
-
-/* For a kind that no interrupt writes, in a program that is not preempted: all those that are attached to hooks. */
-static __always_inline void *reserve_undisturbed(__u32 kind, __u32 size_bytes, __u8 tier, __u64 time_ns)
-{
-	return reserve_counted(kind, size_bytes, tier, time_ns, true);
 }
 
 /* What was written to the record is there before its mark: on x86 stores are seen in their order. */

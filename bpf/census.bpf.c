@@ -51,12 +51,12 @@ static __always_inline __u64 distance_of(__u32 cpu)
 {
 	__u32 zero = 0;
 	void *copy = bpf_map_lookup_percpu_elem(&address_room, &zero, cpu), *variable = NULL;
-	struct bpf_array *map = plain(&address_room);
+	struct bpf_array *map = plain(&address_room, ROOM_OF_CENSUS);
 
 	if (!copy || !map)
 		return 0;
 	bpf_core_read(&variable, sizeof(variable), &map->pptrs[0]);
-	return (__u64)plain(copy) - (__u64)variable;
+	return (__u64)plain(copy, ROOM_OF_CENSUS) - (__u64)variable;
 }
 
 struct percpu_sum {

@@ -124,7 +124,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 		COUNT(contexts_untracked);
 	__sync_fetch_and_add(&contexts_changes, 1);
 	if (state == IFL_CONTEXT_FOUND)
-		contexts_found++;
+		__sync_fetch_and_add(&contexts_found, 1);
 	note_cgroup(task, entry.cgroup_id, time_ns);
 	write_context(key, &entry, state, tier, time_ns);
 	return entry.context_id;

@@ -163,6 +163,8 @@ struct cred {
 };
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
+	int group_exit_code;
 };
 struct thread_info {
 	__u32 status;
@@ -228,6 +230,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	unsigned long nvcsw;
+	__u64 start_time;
 	int pid, tgid, exit_code;
 	struct task_struct *real_parent, *group_leader;
 	const struct cred *cred;
@@ -250,6 +253,8 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+#define SIGNAL_GROUP_EXIT 0x00000004 /* signal_struct.flags, include/linux/sched/signal.h */
 
 /* linux/aio_abi.h: the same bytes in 32-bit tasks. User memory, hence not relocated. */
 struct iocb {
@@ -281,6 +286,7 @@ enum {
 #define IOCB_WRITE (1 << 18)	   /* include/linux/fs.h, kiocb.ki_flags, 5.10 to 6.18 */
 #define TS_COMPAT 0x0002	   /* arch/x86/include/asm/thread_info.h: in a 32-bit system call */
 #define X32_SYSCALL_BIT 0x40000000 /* arch/x86/include/uapi/asm/unistd.h */
+#define ERRNO_EACCES 13
 #define ERRNO_EINVAL 22
 #define ERRNO_EINPROGRESS 115
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * kernel.h for io_uring: the few fields in use, and what differs between kernels. Sources: include/linux/
- * io_uring_types.h and io_uring/ of Linux 6.1 to 6.18.
+ * io_uring_types.h and io_uring/ of Linux 6.1 to 7.3.
  */
 #ifndef INFLIGHT_BPF_KERNEL_URING_H
 #define INFLIGHT_BPF_KERNEL_URING_H
 
 #include "kernel.h"
+#include "kernel_uring_ops.h"
 #include "typed.h"
 #include "uring_ops.h"
 
@@ -34,6 +35,7 @@ struct uring_cqe {
 	__u64 big[2];
 };
 
+#define RING_SETUP_IOPOLL (1u << 0)
 #define RING_SETUP_SQPOLL (1u << 1)
 #define RING_SETUP_SQE128 (1u << 10)
 #define RING_SETUP_CQE32 (1u << 11)
@@ -57,7 +59,6 @@ struct uring_cqe {
 
 #define PERCPU_REF_DEAD 2 /* __PERCPU_REF_DEAD, include/linux/percpu-refcount.h */
 #define TASK_EXITING 0x00000004
-#define SIGNAL_GROUP_EXIT 0x00000004
 #define TASK_IO_WORKER 0x00000010 /* io-wq workers and SQ threads */
 #define TASK_KTHREAD 0x00200000
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -149,6 +150,31 @@ struct io_ring_ctx {
 	struct list_head timeout_list, ltimeout_list, defer_list;
 	unsigned int compat : 1;
 };
+/* Requests whose device the program polls; since 7.0 the list has two ends. */
+struct io_ring_ctx___polled {
+	struct io_wq_work_list iopoll_list;
+};
+struct io_ring_ctx___polled_list {
+	struct list_head iopoll_list;
+};
+struct io_kiocb___polled {
+	struct list_head iopoll_node;
+};
+/* What a ring may be asked for, its own and its maker's. Filters since 7.0. */
+struct io_restriction {
+	unsigned long sqe_op[2];
+	__u8 sqe_flags_allowed, sqe_flags_required;
+};
+struct io_restriction___filtered {
+	void *bpf_filters;
+	bool op_registered;
+};
+struct io_ring_ctx___restricted {
+	struct io_restriction restrictions;
+};
+struct io_ring_ctx___filtered {
+	struct io_restriction___filtered restrictions;
+};
 /* Since 7.1 a flag says what `compat` said. */
 struct io_ring_ctx___flags {
 	unsigned int int_flags;
@@ -239,123 +265,6 @@ struct io_kiocb {
 /* In 6.1 and 6.12. */
 struct io_kiocb___task {
 	struct task_struct *task;
-};
-
-/* What an operation keeps in io_kiocb.cmd. */
-struct io_rw {
-	struct kiocb kiocb;
-	__u64 addr;
-	__u32 len;
-};
-struct filename {
-	const char *name;
-};
-struct open_how {
-	__u64 flags, mode, resolve;
-};
-/* Since 7.0, where the members that point to a path are such structures. */
-struct delayed_filename {
-	struct filename *__incomplete_filename;
-};
-struct io_open {
-	struct filename *filename;
-	struct open_how how;
-};
-struct io_open___delayed {
-	struct delayed_filename filename;
-};
-struct io_statx {
-	struct filename *filename;
-};
-struct io_statx___delayed {
-	struct delayed_filename filename;
-};
-struct io_unlink {
-	struct filename *filename;
-};
-struct io_unlink___delayed {
-	struct delayed_filename filename;
-};
-struct io_mkdir {
-	struct filename *filename;
-};
-struct io_mkdir___delayed {
-	struct delayed_filename filename;
-};
-struct io_rename {
-	struct filename *oldpath, *newpath;
-};
-struct io_rename___delayed {
-	struct delayed_filename oldpath, newpath;
-};
-struct io_link {
-	struct filename *oldpath, *newpath;
-};
-struct io_link___delayed {
-	struct delayed_filename oldpath, newpath;
-};
-struct xattr_name {
-	char name[256];
-};
-struct xattr_ctx {
-	struct xattr_name *kname;
-};
-/* Its name in 6.18. */
-struct kernel_xattr_ctx {
-	struct xattr_name *kname;
-};
-struct io_xattr {
-	struct xattr_ctx ctx;
-	struct filename *filename;
-};
-struct io_xattr___kernel_ctx {
-	struct kernel_xattr_ctx ctx;
-};
-struct io_xattr___delayed {
-	struct delayed_filename filename;
-};
-struct io_connect {
-	int addr_len;
-};
-struct io_bind {
-	int addr_len;
-};
-/* In 6.1; it is gone in 6.12, where the address is copied when the SQE is read, not only when the request is punted. */
-struct io_async_connect {
-	char address;
-};
-struct __kernel_sockaddr_storage {
-	__u16 ss_family;
-};
-struct io_async_msghdr {
-	struct __kernel_sockaddr_storage addr;
-};
-struct timespec64 {
-	__s64 tv_sec;
-	long tv_nsec;
-};
-struct io_timeout_data {
-	struct timespec64 ts;
-};
-/* Since 7.1: nanoseconds. */
-struct io_timeout_data___nanoseconds {
-	__s64 time;
-};
-
-struct in6_addr {
-	__u32 words[4];
-};
-struct sock_common {
-	__be32 skc_daddr;
-	__be16 skc_dport;
-	unsigned short skc_family;
-	struct in6_addr skc_v6_daddr;
-};
-struct sock {
-	struct sock_common __sk_common;
-};
-struct socket {
-	struct sock *sk;
 };
 
 struct io_wq;

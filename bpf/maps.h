@@ -106,7 +106,7 @@ static __always_inline struct ifl_counters *cpu_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-/* Counts an occurrence; an interrupt may do the same in between. */
+/* Counts an occurrence; an interrupt, or with PREEMPT_RT another task, may do the same in between. */
 #define COUNT(field)                                                                                                   \
 	do {                                                                                                           \
 		struct ifl_counters *c_ = cpu_counters();                                                              \
@@ -125,7 +125,7 @@ static __always_inline __u64 next_id(void)
 	return (__u64)bpf_get_smp_processor_id() << 48 | (__sync_fetch_and_add(last, 1) + 1);
 }
 
-/* The same for the hooks of io_uring, which are in no interrupt: two of them do not meet on one CPU. */
+/* The same for the hooks of io_uring, whose numbers are apart. */
 static __always_inline __u64 next_uring_id(void)
 {
 	__u32 zero = 0;
@@ -133,7 +133,7 @@ static __always_inline __u64 next_uring_id(void)
 
 	if (!last)
 		return 0;
-	return (__u64)bpf_get_smp_processor_id() << 48 | 1ULL << 47 | ++*last;
+	return (__u64)bpf_get_smp_processor_id() << 48 | 1ULL << 47 | (__sync_fetch_and_add(last, 1) + 1);
 }
 
 #endif

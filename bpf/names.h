@@ -24,34 +24,53 @@ static __always_inline __u32 append_name(char *names, __u32 bytes, const void *n
 	return length > 0 && length <= NAME_BYTES ? length : 0;
 }
 
+struct cgroup_walk {
+	struct ifl_cgroup *record;
+	struct kernfs_node *node;
+	__u32 bytes;
+	__u32 count;
+	__u32 complete;
+};
+
+#define MAX_CGROUP_LEVELS 512
+
+/* One level. A callback, so that the verifier looks at it once. */
+static long walk_cgroup(__u32 index, struct cgroup_walk *walk)
+{
+	struct kernfs_node *node = walk->node, *parent;
+	__u32 length;
+
+	if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
+		parent = READ((struct kernfs_node___rcu *)node, __parent);
+	else
+		parent = READ(node, parent);
+	if (!node || !parent) {
+		walk->complete = 1;
+		return 1;
+	}
+	if (walk->bytes >= NAMES_START_LIMIT)
+		return 1;
+	length = append_name(walk->record->names, walk->bytes, READ(node, name));
+	if (!length)
+		return 1;
+	walk->bytes += length;
+	walk->count++;
+	walk->node = parent;
+	return 0;
+}
+
 static __always_inline void write_cgroup(struct task_struct *task, __u64 cgroup_id, __u64 time_ns)
 {
-	struct kernfs_node *node = READ(task, cgroups, dfl_cgrp, kn);
+	struct cgroup_walk walk = {.node = READ(task, cgroups, dfl_cgrp, kn)};
 	struct ifl_cgroup *record = reserve(IFL_CGROUP, sizeof(*record), IFL_TIER_NONE, time_ns);
-	__u32 bytes = 0, count = 0;
 
 	if (!record)
 		return;
+	walk.record = record;
 	record->cgroup_id = cgroup_id;
-	for (int i = 0; i < 12; i++) {
-		struct kernfs_node *parent;
-		__u32 length;
-
-		if (bpf_core_field_exists(((struct kernfs_node___rcu *)0)->__parent))
-			parent = READ((struct kernfs_node___rcu *)node, __parent);
-		else
-			parent = READ(node, parent);
-		if (!node || !parent || bytes >= NAMES_START_LIMIT)
-			break;
-		length = append_name(record->names, bytes, READ(node, name));
-		if (!length)
-			break;
-		bytes += length;
-		count++;
-		node = parent;
-	}
-	record->names_bytes = bytes;
-	record->names_count = count;
+	bpf_loop(MAX_CGROUP_LEVELS, walk_cgroup, &walk, 0);
+	record->names_bytes = walk.bytes;
+	record->names_count = walk.count | (walk.complete ? 0 : IFL_CGROUP_CUT);
 	submit(record);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Processes: children join the filter, the dead are reported, and those that were there before are looked up. */
 #include "context.h"
+#include "exits.h"
 #include "request.h"
 
 SEC("tp_btf/sched_process_fork")
@@ -15,6 +16,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
+/* What its parent will get (wait_task_zombie() of kernel/exit.c). */
+static __always_inline int wait_status_of(struct task_struct *task)
+{
+	if (READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
+		return READ(task, signal, group_exit_code);
+	return READ(task, group_leader, exit_code);
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
@@ -22,13 +31,13 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	__u32 pid;
 
 	forget_thread(READ(task, pid));
-	if (READ(task, signal, live.counter) || !wanted(task))
+	if (!wanted(task) || !is_end_of_process(task, EXIT_OF_PROCESS))
 		return 0;
 	pid = process_id_of(task);
 	record = reserve(IFL_PROCESS_EXIT, sizeof(*record), IFL_TIER_TRACEPOINT, bpf_ktime_get_ns());
 	if (record) {
 		record->pid = pid;
-		record->exit_code = READ(task, exit_code);
+		record->exit_code = wait_status_of(task);
 		BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
 		submit(record);
 	}
@@ -127,7 +136,7 @@ static __always_inline void note_existing(struct walk *walk, struct aio_kiocb *k
 	request->file_id = file_id_of((struct file *)entry->file, walk->now);
 	entry->iterated = iterator_pass;
 	entry->taken = IFL_ENTRY_IN_FLIGHT;
-	if (!put_request(address, entry))
+	if (!put_found_request(address, entry))
 		return;
 	context = context_of((__u64)walk->kioctx);
 	if (context) {

@@ -292,6 +292,7 @@ static __always_inline void end_request(struct aio_kiocb *kiocb, __u8 tier)
 		bpf_map_delete_elem(&unbound, &key);
 		return;
 	}
+	contest_request(address);
 	write_unseen(kiocb, key.kioctx, context, tier, now, true);
 }
 

@@ -41,21 +41,23 @@ struct {
 } ring_places __weak SEC(".maps");
 __u32 ring_places_used __weak = 0;
 
+/* Programs that use plain(): each has room of its own, because with PREEMPT_RT one may come in the midst of another. */
+enum { ROOM_OF_SUBMISSION = 0, ROOM_OF_REFUSAL = 1, ROOM_OF_CENSUS = 2, ADDRESS_ROOMS = 3 };
+
 /*
  * The address that a typed pointer has, as a number to calculate with, which the verifier allows once it has been
- * somewhere else. For submissions only, which interrupt nothing.
+ * somewhere else. The kernel does not run a program on a CPU where it has been interrupted or preempted.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ADDRESS_ROOMS);
 	__type(key, __u32);
 	__type(value, __u64);
 } address_room __weak SEC(".maps");
 
-static __always_inline void *plain(const void *typed)
+static __always_inline void *plain(const void *typed, __u32 user)
 {
-	__u32 zero = 0;
-	volatile __u64 *room = bpf_map_lookup_elem(&address_room, &zero);
+	volatile __u64 *room = bpf_map_lookup_elem(&address_room, &user);
 
 	if (!room)
 		return NULL;

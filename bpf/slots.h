@@ -7,6 +7,7 @@
 #define INFLIGHT_BPF_SLOTS_H
 
 #include "typed.h"
+#include "../contract/owner.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -31,30 +32,55 @@ static __always_inline struct ifl_request_entry *find_request(__u64 kiocb)
 {
 	struct ifl_request_entry *slot = request_slot_of(kiocb);
 
-	if (slot && slot->request.kiocb == kiocb && slot->taken != IFL_ENTRY_FREE)
+	if (slot && slot->request.kiocb == kiocb && ifl_is_taken(slot->taken))
 		return slot;
 	return requests_spilled ? bpf_map_lookup_elem(&requests, &kiocb) : NULL;
 }
 
-/* False: there is no room, or it is there already. */
+/* False: there is no room. */
 static __always_inline bool put_request(__u64 kiocb, const struct ifl_request_entry *entry)
 {
 	struct ifl_request_entry *slot = request_slot_of(kiocb);
-	__u32 was;
 
 	if (!slot)
 		return false;
-	was = *(volatile __u32 *)&slot->taken;
-	if (was == IFL_ENTRY_FREE && __sync_val_compare_and_swap(&slot->taken, was, IFL_ENTRY_FILLING) == was) {
-		__builtin_memcpy(&slot->request, &entry->request, sizeof(slot->request));
-		slot->file = entry->file;
-		slot->iterated = entry->iterated;
-		asm volatile("" ::: "memory");
-		*(volatile __u32 *)&slot->taken = IFL_ENTRY_IN_FLIGHT;
+	if (ifl_fill_slot(slot, entry, false))
 		return true;
-	}
 	requests_spilled = 1;
-	return !bpf_map_update_elem(&requests, &kiocb, entry, BPF_ANY);
+	if (bpf_map_update_elem(&requests, &kiocb, entry, BPF_ANY))
+		return false;
+	ifl_clear_found(slot, kiocb);
+	return true;
+}
+
+/* The same for one that a walk has found. False: there is no room, or a hook has seen it begin or end meanwhile. */
+static __always_inline bool put_found_request(__u64 kiocb, const struct ifl_request_entry *entry)
+{
+	struct ifl_request_entry *slot = request_slot_of(kiocb);
+
+	if (!slot)
+		return false;
+	if (ifl_fill_slot(slot, entry, true)) {
+		if (!requests_spilled || !bpf_map_lookup_elem(&requests, &kiocb))
+			return true;
+		/* It has begun meanwhile, when the slot was another's. */
+		ifl_clear_found(slot, kiocb);
+		return false;
+	}
+	/* What is being written there may be this request. */
+	if (!ifl_is_taken(ifl_taken_of(slot)) || slot->request.kiocb == kiocb)
+		return false;
+	requests_spilled = 1;
+	return !bpf_map_update_elem(&requests, &kiocb, entry, BPF_NOEXIST);
+}
+
+/* It ends, and stands nowhere: a walk that is just writing it must not leave it there. */
+static __always_inline void contest_request(__u64 kiocb)
+{
+	struct ifl_request_entry *slot = request_slot_of(kiocb);
+
+	if (slot)
+		ifl_contest_taken(slot);
 }
 
 /* After the last look at it. */
@@ -63,8 +89,7 @@ static __always_inline void remove_request(struct ifl_request_entry *entry, __u6
 	struct ifl_request_entry *slot = request_slot_of(kiocb);
 
 	if (entry == slot) {
-		asm volatile("" ::: "memory");
-		*(volatile __u32 *)&entry->taken = IFL_ENTRY_FREE;
+		ifl_set_taken(entry, IFL_ENTRY_FREE);
 		return;
 	}
 	bpf_map_delete_elem(&requests, &kiocb);
@@ -73,7 +98,7 @@ static __always_inline void remove_request(struct ifl_request_entry *entry, __u6
 /* True for the one caller that may end the request. */
 static __always_inline bool take(struct ifl_request_entry *entry)
 {
-	return __sync_val_compare_and_swap(&entry->taken, IFL_ENTRY_IN_FLIGHT, IFL_ENTRY_BUSY) == IFL_ENTRY_IN_FLIGHT;
+	return ifl_change_taken(entry, IFL_ENTRY_IN_FLIGHT, IFL_ENTRY_BUSY);
 }
 
 #endif

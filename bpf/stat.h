@@ -206,12 +206,27 @@ static __always_inline bool passes(const struct ended *ended)
 	return ended->timed ? ended->latency_ns >= stat_config.min_latency_ns : !stat_config.min_latency_ns;
 }
 
-static __always_inline void note_max(struct ifl_stat_row *row, __u64 latency_ns)
+static __always_inline void note_max_alone(struct ifl_stat_row *row, __u64 latency_ns)
 {
 	__u64 *max = &row->max_ns[stat_shared.epoch & 1];
 
 	if (latency_ns > *max)
 		*max = latency_ns;
+}
+
+#define MAX_TRIES 8
+
+/* For several programs: each failure means that another has written a number, which is looked at then. */
+static __always_inline void note_max(struct ifl_stat_row *row, __u64 latency_ns)
+{
+	__u64 *max = &row->max_ns[stat_shared.epoch & 1];
+
+	for (int i = 0; i < MAX_TRIES; i++) {
+		__u64 known = *(volatile __u64 *)max;
+
+		if (latency_ns <= known || __sync_val_compare_and_swap(max, known, latency_ns) == known)
+			return;
+	}
 }
 
 /* For several programs that may interrupt each other. */
@@ -238,7 +253,10 @@ static __always_inline void count_ended(const struct ended *ended)
 		__sync_fetch_and_add(&row->cancelled, 1);
 }
 
-/* For the one program at io_uring's completions: the kernel does not let it interrupt itself. */
+/*
+ * For the one program at io_uring's completions: the kernel does not run it on a CPU where it was interrupted or, with
+ * PREEMPT_RT, preempted.
+ */
 static __always_inline void count_ended_alone(const struct ended *ended)
 {
 	struct ifl_stat_row *row;
@@ -250,7 +268,7 @@ static __always_inline void count_ended_alone(const struct ended *ended)
 		return;
 	if (ended->timed) {
 		row->buckets[bucket_of(ended->latency_ns)]++;
-		note_max(row, ended->latency_ns);
+		note_max_alone(row, ended->latency_ns);
 	} else {
 		row->untimed++;
 	}

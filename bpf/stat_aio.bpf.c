@@ -235,9 +235,12 @@ COMPLETE_PROGRAM(1)
 COMPLETE_PROGRAM(2)
 COMPLETE_PROGRAM(3)
 
-/* A kretprobe does not have the arguments any more. */
+/*
+ * A kretprobe does not have the arguments any more. An entry stands here while its thread is in io_submit_one; of a
+ * return that the kretprobe missed it ages out.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);
 	__type(key, __u64); /* pid and tid */
 	__type(value, __u64);
@@ -260,14 +263,15 @@ int stat_kretprobe_io_submit_one(struct pt_regs *ctx)
 	__u64 task = bpf_get_current_pid_tgid(), *id;
 	struct ifl_stat_slot *slot;
 
-	if (!(int)PT_REGS_RC(ctx))
-		return 0;
 	id = bpf_map_lookup_elem(&stat_submitting, &task);
 	if (!id)
 		return 0;
-	slot = find_request(*id, AIO);
-	if (slot && take_one(*id, slot))
-		STAT_COUNT(refused);
+	if ((int)PT_REGS_RC(ctx)) {
+		slot = find_request(*id, AIO);
+		if (slot && take_one(*id, slot))
+			STAT_COUNT(refused);
+	}
+	bpf_map_delete_elem(&stat_submitting, &task);
 	return 0;
 }
 

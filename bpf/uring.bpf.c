@@ -17,14 +17,14 @@ static __always_inline void note_submission(struct io_kiocb *req)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(plain(ctx), now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ctx, ROOM_OF_SUBMISSION), now);
 	struct ifl_uring_request *request;
 	struct ifl_uring_entry *entry;
 	struct uring_sqe *sqe;
 
 	if (!ring)
 		return;
-	entry = begin_uring_request(req, ring, now);
+	entry = begin_uring_request(req, ring, now, ROOM_OF_SUBMISSION);
 	if (!entry)
 		return;
 	fill_entry(entry, ring, ctx, req, now);
@@ -43,10 +43,11 @@ static __always_inline void note_submission(struct io_kiocb *req)
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
-	set_open(entry, IFL_UENTRY_OPEN);
+	ifl_set_open(entry, IFL_UENTRY_OPEN);
 	if (request->flags & IFL_UREQ_SQE_UNREAD)
 		return;
-	add_details(request, req, sqe, now);
+	if (!config.without_details)
+		add_details(request, req, sqe, now);
 	if (has_several_cqes(sqe))
 		write_uring_request(entry, IFL_UREQ_ANNOUNCED, now);
 }
@@ -67,19 +68,48 @@ int BPF_PROG(uring_submit_sqe, struct io_kiocb *req)
 }
 
 /* An SQE that was refused when it was read: there is no submission, a CQE follows. */
+/* As io_check_restriction() in io_uring/io_uring.c. */
+static __always_inline bool is_allowed(struct io_ring_ctx *ctx, const struct uring_sqe *sqe)
+{
+	struct io_ring_ctx___restricted *restricted = (void *)ctx;
+	__u8 required = READ(restricted, restrictions.sqe_flags_required);
+	__u8 allowed = READ(restricted, restrictions.sqe_flags_allowed) | required;
+	__u64 operations = 0;
+
+	bpf_probe_read_kernel(&operations, sizeof(operations),
+			      (void *)ctx +
+				  bpf_core_field_offset(struct io_ring_ctx___restricted, restrictions.sqe_op) +
+				  (sqe->opcode & 64 ? sizeof(operations) : 0));
+	return operations & (1ULL << (sqe->opcode & 63)) && (sqe->flags & required) == required &&
+	       !(sqe->flags & ~allowed);
+}
+
+/* Who says EACCES when an SQE is read; no other part of io_uring does. */
+static __always_inline __u32 who_denied(struct io_ring_ctx *ctx, const struct uring_sqe *sqe)
+{
+	struct io_ring_ctx___filtered *filtered = (void *)ctx;
+
+	if (!bpf_core_field_exists(((struct io_ring_ctx___restricted *)0)->restrictions.sqe_op))
+		return 0;
+	if (bpf_core_field_exists(filtered->restrictions.bpf_filters) && READ(filtered, restrictions.bpf_filters) &&
+	    (!READ(filtered, restrictions.op_registered) || is_allowed(ctx, sqe)))
+		return IFL_UREQ_FILTERED;
+	return IFL_UREQ_RESTRICTED;
+}
+
 SEC("tp_btf/io_uring_req_failed")
 int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int error)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct io_ring_ctx *ring_ctx = req->ctx;
-	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx), now);
+	struct ifl_ring_entry *ring = ring_in_use(plain(ring_ctx, ROOM_OF_REFUSAL), now);
 	struct ifl_uring_entry *entry, *head;
 	struct ifl_uring_request *request;
 	struct uring_sqe *sqe;
 
 	if (!ring)
 		return 0;
-	entry = begin_uring_request(req, ring, now);
+	entry = begin_uring_request(req, ring, now, ROOM_OF_REFUSAL);
 	if (!entry)
 		return 0;
 	fill_entry(entry, ring, ring_ctx, req, now);
@@ -96,11 +126,13 @@ int BPF_PROG(uring_req_failed, const void *sqe_read, struct io_kiocb *req, int e
 		request->fd = sqe->fd;
 		request->user_data = sqe->user_data;
 		request->sqe_flags = sqe->flags;
+		if (error == -ERRNO_EACCES)
+			request->flags |= who_denied(plain(ring_ctx, ROOM_OF_REFUSAL), sqe);
 	}
 	account_ring_submission(ring);
-	set_open(entry, IFL_UENTRY_OPEN);
+	ifl_set_open(entry, IFL_UENTRY_OPEN);
 	/* The head of a chain ends with it, and no event says why. */
-	head = open_entry_of(plain(ring_ctx->submit_state.link.head));
+	head = open_entry_of(plain(ring_ctx->submit_state.link.head, ROOM_OF_REFUSAL));
 	if (head) {
 		request->link_head = head->request.request_id;
 		head->full = 1;
@@ -222,7 +254,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	struct file *file = READ(req, file);
 
 	/* Another may take the place once it is free: not before the record is written. */
-	set_open(entry, IFL_UENTRY_BUSY);
+	ifl_set_open(entry, IFL_UENTRY_BUSY);
 	request->complete_ns = now;
 	take_cqe_into(request, cqe, ctx, &ring->ring);
 	take_completer(request, ctx);
@@ -235,14 +267,15 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	if (request->result >= 0 && op_is(request->opcode, OP_WRITES) &&
 	    READ((struct io_rw *)req, kiocb.ki_flags) & IOCB_APPEND)
 		request->flags |= IFL_UREQ_APPENDED;
-	add_peer(request, now);
+	if (!config.without_details)
+		add_peer(request, now);
 	if (request->completer_tid != request->tid || request->flags & (IFL_UREQ_BIG_CQE | IFL_UREQ_BY_WORKER))
 		entry->full = 1;
 	write_uring_request(entry, IFL_UREQ_ENDED, now);
 	ring->completed++;
 	if (request->flags & IFL_UREQ_EXISTED)
 		ring->completed_unknown++;
-	set_open(entry, IFL_UENTRY_FREE);
+	ifl_set_open(entry, IFL_UENTRY_FREE);
 }
 
 /* A poll gets another user_data by IORING_POLL_UPDATE_USER_DATA. What it had stands in its SQE. */
@@ -296,6 +329,8 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 			write_cqe(ring, ring_ctx, (__u64)req, 0, &cqe, flags, now);
 		else
 			end_unknown(ring, ring_ctx, req, &cqe, now);
+		if (req && !(cqe.flags & CQE_F_MORE))
+			contest_entry((__u64)req);
 		return 0;
 	}
 	if (entry->open == IFL_UENTRY_IGNORED) {

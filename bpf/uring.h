@@ -8,6 +8,8 @@
 
 #include "detail.h"
 #include "ring.h"
+#include "threads.h"
+#include "../contract/owner.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -65,7 +67,8 @@ static __always_inline struct ifl_uring_entry *entry_of(void *req)
 	__u64 key = (__u64)req;
 	struct ifl_uring_entry *slot = slot_of(key);
 
-	if (slot && slot->request.req == key)
+	/* What is void there, or just being written, may stand in the hash map by now. */
+	if (slot && slot->request.req == key && ifl_is_open(slot->open))
 		return slot;
 	return uring_spilled ? bpf_map_lookup_elem(&uring_requests, &key) : NULL;
 }
@@ -75,6 +78,18 @@ static __always_inline struct ifl_uring_entry *open_entry_of(void *req)
 	struct ifl_uring_entry *entry = req ? entry_of(req) : NULL;
 
 	return entry && entry->open == IFL_UENTRY_OPEN ? entry : NULL;
+}
+
+/* The request at `req` ends, and stands nowhere: a walk that is just filling it in must not leave it there. */
+static __always_inline void contest_entry(__u64 req)
+{
+	struct ifl_uring_entry *slot = slot_of(req), *spilled;
+
+	if (slot)
+		ifl_contest(slot);
+	spilled = uring_spilled ? bpf_map_lookup_elem(&uring_requests, &req) : NULL;
+	if (spilled)
+		ifl_contest(spilled);
 }
 
 static __always_inline struct ifl_uring_entry *spill(__u64 req)
@@ -91,48 +106,43 @@ static __always_inline struct ifl_uring_entry *spill(__u64 req)
 	return bpf_map_lookup_elem(&uring_requests, &req);
 }
 
-#define ENTRY_STATE(entry) (*(volatile __u64 *)&(entry)->open)
-#define STATE_OF(open, state) (((state) & ~0xffffffffULL) | (open))
-
-/* What is written to the entry is there before it is seen to have this state. */
-static __always_inline void set_open(struct ifl_uring_entry *entry, __u32 open)
-{
-	asm volatile("" ::: "memory");
-	*(volatile __u32 *)&entry->open = open;
-}
-
-/* Makes a place the caller's, and says in which state it was; false: another request stands there. */
-static __always_inline bool take_entry(struct ifl_uring_entry *entry, __u64 req, __u32 *was)
-{
-	__u64 state = ENTRY_STATE(entry);
-
-	if ((__u32)state != IFL_UENTRY_FREE && entry->request.req != req)
-		return false;
-	*was = state;
-	if (__sync_val_compare_and_swap((__u64 *)&entry->open, state, STATE_OF(IFL_UENTRY_BUSY, state)) == state)
-		return true;
-	/* A survey may just have freed it. */
-	*was = IFL_UENTRY_FREE;
-	state = STATE_OF(IFL_UENTRY_FREE, state);
-	return __sync_val_compare_and_swap((__u64 *)&entry->open, state, STATE_OF(IFL_UENTRY_BUSY, state)) == state;
-}
-
 /* Where the request that begins at `req` is to stand, the caller's now. What stood there before is still in it. */
 static __always_inline struct ifl_uring_entry *make_entry(__u64 req, __u32 *was)
 {
-	struct ifl_uring_entry *entry = slot_of(req);
+	struct ifl_uring_entry *slot = slot_of(req), *entry;
 
-	if (entry && take_entry(entry, req, was))
-		return entry;
+	if (!slot)
+		return NULL;
+	if (ifl_take_to_begin(slot, req, was))
+		return slot;
 	entry = spill(req);
-	return entry && take_entry(entry, req, was) ? entry : NULL;
+	if (!entry || !ifl_take_to_begin(entry, req, was))
+		return NULL;
+	ifl_clear_slot(slot, req);
+	return entry;
+}
+
+/* Where a walk may write down what it has found at `req`, which has no entry; NULL: there is no room. */
+static __always_inline struct ifl_uring_entry *find_room_for_found(__u64 req)
+{
+	struct ifl_uring_entry *slot = slot_of(req);
+
+	return !slot || ifl_stands_elsewhere(slot, req) ? spill(req) : slot;
+}
+
+/* The same walk has taken `entry`: false if the request has begun elsewhere meanwhile. */
+static __always_inline bool is_only_entry(const struct ifl_uring_entry *entry, __u64 req)
+{
+	struct ifl_uring_entry *spilled = uring_spilled ? bpf_map_lookup_elem(&uring_requests, &req) : NULL;
+
+	return !spilled || spilled == entry || (__u32)ifl_state_of(spilled) == IFL_UENTRY_FREE;
 }
 
 /* `bytes` is a constant. */
 static __always_inline void write_uring_bytes(const struct ifl_uring_request *request, __u32 bytes, __u8 state,
 					      __u64 time_ns)
 {
-	struct ifl_uring_request *record = reserve_undisturbed(IFL_URING_REQUEST, bytes, IFL_TIER_TRACEPOINT, time_ns);
+	struct ifl_uring_request *record = reserve(IFL_URING_REQUEST, bytes, IFL_TIER_TRACEPOINT, time_ns);
 
 	if (!record)
 		return;
@@ -184,7 +194,7 @@ static __always_inline void end_unseen_if_still(struct ifl_uring_entry *entry, s
 	record->complete_ns = now;
 	record->flags |= IFL_UREQ_END_UNSEEN;
 	record->state = IFL_UREQ_ENDED;
-	if (__sync_val_compare_and_swap((__u64 *)&entry->open, seen, STATE_OF(IFL_UENTRY_FREE, seen)) != seen) {
+	if (!ifl_change_state(entry, seen, IFL_STATE_OF(IFL_UENTRY_FREE, seen))) {
 		take_back(record, IFL_URING_REQUEST);
 		return;
 	}
@@ -260,6 +270,20 @@ static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
 	return false;
 }
 
+/* Which call brings it, where calls are told: else its number would lead nowhere. */
+static __always_inline void take_call(struct ifl_uring_entry *entry)
+{
+	struct ifl_call_entry *call;
+
+	if (!(config.calls_wanted & (1u << IFL_IO_URING_ENTER)))
+		return;
+	call = current_call();
+	if (!call || call->call.syscall != IFL_IO_URING_ENTER)
+		return;
+	entry->full = 1;
+	entry->request.call_id = call->call.call_id;
+}
+
 static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring)
 {
 	struct ifl_uring_request *request = &entry->request;
@@ -281,6 +305,7 @@ static __always_inline void take_submitter(struct ifl_uring_entry *entry, struct
 		request->uid = task->cred->uid.val;
 		request->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 		take_own_comm(request->comm, task);
+		take_call(entry);
 	}
 }
 
@@ -424,7 +449,7 @@ static __always_inline void note_ring_closed(struct io_ring_ctx *ctx)
 
 /* An entry for `req`, which begins now, to be filled in and set open; NULL if nobody wants to see it. */
 static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kiocb *req, struct ifl_ring_entry *ring,
-								   __u64 now)
+								   __u64 now, __u32 user)
 {
 	bool by_thread = ring->ring.setup_flags & RING_SETUP_SQPOLL;
 	bool let_through = by_thread ? ring->wanted : ring->made_by_named || wanted_current();
@@ -433,7 +458,7 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 
 	if (!let_through && !ring->wanted)
 		return NULL;
-	entry = make_entry((__u64)plain(req), &was);
+	entry = make_entry((__u64)plain(req, user), &was);
 	if (!entry) {
 		/* No room. Its end will be seen, and must not be told: it is counted here. */
 		if (let_through) {
@@ -442,16 +467,15 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 		}
 		return NULL;
 	}
-	/* Its memory is given to another: it has ended. */
-	if (was == IFL_UENTRY_OPEN)
+	/* Its memory is given to another: it has ended. What a walk has found may have ended before. */
+	if (was == IFL_UENTRY_OPEN && !ifl_is_unconfirmed(entry))
 		end_unseen(entry, ring, now);
 	entry->on_free_list = 0;
-	entry->generation++;
 	entry->request.req = (__u64)req;
 	if (!let_through) {
 		/* Its CQE is known by that. */
 		entry->request.user_data = READ(req, cqe.user_data);
-		set_open(entry, IFL_UENTRY_IGNORED);
+		ifl_set_open(entry, IFL_UENTRY_IGNORED);
 		return NULL;
 	}
 	if (!ring->wanted) {

@@ -6,7 +6,7 @@
  * No list is locked here: what stands on one may leave it, and its memory be another's, while we look. Whether an entry
  * that was made from a list is true is known when a second walk meets it again.
  */
-#include "uring.h"
+#include "uring_found.h"
 #include "../contract/held.h"
 
 /* Set by the user side before each walk; the first is 1. */
@@ -27,91 +27,6 @@ struct list_walk {
 #define MAX_BUCKETS_LOG2 20
 #define MAX_TASKS_OF_RING 64
 #define MAX_WORKERS 4096
-
-#define MAX_SLOTS_SEARCHED 1024
-
-struct slot_search {
-	struct io_ring_ctx *ctx;
-	struct file *file;
-	int found;
-};
-
-static long step_slot(__u32 slot, struct slot_search *search)
-{
-	if (fixed_file(search->ctx, slot) != search->file)
-		return 0;
-	search->found = slot;
-	asm volatile(""); /* See step_hlist(). */
-	return 1;
-}
-
-/*
- * The descriptor or index that stands for the request's file, -1 where that is not known here: cqe.fd is a union with
- * the result, which is written each time the request is woken. The user side looks for descriptors (held.bpf.c).
- */
-static __always_inline int number_of(struct io_kiocb *req, struct task_struct *task, struct file *file)
-{
-	struct slot_search search = {.ctx = READ(req, ctx), .file = file, .found = -1};
-	int number = READ(req, cqe.fd);
-
-	if (!(READ(req, flags) & SQE_FIXED_FILE))
-		return number >= 0 && file_of_fd(task, number) == file ? number : -1;
-	if (number >= 0 && fixed_file(search.ctx, number) == file)
-		return number;
-	bpf_loop(MAX_SLOTS_SEARCHED, step_slot, &search, 0);
-	return search.found;
-}
-
-/* As begin_uring_request() decides it. */
-static __always_inline bool is_wanted_request(struct io_kiocb *req, const struct ifl_ring_entry *ring)
-{
-	if (ring->ring.setup_flags & RING_SETUP_SQPOLL)
-		return ring->wanted;
-	return ring->made_by_named || wanted(submitter_of(req));
-}
-
-static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring,
-					  struct io_kiocb *req, __u64 now)
-{
-	struct ifl_uring_request *request = &entry->request;
-	struct task_struct *task = submitter_of(req);
-	struct file *file = READ(req, file);
-
-	__builtin_memset(request, 0, sizeof(*request));
-	request->request_id = next_id();
-	request->req = (__u64)req;
-	request->ring = ring->ring.ring;
-	request->context_id = ring->ring.context_id;
-	request->user_data = READ(req, cqe.user_data);
-	request->opcode = READ(req, opcode);
-	request->sqe_flags = READ(req, flags);
-	request->flags = IFL_UREQ_EXISTED | IFL_UREQ_SQE_UNREAD;
-	if (request->sqe_flags & SQE_FIXED_FILE)
-		request->flags |= IFL_UREQ_FIXED_FILE;
-	request->fd = file && !has_fd_in_sqe_only(request->opcode) ? number_of(req, task, file) : -1;
-	request->pid = process_id_of(task);
-	request->tid = thread_id_of(task);
-	request->uid = READ(task, cred, uid.val);
-	request->cgroup_id = cgroup_id_of(task);
-	if (ring->ring.setup_flags & RING_SETUP_SQPOLL) {
-		request->flags |= IFL_UREQ_SQPOLL;
-		request->sq_thread = request->tid;
-		request->tid = 0;
-		request->pid = ring->ring.pid;
-		request->uid = ring->ring.uid;
-	}
-	BPF_CORE_READ_INTO(&request->comm, task, group_leader, comm);
-	if (op_is(request->opcode, OP_IO_RW))
-		take_rw(request, req);
-	entry->file = 0;
-	if (file && !works_on_no_file(request->opcode)) {
-		entry->file = (__u64)file;
-		request->file_id = file_id_of(file, now);
-	}
-	entry->full = 1;
-	entry->on_free_list = 0;
-	entry->generation++;
-}
 
 /* The requests of one ring, where they are to be written out; whoever submitted them. */
 struct {
@@ -148,8 +63,6 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 {
 	struct io_kiocb *req = (struct io_kiocb *)address;
 	struct ifl_uring_entry *entry;
-	struct ifl_ring_entry *ring;
-	__u32 was;
 
 	if (!address || (__u64)READ(req, ctx) != ctx)
 		return 0;
@@ -160,20 +73,9 @@ __noinline int meet_request(__u64 address, __u64 ctx, __u32 place)
 	entry = entry_of(req);
 	if (!entry || entry->open == IFL_UENTRY_FREE) {
 		/* Later walks make no entries: what they meet first has just been submitted, or is gone. */
-		if (walk_number > 1)
-			return 1;
-		ring = ring_of((struct io_ring_ctx *)ctx);
-		if (!ring)
-			return 1;
-		entry = make_entry(address, &was);
-		if (!entry) {
-			if (is_wanted_request(req, ring))
-				COUNT(requests_untracked);
-			return 1;
-		}
-		fill_existing(entry, ring, req, bpf_ktime_get_ns());
-		entry->walked = 0;
-		set_open(entry, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);
+		if (walk_number == 1)
+			note_existing_sqe(req, ctx, place, walk_number);
+		return 1;
 	}
 	if (entry->walked != walk_number) {
 		struct file *file = READ(req, file);
@@ -285,14 +187,11 @@ static __always_inline void walk_list(struct list_walk *walk, __u32 place, struc
 static long step_queue(__u32 index, struct list_walk *walk)
 {
 	struct io_wq_work_node *at = walk->at;
-	struct io_kiocb *req;
 
 	if (!at)
 		return 1;
-	req =
-	    (void *)at - bpf_core_field_offset(struct io_wq_work, list) - bpf_core_field_offset(struct io_kiocb, work);
 	walk->at = READ(at, next);
-	meet_chain((__u64)req, walk->ctx, walk->place);
+	meet_chain((__u64)at - walk->node_offset, walk->ctx, walk->place);
 	return 0;
 }
 
@@ -403,6 +302,8 @@ static __always_inline void walk_workers(struct list_walk *walk, struct task_str
 		walk->at = READ((struct list_head *)walk->head, next);
 		bpf_loop(MAX_WORKERS, step_worker, walk, 0);
 		walk->place = IFL_PLACE_WQ_QUEUED;
+		walk->node_offset =
+		    bpf_core_field_offset(struct io_wq_work, list) + bpf_core_field_offset(struct io_kiocb, work);
 		walk->at = wq_queue(account);
 		bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
 	}
@@ -446,6 +347,30 @@ static __noinline void walk_waiting(struct list_walk *walk)
 		walk_hlist(walk, IFL_PLACE_COMMAND, READ(lists, cancelable_uring_cmd.first));
 }
 
+static __noinline void walk_polled(struct list_walk *walk)
+{
+	struct io_ring_ctx___polled *polled;
+	struct io_ring_ctx *ctx;
+
+	if (!walk)
+		return;
+	ctx = (struct io_ring_ctx *)walk->ctx;
+	if (!(READ(ctx, flags) & RING_SETUP_IOPOLL))
+		return;
+	polled = (void *)ctx;
+	if (bpf_core_field_exists(polled->iopoll_list.first)) {
+		walk->place = IFL_PLACE_IOPOLL;
+		walk->node_offset = bpf_core_field_offset(struct io_kiocb, comp_list);
+		walk->at = READ(polled, iopoll_list.first);
+		if (walk->at)
+			bpf_loop(MAX_ON_LIST, step_queue, walk, 0);
+	} else if (bpf_core_field_exists(((struct io_kiocb___polled *)0)->iopoll_node)) {
+		walk->node_offset = bpf_core_field_offset(struct io_kiocb___polled, iopoll_node);
+		walk_list(walk, IFL_PLACE_IOPOLL,
+			  (void *)ctx + bpf_core_field_offset(struct io_ring_ctx___polled_list, iopoll_list));
+	}
+}
+
 static __noinline void walk_queued(struct list_walk *walk)
 {
 	struct task_walk tasks = {.walk = walk};
@@ -483,6 +408,7 @@ static long walk_ring(struct bpf_map *map, __u32 *place, struct ifl_ring_entry *
 	if (!ring->wanted || !is_there(ring))
 		return 0;
 	walk_ready(&walk);
+	walk_polled(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	return 0;
@@ -509,6 +435,7 @@ int uring_list(struct bpf_raw_tracepoint_args *args)
 		return 1;
 	listing = 1;
 	walk_ready(&walk);
+	walk_polled(&walk);
 	walk_waiting(&walk);
 	walk_queued(&walk);
 	listing = 0;

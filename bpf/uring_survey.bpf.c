@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Rings that were there before the hooks, and a look at all of them now and then. */
 #include "uring.h"
+#include "exits.h"
 
 SEC("iter/task_file")
 int uring_iterator(struct bpf_iter__task_file *ctx)
@@ -129,7 +130,7 @@ static long note_free(__u32 index, struct free_walk *walk)
 	walk->at = READ(at, next);
 	if (!entry)
 		return 0;
-	state = *(volatile __u64 *)&entry->open;
+	state = ifl_state_of(entry);
 	if ((__u32)state != IFL_UENTRY_OPEN || entry->request.submit_ns >= walk->start_ns)
 		return 0;
 	if (walk->before && entry->on_free_list == walk->before)
@@ -291,7 +292,7 @@ int BPF_PROG(uring_process_exit, struct task_struct *task)
 {
 	struct exiting exiting = {.time_ns = bpf_ktime_get_ns(), .pid = process_id_of(task)};
 
-	if (READ((struct task_struct___uring *)task, io_uring) && !READ(task, signal, live.counter))
+	if (READ((struct task_struct___uring *)task, io_uring) && is_end_of_process(task, EXIT_OF_RINGS))
 		bpf_loop(ring_places_used, look_at_rings_of, &exiting, 0);
 	return 0;
 }

@@ -314,11 +314,14 @@ struct ifl_file {
 	char names[IFL_NAMES_BYTES]; /* names_count strings, each ended by NUL, from the file up to the root */
 };
 
+/* In ifl_cgroup.names_count: there are more levels above, for which there was no room. */
+#define IFL_CGROUP_CUT (1u << 31)
+
 struct ifl_cgroup {
 	struct ifl_header header;
 	ifl_u64 cgroup_id;
 	ifl_u32 names_bytes;
-	ifl_u32 names_count;
+	ifl_u32 names_count;	     /* IFL_CGROUP_CUT may be added */
 	char names[IFL_NAMES_BYTES]; /* from the cgroup up to, and without, the root */
 };
 

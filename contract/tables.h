@@ -33,9 +33,13 @@ static inline ifl_u32 ifl_place_of(ifl_u64 address, ifl_u32 log2)
 enum {
 	IFL_ENTRY_FREE = 0,
 	IFL_ENTRY_IN_FLIGHT = 1,
-	IFL_ENTRY_BUSY = 2,    /* a hook has ended it and will remove it */
-	IFL_ENTRY_FILLING = 3, /* it is just being written */
+	IFL_ENTRY_BUSY = 2,	 /* a hook has ended it and will remove it */
+	IFL_ENTRY_FILLING = 3,	 /* it is just being written */
+	IFL_ENTRY_CONTESTED = 4, /* ... and another request wanted it meanwhile, or the one that is written has ended */
 };
+
+/* What a walk over the kernel's lists has found is true when this walk has met it again. */
+#define IFL_CONFIRMING_WALK 2
 
 /*
  * A request in flight: in the slot that the address of its struct aio_kiocb gives, or in a hash map with that as the
@@ -116,7 +120,7 @@ enum {
 	IFL_UENTRY_FREE = 0, /* no request is in flight at this address: what stands here is over */
 	IFL_UENTRY_OPEN = 1,
 	IFL_UENTRY_IGNORED = 2, /* in flight, and the filter did not let it through */
-	IFL_UENTRY_BUSY = 3,	/* just taken by a request, or its record is just written */
+	IFL_UENTRY_BUSY = 3,	/* it has an owner, who is writing to it: see owner.h */
 };
 
 /*

@@ -35,6 +35,8 @@ enum {
 	IFL_UREQ_DETAILS_LOST = 1u << 14,  /* at least one of its details could not be written */
 	IFL_UREQ_NEW_USER_DATA = 1u << 15, /* a poll update gave it user_data; sqe has the first */
 	IFL_UREQ_APPENDED = 1u << 16,	   /* a write to the end of the file, whatever its offset */
+	IFL_UREQ_FILTERED = 1u << 17,	   /* prep_error is the answer of a BPF filter (7.0) */
+	IFL_UREQ_RESTRICTED = 1u << 18,	   /* prep_error is the answer of a restriction of the ring or the task */
 };
 
 /*
@@ -53,7 +55,8 @@ enum ifl_place {
 	IFL_PLACE_DRAIN = 8,	  /* held back by IOSQE_IO_DRAIN: ctx->defer_list */
 	IFL_PLACE_LINK = 9,	  /* behind another of its chain that is in flight */
 	IFL_PLACE_WORK = 10,	  /* ready, waits for its thread: ctx->work_llist, io_uring_task.task_list */
-	IFL_PLACE_COUNT = 11,
+	IFL_PLACE_IOPOLL = 11,	  /* with a device that the program polls (IORING_SETUP_IOPOLL): ctx->iopoll_list */
+	IFL_PLACE_COUNT = 12,
 };
 
 /*
@@ -108,13 +111,13 @@ struct ifl_uring_request {
 	ifl_u64 arm_ns;	   /* poll armed, the first time */
 	ifl_u64 link_head; /* request_id of the head of its chain; 0: none. The head itself has 0 */
 	ifl_u64 failed_by; /* request_id of the request whose end broke the link; 0: not known */
-	ifl_u64 call_id;   /* the io_uring_enter that brought it; 0: not known */
+	ifl_u64 call_id; /* the io_uring_enter that brought it, where those are told; 0: not known, or the SQ thread */
 	ifl_u64 big_cqe[2];
 	ifl_u32 sq_thread;  /* tid of the SQ thread, 0: none */
 	ifl_u32 worker_tid; /* of the io-wq worker that ran it last, 0: none or not known */
 	ifl_u32 punts;	    /* times handed to io-wq */
 	ifl_u32 arms;
-	ifl_s32 prep_error;
+	ifl_s32 prep_error; /* why it was refused when its SQE was read; also where its CQE was not seen */
 	ifl_u32 reserved2;
 	char completer_comm[IFL_COMM_BYTES];
 };

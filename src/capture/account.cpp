@@ -172,6 +172,23 @@ Failure no_field(const std::string& path) {
     return failure("read what the capture says of itself", "the field " + path + " is missing or of another type");
 }
 
+// Name, reason and meaning of one after the other.
+std::vector<std::string> in_a_row(const std::vector<model::LostFeature>& lost) {
+    std::vector<std::string> row;
+    for (const auto& each : lost) {
+        row.insert(row.end(), {each.name, each.reason, each.meaning});
+    }
+    return row;
+}
+
+std::vector<model::LostFeature> from_row(const std::vector<std::string>& row) {
+    std::vector<model::LostFeature> lost;
+    for (std::size_t i = 0; i + 2 < row.size(); i += 3) {
+        lost.push_back({.name = row[i], .reason = row[i + 1], .meaning = row[i + 2]});
+    }
+    return lost;
+}
+
 Result<Values> parse(std::string_view text) {
     rapidjson::MemoryStream stream(text.data(), text.size());
     rapidjson::Reader reader;
@@ -250,6 +267,7 @@ std::string to_json(const CaptureInfo& info) {
     out.Int64(info.trace.wall_offset_ns);
     put(out, "hooks", info.trace.hooks);
     put(out, "limits", info.trace.limits);
+    put(out, "lost_features", in_a_row(info.trace.lost));
     put(out, "command", info.trace.command);
     put(out, "events_wanted", std::uint64_t{info.tracker.events_wanted});
     put(out, "slow_submit_ns", info.tracker.slow_submit_ns);
@@ -278,6 +296,12 @@ Result<CaptureInfo> info_from_json(std::string_view text) {
     fields.take("wall_offset_ns", info.trace.wall_offset_ns);
     fields.take("hooks", info.trace.hooks);
     fields.take("limits", info.trace.limits);
+    // Captures of the first versions have no such field.
+    if (values->lengths.contains("lost_features")) {
+        std::vector<std::string> row;
+        fields.take("lost_features", row);
+        info.trace.lost = from_row(row);
+    }
     fields.take("command", info.trace.command);
     std::uint64_t events = 0;
     std::uint64_t history = 0;

@@ -136,12 +136,14 @@ CLI::App* Cancel::declare(CLI::App& root) {
         ->type_name("FORMAT")
         ->capture_default_str();
     declare_looking(*app, tracing_);
-    app->footer("Exit status: 0 every chosen request ended cancelled, 1 another end or none chosen, 2 usage.\n\n" +
-                examples_footer({
-                    {"inflight cancel 4242-1f3a90c2d7", "one request, after asking"},
-                    {"inflight cancel -p 4242 --fd 7 --yes", "what waits on one descriptor"},
-                    {"inflight cancel -p 4242 --older-than 10s --dry-run", "what would be cancelled"},
-                }));
+    app->footer(
+        "Exit status: 0 every chosen request ended cancelled, 1 another end or none chosen, 2 usage, 3 cannot trace "
+        "here.\n\n" +
+        examples_footer({
+            {"inflight cancel 4242-1f3a90c2d7", "one request, after asking"},
+            {"inflight cancel -p 4242 --fd 7 --yes", "what waits on one descriptor"},
+            {"inflight cancel -p 4242 --older-than 10s --dry-run", "what would be cancelled"},
+        }));
     return app;
 }
 

@@ -18,6 +18,7 @@ enum ExitStatus : int {
     exit_ok = 0,
     exit_failed = 1,
     exit_usage = 2,
+    exit_cannot_trace = 3,  // this kernel, machine or user does not let us see anything
     exit_not_executable = 126,
     exit_not_found = 127,
 };
@@ -67,6 +68,8 @@ std::unique_ptr<Command> make_manual(const CLI::App& root);
 // signal comes, nothing is said.
 void print_error(const Error& error);
 void print_error(const std::string& message);
+// On standard error: where the log of each program that the kernel refused is.
+void tell_of_verifier_logs(const std::vector<std::string>& paths);
 // A line of its own there, as it is, but for what could steer a terminal.
 void tell(const std::string& line);
 // Lines that a view made: nothing in them needs escaping.

@@ -10,7 +10,10 @@
 #include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>
 
+#include <algorithm>
+#include <array>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace inflight::cli {
@@ -20,7 +23,6 @@ namespace {
 // Exit statuses of doctor.
 constexpr int exit_all = 0;
 constexpr int exit_degraded = 1;
-constexpr int exit_cannot_trace = 2;
 
 using Writer = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 
@@ -53,6 +55,13 @@ void write_member(Writer& writer, std::string_view key, std::string_view text) {
     write_string(writer, text);
 }
 
+bool loses_more_than_details(const probe::Report& report) {
+    constexpr std::array<std::string_view, 4> large{"io_uring", "aio", "calls", "refused-sqes"};
+    return std::ranges::any_of(report.lost, [&](const model::LostFeature& each) {
+        return std::ranges::find(large, each.name) != large.end();
+    });
+}
+
 class Doctor final : public Command {
 public:
     CLI::App* declare(CLI::App& root) override;
@@ -76,7 +85,7 @@ CLI::App* Doctor::declare(CLI::App& root) {
         ->type_name("FORMAT")
         ->capture_default_str();
     declare_hooks(*app, hooks_);
-    app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 cannot trace here.\n\n" +
+    app->footer("Exit status: 0 everything is seen, 1 something is lost (degraded), 2 usage, 3 cannot trace here.\n\n" +
                 examples_footer({{"inflight doctor", "try the hooks and print what was found"},
                                  {"inflight doctor --hooks kprobe", "the same for one tier"}}));
     return app;
@@ -87,13 +96,13 @@ int Doctor::run() {
     std::optional<Error> error;
     if (auto applied = apply_hooks(hooks_, options); !applied) {
         print_error(applied.error());
-        return exit_cannot_trace;
+        return exit_usage;
     }
     const auto probes = probe::Probes::attach(options);
     const auto kernel = probes ? probes->report().kernel : probe::read_kernel_info();
     const probe::Report* report = probes ? &probes->report() : nullptr;
     const Error* failed = probes ? nullptr : &probes.error();
-    const int status = report == nullptr ? exit_cannot_trace : report->plan.degraded() ? exit_degraded : exit_all;
+    const int status = report == nullptr ? exit_cannot_trace : report->degraded() ? exit_degraded : exit_all;
     return print_text(
         format_ == "json" ? as_json(kernel, report, failed, status) : as_text(kernel, report, failed, status), status);
 }
@@ -154,8 +163,16 @@ std::string Doctor::as_text(const probe::KernelInfo& kernel, const probe::Report
     for (const auto& hook : report->plan.hooks) {
         say("lost by it", hook.lost, first);
     }
-    put("\n{}\n", status == exit_all ? "Everything is seen."
-                                     : "Requests, outcomes and verdicts are all seen; the details above are not.");
+    for (const auto& each : report->lost) {
+        say("lost by it", each.sentence(), first);
+    }
+    for (const auto& path : report->verifier_logs) {
+        put("\nWhat the kernel says of a program that it refuses is in {}\n", view::printable(path));
+    }
+    put("\n{}\n", status == exit_all                 ? "Everything is seen."
+                  : loses_more_than_details(*report) ? "What is named above is not seen; the rest is."
+                                                     : "Requests, outcomes and verdicts are all seen; the details "
+                                                       "above are not.");
     return out;
 }
 
@@ -212,6 +229,22 @@ std::string Doctor::as_json(const probe::KernelInfo& kernel, const probe::Report
             writer.EndArray();
             write_member(writer, "lost", hook.lost);
             writer.EndObject();
+        }
+        writer.EndArray();
+        writer.Key("lost_features");
+        writer.StartArray();
+        for (const auto& each : report->lost) {
+            writer.StartObject();
+            write_member(writer, "name", each.name);
+            write_member(writer, "reason", each.reason);
+            write_member(writer, "meaning", each.meaning);
+            writer.EndObject();
+        }
+        writer.EndArray();
+        writer.Key("verifier_logs");
+        writer.StartArray();
+        for (const auto& path : report->verifier_logs) {
+            write_string(writer, path);
         }
         writer.EndArray();
     } else {

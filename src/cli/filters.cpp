@@ -347,6 +347,11 @@ void declare_hooks(CLI::App& app, HookOptions& options) {
         ->group(group)
         ->type_name("NAME")
         ->allow_extra_args(false);
+    app.add_flag("--verbose", options.verbose,
+                 "Where the kernel refuses a program, write what it says to a file, and name it")
+        ->group(group);
+    // For tests: a BTF file that lacks something is taken for this kernel's.
+    app.add_option("--btf", options.types_path, "")->group("")->type_name("FILE");
     app.add_option("--buffer", options.buffer_bytes,
                    "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
         ->group(group)
@@ -374,6 +379,8 @@ Result<void> apply_hooks(const HookOptions& options, probe::Options& probes) {
     }
     probes.without = options.without;
     probes.buffer_bytes_per_cpu = options.buffer_bytes;
+    probes.verbose = options.verbose;
+    probes.types_path = options.types_path;
     return {};
 }
 

@@ -35,6 +35,8 @@ struct HookOptions {
     std::string hooks;
     std::vector<std::string> without;
     std::uint64_t buffer_bytes = 0;
+    bool verbose = false;
+    std::string types_path;
 };
 
 void declare_hooks(CLI::App& app, HookOptions& options);

@@ -39,7 +39,7 @@ Looking::Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selec
       tracker_(quick(tracing_->tracker_options()), sink) {}
 
 std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink,
-                                                             Wishes wishes) {
+                                                            Wishes wishes) {
     const auto selection = selection_from(options.filters);
     if (!selection) {
         print_error(selection.error());
@@ -161,6 +161,9 @@ std::vector<model::Unlisted> Looking::unlisted(std::uint64_t now_ns) const {
 
 std::vector<std::string> Looking::notes() const {
     std::vector<std::string> notes;
+    for (const auto& each : tracing_->info().lost) {
+        notes.push_back(each.sentence());
+    }
     if (!files_known_) {
         notes.emplace_back(
             "the kernel's tables of open files could not be read: descriptors are as they were at the submission, and "

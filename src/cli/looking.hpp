@@ -35,8 +35,7 @@ public:
     // The hooks are in place when it returns, and what io_uring's lists hold is known. Where it cannot go on it has
     // said why, and the error is the exit status. `sink` gets what ends meanwhile, and must outlive it.
     [[nodiscard]] static std::expected<std::unique_ptr<Looking>, int> begin(const TracingOptions& options,
-                                                                            model::Sink& sink,
-                                                                            Wishes wishes = {});
+                                                                            model::Sink& sink, Wishes wishes = {});
 
     // Runs until `done`, which is called every few milliseconds, or until a signal.
     [[nodiscard]] std::expected<TracingEnd, int> run(OnLook on_look, std::function<bool()> done);

@@ -218,6 +218,10 @@ view::TraceInfo trace_info(const probe::Report& report, const std::vector<std::s
             info.limits.push_back(hook.lost);
         }
     }
+    for (const auto& each : report.lost) {
+        info.limits.push_back(each.sentence());
+    }
+    info.lost = report.lost;
     info.command = command;
     return info;
 }

@@ -211,9 +211,10 @@ std::expected<void, int> Counting::begin() {
         return probe::StatProbes::attach(*settings);
     }();
     if (!probes) {
-        return stop(probes.error(), exit_failed);
+        return stop(probes.error(), exit_cannot_trace);
     }
     probes_.emplace(std::move(*probes));
+    tell_of_verifier_logs(probes_->report().verifier_logs);
     auto output = open_output(options_.output);
     if (!output) {
         return stop(output.error(), exit_failed);
@@ -281,6 +282,7 @@ view::StatInfo Counting::info(std::uint64_t start_ns) const {
     info.kernel_release = report.kernel_release;
     info.hooks = report.hooks;
     info.limits = report.limits;
+    info.lost = report.lost;
     info.command = options_.command;
     info.by = static_cast<model::StatBy>(report.config.by);
     info.interval_ns = options_.interval_ns;

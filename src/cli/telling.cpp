@@ -57,6 +57,12 @@ void tell(const std::string& line) {
     to_stderr(view::printable(line) + "\n");
 }
 
+void tell_of_verifier_logs(const std::vector<std::string>& paths) {
+    for (const auto& path : paths) {
+        tell("what the kernel says of a program that it refuses is in " + path);
+    }
+}
+
 void tell_lines(std::string_view lines) {
     to_stderr(lines);
 }

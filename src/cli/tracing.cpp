@@ -99,7 +99,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
         return stop(settings.error(), exit_usage);
     }
     if (auto attached = self->attach(*settings, wishes); !attached) {
-        return stop(attached.error(), exit_failed);
+        return stop(attached.error(), exit_cannot_trace);
     }
     auto output = open_output(options.output);
     if (!output) {
@@ -127,6 +127,7 @@ Result<void> Tracing::attach(const probe::Options& settings, const Wishes& wishe
     if (!probes) {
         return std::unexpected(probes.error());
     }
+    tell_of_verifier_logs(probes->report().verifier_logs);
     auto source = capture::LiveSource::open(std::move(*probes),
                                             {.blocked_ns = options_.blocked_ns, .places_wanted = wishes.places});
     if (!source) {

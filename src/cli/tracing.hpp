@@ -44,8 +44,8 @@ void declare_output(CLI::App& app, TracingOptions& options);
 struct Wishes {
     std::uint32_t calls = 0;  // bit per ifl_syscall
     bool iocbs = false;
-    bool memory = false;  // what requests work on, and what is unmapped meanwhile
-    bool places = false;  // where requests in flight are, in each snapshot
+    bool memory = false;          // what requests work on, and what is unmapped meanwhile
+    bool places = false;          // where requests in flight are, in each snapshot
     bool submitter_only = false;  // what others submit to the rings of a chosen process is left out
 };
 

@@ -37,6 +37,12 @@ bool cancelled_in_part(const CancelTry& tried, const Request& ended) {
     return ended.family == Family::uring && tried.ret >= 0 && uring::partial(ended);
 }
 
+// The call did not take it, and the kernel did when its task was gone.
+bool ended_with_its_process(const CancelTry& tried, const Request& ended) {
+    const bool task_gone = ended.uring && ended.uring->cause == EndCause::task_exit;
+    return tried.ret < 0 && (task_gone || (ended.family == Family::aio && ended.outcome == Outcome::abandoned));
+}
+
 CancelResult judge_ended(const CancelTry& tried, const Request& ended) {
     if (ended.complete_ns && *ended.complete_ns < tried.start_ns) {
         return {.end = CancelEnd::completed_first,
@@ -47,6 +53,10 @@ CancelResult judge_ended(const CancelTry& tried, const Request& ended) {
         return {.end = CancelEnd::cancelled,
                 .reason = fmt::format("the program gets its completion with the {} that had been transferred",
                                       uring::partial_text(ended))};
+    }
+    if (ended_with_its_process(tried, ended)) {
+        return {.end = CancelEnd::completed_first,
+                .reason = "its process ended while the call was made, and it ended " + result_text(ended)};
     }
     if (ended_when_told(tried, ended)) {
         return {.end = CancelEnd::interrupted,

@@ -90,6 +90,7 @@ private:
 struct EarlyReap {
     std::uint64_t time_ns = 0;
     std::uint64_t call_ns = 0;  // when the call began that took it
+    std::uint64_t call_id = 0;
     ifl_io_event event{};
     std::uint32_t pid = 0;
 };

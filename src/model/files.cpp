@@ -99,7 +99,11 @@ File file_from(const ifl_file& record) {
 }
 
 std::string cgroup_path_from(const ifl_cgroup& record) {
-    return join_upwards(split_names(&record.names[0], record.names_bytes, record.names_count));
+    const std::uint32_t count = record.names_count & ~IFL_CGROUP_CUT;
+    // A number that no path can have says nothing of that.
+    const bool cut = (record.names_count & IFL_CGROUP_CUT) != 0 && count <= IFL_NAMES_BYTES;
+    const std::string path = join_upwards(split_names(&record.names[0], record.names_bytes, count));
+    return cut ? "…" + path : path;
 }
 
 std::string container_id_in(const std::string& cgroup_path) {

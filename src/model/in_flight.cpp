@@ -27,6 +27,9 @@ struct StageRow {
 constexpr std::array stage_rows{
     StageRow{Stage::issued, "issued", "with the file system or device", false,
              "a file system or device works on it, and the kernel has no way to call it back"},
+    StageRow{Stage::iopoll, "iopoll", "with a polled device", false,
+             "a device works on it, or has done so: it ends when its program polls the device (io_uring_enter with "
+             "IORING_ENTER_GETEVENTS)"},
     StageRow{Stage::poll, "poll", "armed on poll", true, ""},
     StageRow{Stage::work, "work", "ready, waits for its thread", true,
              "it ends as soon as its thread enters the kernel (io_uring_enter with IORING_ENTER_GETEVENTS)"},
@@ -60,7 +63,7 @@ const StageRow& row_of(Stage stage) {
 
 constexpr std::array place_stages{Stage::issued, Stage::poll,    Stage::timer,     Stage::futex,
                                   Stage::child,  Stage::command, Stage::wq_queued, Stage::wq_running,
-                                  Stage::drain,  Stage::link,    Stage::work};
+                                  Stage::drain,  Stage::link,    Stage::work,      Stage::iopoll};
 static_assert(place_stages.size() == IFL_PLACE_COUNT, "one for each place");
 
 constexpr std::uint32_t setup_sqpoll = 1U << 1U;

@@ -16,6 +16,7 @@ namespace inflight::model {
 
 enum class Stage : std::uint8_t {
     issued,      // with a file system or a device: no list of the kernel holds it
+    iopoll,      // with a device, which the program polls (IORING_SETUP_IOPOLL)
     work,        // it is ready, or its timer has fired: it waits for its thread to enter the kernel
     poll,        // a poll is armed: the file is not ready
     timer,       // a timer runs

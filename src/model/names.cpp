@@ -17,8 +17,9 @@ constexpr std::string_view verdict_names[] = {
     "bad-context", "bad-key",         "bad-pointer",       "running",         "bad-argument"};
 constexpr std::string_view severity_names[] = {"info", "warn", "critical"};
 constexpr std::string_view change_names[] = {"created", "found", "destroyed", "at-end", "observed"};
-constexpr std::string_view cause_names[] = {"none",         "cancel",    "link-failed", "link-timeout",
-                                            "target-ended", "task-exit", "ring-closed", "unknown"};
+constexpr std::string_view cause_names[] = {
+    "none",      "cancel",      "link-failed", "link-timeout",     "target-ended",
+    "task-exit", "ring-closed", "unknown",     "denied-by-filter", "denied-by-restriction"};
 constexpr std::string_view way_names[] = {"io_cancel",   "async-cancel",   "sync-cancel",
                                           "poll-remove", "timeout-remove", "link-timeout"};
 

@@ -102,8 +102,7 @@ private:
     void unindex(const ContextState& state);
     void bury(ContextState& state, std::uint64_t time_ns);
     [[nodiscard]] static bool take_early_reap(ContextState& context, Request& request);
-    void reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint64_t call_ns,
-              std::uint32_t pid);
+    void reap(ContextState& context, const EarlyReap& reap);
     void hand_out(Tracked& tracked);
     void remember(ContextState& context, const TrackedPtr& tracked);
     [[nodiscard]] static std::vector<TrackedPtr> finished_of(const ContextState& context, std::uint64_t address);

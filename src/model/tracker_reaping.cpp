@@ -12,9 +12,12 @@ namespace {
 
 constexpr std::size_t early_reaps_limit = 1U << 16U;  // of one context
 
-void take_reaping(Request& request, const ifl_io_event& event, std::uint64_t reaped_ns, std::uint64_t call_ns) {
+void take_reaping(Request& request, const aio::EarlyReap& reap) {
+    const ifl_io_event& event = reap.event;
+    const std::uint64_t reaped_ns = reap.time_ns;
     request.reap_ns = reaped_ns;
-    request.reap_call_ns = call_ns;
+    request.reap_call_ns = reap.call_ns;
+    request.reap_call_id = reap.call_id;
     if (*request.complete_ns > reaped_ns) {
         request.complete_ns = reaped_ns;
         request.completion_exact = false;
@@ -62,24 +65,23 @@ bool Tracker::take_early_reap(ContextState& context, Request& request) {
     if (!early) {
         return false;
     }
-    take_reaping(request, early->event, early->time_ns, early->call_ns);
+    take_reaping(request, *early);
     // Whoever got its event was not abandoned; its context went away between the event and the end of the request.
     request.context_dead = false;
     return true;
 }
 
-void Tracker::reap(ContextState& context, const ifl_io_event& event, std::uint64_t time_ns, std::uint64_t call_ns,
-                   std::uint32_t pid) {
-    const TrackedPtr tracked = context.unreaped.take(event, time_ns);
+void Tracker::reap(ContextState& context, const EarlyReap& reap) {
+    const TrackedPtr tracked = context.unreaped.take(reap.event, reap.time_ns);
     if (!tracked) {
         if (context.early_reaps.size() >= early_reaps_limit) {
             resolve_early_reaps(context, now_ns_);
         }
-        context.early_reaps.add({.time_ns = time_ns, .call_ns = call_ns, .event = event, .pid = pid});
+        context.early_reaps.add(reap);
         return;
     }
     unreaped_--;
-    take_reaping(*tracked->request, event, time_ns, call_ns);
+    take_reaping(*tracked->request, reap);
     if (!tracked->handed_out) {
         decide_outcome(*tracked);
     }
@@ -105,7 +107,11 @@ void Tracker::on_io_events(const ifl_io_events& record) {
     if (record.context_id != 0) {
         ContextState* const context = context_of(record.context_id);
         for (std::size_t i = 0; i < count && context != nullptr; i++) {
-            reap(*context, record.events[i], time_ns, call_ns, record.pid);
+            reap(*context, {.time_ns = time_ns,
+                            .call_ns = call_ns,
+                            .call_id = record.call_id,
+                            .event = record.events[i],
+                            .pid = record.pid});
         }
     }
     if ((options_.events_wanted & (1U << IFL_IO_GETEVENTS | 1U << IFL_IO_PGETEVENTS)) != 0) {
@@ -144,6 +150,8 @@ void Tracker::resolve_early_reaps(ContextState& context, std::uint64_t older_tha
         request.completion_exact = false;
         request.complete_ns = early.time_ns;
         request.reap_ns = early.time_ns;
+        request.reap_call_ns = early.call_ns;
+        request.reap_call_id = early.call_id;
         request.result = early.event.res;
         request.result2 = early.event.res2;
         decide_outcome(*tracked);

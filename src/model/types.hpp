@@ -108,6 +108,7 @@ struct Request {
     std::optional<std::uint64_t> complete_ns;
     std::optional<std::uint64_t> reap_ns;
     std::optional<std::uint64_t> reap_call_ns;  // AIO: when the call began that took its event
+    std::uint64_t reap_call_id = 0;             // AIO: that call; 0 not known, or its event was taken without a call
     std::int64_t result = 0;
     std::int64_t result2 = 0;
 

@@ -55,6 +55,8 @@ enum class EndCause : std::uint8_t {
     task_exit,     // the kernel cancelled it because its task ended
     ring_closed,   // ... because its ring was closed
     unknown,
+    denied_by_filter,       // a BPF filter of its ring or task (7.0)
+    denied_by_restriction,  // a restriction of its ring or task
 };
 [[nodiscard]] std::string_view name(EndCause cause);  // "link-failed"
 
@@ -89,6 +91,7 @@ struct UringPart {
     EndCause cause = EndCause::none;
     std::uint64_t cancelled_by = 0;  // call_id or request_id of the cancel attempt
     bool prep_failed = false;        // refused when its SQE was read, never issued
+    int prep_error = 0;              // then: errno, also where its CQE was not seen; 0 not known
     bool cqe_skipped = false;        // ended without a CQE, as IOSQE_CQE_SKIP_SUCCESS asks for
     bool multishot = false;
     bool overflowed = false;  // its last CQE went to the backlog
@@ -154,6 +157,10 @@ enum class CancelWay : std::uint8_t {
     link_timeout,    // IORING_OP_LINK_TIMEOUT that fired
 };
 [[nodiscard]] std::string_view name(CancelWay way);  // "async-cancel"
+// Whether it is a call; the others are requests themselves.
+[[nodiscard]] constexpr bool is_call(CancelWay way) {
+    return way == CancelWay::io_cancel || way == CancelWay::sync_cancel;
+}
 
 // What an io_uring cancel was asked to find.
 struct CancelKey {

@@ -60,7 +60,9 @@ End end_of(const Tracked& tracked) {
         return {Outcome::in_flight, EndCause::none};
     }
     if (tracked.part->prep_failed) {
-        return {Outcome::failed, EndCause::none};
+        return {Outcome::failed, (tracked.flags & IFL_UREQ_FILTERED) != 0     ? EndCause::denied_by_filter
+                                 : (tracked.flags & IFL_UREQ_RESTRICTED) != 0 ? EndCause::denied_by_restriction
+                                                                              : EndCause::none};
     }
     if (!request.result_known) {
         // Without the wish for no CQE, a success would have had one: its ring or its task took it along.

@@ -22,6 +22,11 @@ std::optional<std::uint64_t> time_or_none(std::uint64_t time_ns) {
     return time_ns == 0 ? std::nullopt : std::optional(time_ns);
 }
 
+bool is_error(std::int32_t result) {
+    constexpr std::int32_t errors_most = 4095;
+    return result < 0 && result >= -errors_most;
+}
+
 void set_comm(std::string& to, const char (&comm)[IFL_COMM_BYTES]) {
     to.assign(&comm[0], strnlen(&comm[0], IFL_COMM_BYTES));
 }
@@ -82,6 +87,7 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
     part.link_head = more.link_head;
     part.failed_by = more.failed_by;
     part.prep_failed = (record.flags & IFL_UREQ_PREP_FAILED) != 0;
+    part.prep_error = part.prep_failed && is_error(more.prep_error) ? -more.prep_error : 0;
     part.multishot = part.multishot || ((record.cqes != 0 || record.state == IFL_UREQ_ANNOUNCED) && repeats(record));
 }
 
@@ -137,6 +143,13 @@ void end_from(Tracked& tracked, const ifl_uring_request& record) {
     }
     part.cqe_count++;
     part.cqe_bytes += record.result > 0 ? static_cast<std::uint64_t>(record.result) : 0;
+}
+
+void take_refusal(Tracked& tracked) {
+    if (tracked.part->prep_error != 0 && !tracked.request.result_known) {
+        tracked.request.result = -tracked.part->prep_error;
+        tracked.request.result_known = true;
+    }
 }
 
 }  // namespace inflight::model::uring

@@ -18,4 +18,7 @@ void fill_from(Tracked& tracked, const ifl_uring_request& record);
 // How it ended; of one that ended unseen nothing is known.
 void end_from(Tracked& tracked, const ifl_uring_request& record);
 
+// A refused SQE whose CQE nobody has seen: it has the error that it was refused with (io_submit_fail_init).
+void take_refusal(Tracked& tracked);
+
 }  // namespace inflight::model::uring

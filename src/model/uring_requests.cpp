@@ -381,6 +381,7 @@ void UringTracker::sweep(Ring& ring, bool all) {
         const TrackedPtr tracked = ring.unseen.take_first();
         if (!tracked->request.result_known) {
             completions_unseen_ += tracked->request.completion_seen ? 0 : 1;
+            take_refusal(*tracked);
             settle(ring, tracked);
         }
     }

@@ -103,6 +103,16 @@ HookChoice choose(const HookSpec& spec, std::span<const Tier> tiers, const Choos
     return choice;
 }
 
+bool sees_io_uring(const HookChoice& hook) {
+    return hook.spec->kind == HookKind::uring && hook.tier != Tier::none;
+}
+
+// Whether it is done without when no tier is left.
+bool is_given_up(std::string_view hook, const std::vector<Refusal>& refusals) {
+    return std::ranges::any_of(refusals,
+                               [&](const Refusal& refusal) { return refusal.given_up && refusal.hook == hook; });
+}
+
 Failure no_way(const HookChoice& choice, std::optional<Tier> forced) {
     return failure(fmt::format("attach the hook {}", choice.spec->name),
                    fmt::format("{}", fmt::join(choice.refused, "; ")),
@@ -156,7 +166,7 @@ Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& 
     for (const auto& spec : specs) {
         if (spec.kind == HookKind::call) {
             auto choice = choose(spec, preference, how);
-            if (choice.tier == Tier::none) {
+            if (choice.tier == Tier::none && !is_given_up(spec.name, refusals)) {
                 return no_way(choice, forced);
             }
             if (choice.tier == Tier::tracepoint) {
@@ -184,7 +194,14 @@ Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& 
     }
     // One function without a probe would leave a kind of request without its address: then the slab shows them all.
     const auto missing = std::ranges::find(requests, Tier::none, &HookChoice::tier);
-    if (missing != requests.end()) {
+    if (missing != requests.end() && is_given_up(missing->spec->name, refusals)) {
+        if (std::ranges::none_of(plan.hooks, &sees_io_uring)) {
+            return no_way(*missing, forced);
+        }
+        for (auto& request : requests) {
+            request.tier = Tier::none;
+        }
+    } else if (missing != requests.end()) {
         if (forced && *forced != Tier::tracepoint) {
             return no_way(*missing, forced);
         }

@@ -56,6 +56,7 @@ struct Refusal {
     std::string hook;
     Tier tier = Tier::none;
     std::string reason;
+    bool given_up = false;  // the hook is done without when no tier is left
 };
 
 struct HookChoice {

@@ -113,9 +113,12 @@ KernelTypes::~KernelTypes() {
     btf__free(btf_);
 }
 
-Result<KernelTypes> KernelTypes::load() {
+Result<KernelTypes> KernelTypes::load(const std::string& path) {
     KernelTypes types;
-    types.btf_ = btf__load_vmlinux_btf();
+    types.btf_ = path.empty() ? btf__load_vmlinux_btf() : btf__parse(path.c_str(), nullptr);
+    if (types.btf_ == nullptr && !path.empty()) {
+        return failure("read the types in " + path, describe_errno(errno), "it has to be a BTF file");
+    }
     if (types.btf_ == nullptr) {
         // libbpf says ESRCH when it finds no file to read.
         return failure("read the kernel's type information (BTF)",
@@ -123,6 +126,45 @@ Result<KernelTypes> KernelTypes::load() {
                        "inflight needs /sys/kernel/btf/vmlinux: a kernel built with CONFIG_DEBUG_INFO_BTF");
     }
     return types;
+}
+
+namespace {
+
+// The type of a member, 0: there is none. Members without a name are looked through.
+__u32 member_type(const btf* types, __u32 id, std::string_view name) {
+    const int plain = btf__resolve_type(types, id);
+    const btf_type* const type = plain <= 0 ? nullptr : btf__type_by_id(types, static_cast<__u32>(plain));
+    if (type == nullptr || !btf_is_composite(type)) {
+        return 0;
+    }
+    for (const auto& member : std::span(btf_members(type), btf_vlen(type))) {
+        const std::string_view its_name = btf__name_by_offset(types, member.name_off);
+        if (its_name == name) {
+            return member.type;
+        }
+        if (const __u32 inside = its_name.empty() ? member_type(types, member.type, name) : 0; inside != 0) {
+            return inside;
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+bool KernelTypes::has_field(std::string_view path) const {
+    const bool pointer = path.ends_with('*');
+    path.remove_suffix(pointer ? 1 : 0);
+    auto dot = path.find('.');
+    const int found =
+        btf_ == nullptr ? -1 : btf__find_by_name_kind(btf_, std::string(path.substr(0, dot)).c_str(), BTF_KIND_STRUCT);
+    auto id = found <= 0 ? 0 : static_cast<__u32>(found);
+    while (id != 0 && dot != std::string_view::npos) {
+        path.remove_prefix(dot + 1);
+        dot = path.find('.');
+        id = member_type(btf_, id, path.substr(0, dot));
+    }
+    const int plain = id == 0 ? 0 : btf__resolve_type(btf_, id);
+    return plain > 0 && (!pointer || btf_is_ptr(btf__type_by_id(btf_, static_cast<__u32>(plain))));
 }
 
 bool KernelTypes::has_function(std::string_view name) const {

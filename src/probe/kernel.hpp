@@ -43,10 +43,13 @@ public:
     KernelTypes& operator=(const KernelTypes&) = delete;
     ~KernelTypes();
 
-    [[nodiscard]] static Result<KernelTypes> load();
+    // Of the running kernel, or of a file with such types: a BTF file.
+    [[nodiscard]] static Result<KernelTypes> load(const std::string& path = {});
     [[nodiscard]] bool has_function(std::string_view name) const;
     // Of tracepoint `name` the number of arguments, nullopt if the kernel has no such tracepoint.
     [[nodiscard]] std::optional<unsigned> tracepoint_arguments(std::string_view name) const;
+    // "io_open.filename": through members without names too. With "*" at its end it has to be a pointer.
+    [[nodiscard]] bool has_field(std::string_view path) const;
     // Of a constant of any enumeration; nullopt if there is none of this name.
     [[nodiscard]] std::optional<std::uint32_t> constant(std::string_view name) const;
 

@@ -5,6 +5,8 @@
 #include "contract/held.h"
 #include "contract/tables.h"
 #include "probe/bpf.hpp"
+#include "probe/concessions.hpp"
+#include "probe/features.hpp"
 #include "probe/programs.hpp"
 #include "probe/trial.hpp"
 
@@ -18,6 +20,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <iterator>
 #include <ranges>
 #include <string>
 
@@ -34,31 +37,6 @@ using Skeleton = std::unique_ptr<inflight_bpf, TraceSkeletonDeleter>;
 
 std::size_t memory_bytes() {
     return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-std::vector<Refusal> parse_without(const std::vector<std::string>& without) {
-    std::vector<Refusal> refusals;
-    for (const auto& text : without) {
-        const auto colon = text.rfind(':');
-        const auto tier = colon == std::string::npos ? std::nullopt : tier_by_name(text.substr(colon + 1));
-        const std::string hook = tier ? text.substr(0, colon) : text;
-        for (const Tier each : {Tier::fentry, Tier::kprobe, Tier::tracepoint}) {
-            if (!tier || *tier == each) {
-                refusals.push_back({.hook = hook, .tier = each, .reason = "left out with --without-hook"});
-            }
-        }
-    }
-    return refusals;
-}
-
-Result<void> check_names(const std::vector<std::string>& without) {
-    for (const auto& refusal : parse_without(without)) {
-        const auto known = [&](const HookSpec& spec) { return spec.name == refusal.hook; };
-        if (refusal.hook != "*" && std::ranges::none_of(hook_specs(), known)) {
-            return failure("--without-hook " + refusal.hook, "there is no such hook", "`inflight doctor` lists them");
-        }
-    }
-    return {};
 }
 
 Result<void> run_iterator(const Link& link) {
@@ -112,10 +90,21 @@ struct Probes::State {
     bpf_program* ring_census = nullptr;
     HeldPrograms held;
     Report report;
+    GivenUp given_up;  // before it loads
 
     Result<void> load(const Options& options, const KernelTypes& types, const Symbols& symbols);
-    // The hook that could not be attached, if any.
-    std::optional<Refusal> attach(const KernelTypes& types, const Symbols& symbols, const ifl_config& config);
+    // The hook that could not be attached, if any, and its program.
+    struct NotAttached {
+        std::string program;
+        Refusal refusal;
+    };
+    std::optional<NotAttached> attach(const KernelTypes& types, const Symbols& symbols, const ifl_config& config);
+    [[nodiscard]] std::vector<std::string> programs_of_tracepoints(const KernelTypes& types,
+                                                                   const ifl_config& config) const {
+        auto programs = tracepoint_programs(report.plan, types, config);
+        std::erase_if(programs, [this](const std::string& name) { return given_up.is_without(name); });
+        return programs;
+    }
     // Where a program is kept that no hook runs; null: one does.
     [[nodiscard]] bpf_program** run_by_hand(std::string_view name) {
         return name == "uring_survey"   ? &surveyor
@@ -141,7 +130,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     // Some structures are not in every kernel. libbpf would look for them in the modules too, which needs
     // CAP_SYS_ADMIN; with a file that is given it does not.
     LIBBPF_OPTS(bpf_object_open_opts, open_options);
-    open_options.btf_custom_path = "/sys/kernel/btf/vmlinux";
+    open_options.btf_custom_path = options.types_path.empty() ? "/sys/kernel/btf/vmlinux" : options.types_path.c_str();
     skeleton.reset(inflight_bpf__open_opts(&open_options));
     if (!skeleton) {
         return failure("open the kernel side", describe_errno(errno));
@@ -162,6 +151,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     }
     // 6.1 and 6.12: (ctx, req, user_data, res, cflags, extra1, extra2); 6.18: (ctx, req, cqe)
     config.cqe_by_pointer = types.tracepoint_arguments("io_uring_complete").value_or(0) == 3 ? 1 : 0;
+    config.without_details = given_up.is_without_details() ? 1 : 0;
     config.compat_flag = types.constant("IO_RING_F_COMPAT").value_or(0);
     config.typed_reads = types.has_function("bpf_rdonly_cast") ? 1 : 0;
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
@@ -190,7 +180,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
             bpf_program__set_autoload(program(attachment.program), true);
         }
     }
-    for (const auto& name : tracepoint_programs(plan, types, config)) {
+    for (const auto& name : programs_of_tracepoints(types, config)) {
         bpf_program__set_autoload(program(name), true);
     }
     static_cast<void>(take_libbpf_messages());
@@ -200,7 +190,8 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
                 fmt::format("make buffers of {} bytes for {} CPUs", report.buffer_bytes_per_cpu, report.cpus),
                 describe_errno(ENOMEM), "choose smaller ones with --buffer");
         }
-        return failure("load the kernel side", describe_errno(-error), take_libbpf_messages());
+        const auto refused = refused_program();
+        return failure("load the kernel side", refused ? refused->reason : describe_errno(-error));
     }
     const std::uint8_t one = 1;
     for (const std::uint32_t pid : options.pids) {
@@ -211,8 +202,8 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     return {};
 }
 
-std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Symbols& symbols,
-                                             const ifl_config& config) {
+std::optional<Probes::State::NotAttached> Probes::State::attach(const KernelTypes& types, const Symbols& symbols,
+                                                                const ifl_config& config) {
     const auto keep = [this](bpf_program* attached_program, bpf_link* link) {
         if (link == nullptr) {
             return false;
@@ -222,7 +213,7 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
         return true;
     };
     // Ends before beginnings: what begins is then sure to be seen ending.
-    for (const auto& name : tracepoint_programs(report.plan, types, config)) {
+    for (const auto& name : programs_of_tracepoints(types, config)) {
         bpf_program* tracepoint = program(name);
         if (bpf_program** const by_hand = run_by_hand(name); by_hand != nullptr) {
             *by_hand = tracepoint;
@@ -237,8 +228,8 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
             continue;
         }
         const int error = errno;
-        return Refusal{std::string(hook_of_program(name)), Tier::tracepoint,
-                       fmt::format("{}: {}", name, describe_errno(error))};
+        return NotAttached{name, Refusal{std::string(hook_of_program(name)), Tier::tracepoint,
+                                         fmt::format("{}: {}", name, describe_errno(error)), false}};
     }
     for (const auto& hook : report.plan.hooks | std::views::reverse) {
         auto list = attachments(hook, types, symbols);
@@ -255,8 +246,9 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
                 link = bpf_program__attach(attached_program);
             }
             if (!keep(attached_program, link)) {
-                return Refusal{std::string(hook.spec->name), hook.tier,
-                               fmt::format("{}: {}", attachment.function, describe_errno(errno))};
+                return NotAttached{attachment.program,
+                                   Refusal{std::string(hook.spec->name), hook.tier,
+                                           fmt::format("{}: {}", attachment.function, describe_errno(errno)), false}};
             }
         }
     }
@@ -264,15 +256,15 @@ std::optional<Refusal> Probes::State::attach(const KernelTypes& types, const Sym
 }
 
 Result<Probes> Probes::attach(const Options& options) {
-    keep_libbpf_messages();
-    if (auto names = check_names(options.without); !names) {
+    keep_libbpf_messages(options.verbose);
+    if (auto names = check_hook_names(options.without); !names) {
         return std::unexpected(names.error());
     }
     auto kernel = read_kernel_info();
     if (auto prepared = prepare_to_load(kernel); !prepared) {
         return std::unexpected(prepared.error());
     }
-    auto types = KernelTypes::load();
+    auto types = KernelTypes::load(options.types_path);
     if (!types) {
         return std::unexpected(types.error());
     }
@@ -288,7 +280,7 @@ Result<Probes> Probes::attach(const Options& options) {
         return std::unexpected(symbols.error());
     }
 
-    auto refusals = parse_without(options.without);
+    auto refusals = refusals_for(options.without);
     if (auto reason = fentry_refused("io_submit_one")) {
         refusals.push_back({.hook = "*", .tier = Tier::fentry, .reason = *reason});
     }
@@ -307,10 +299,11 @@ Result<Probes> Probes::attach(const Options& options) {
         }
         return std::nullopt;
     };
-    // Each round that does not succeed takes one tier away from one hook.
-    const std::size_t rounds = hook_specs().size() * 3;
+    Concessions concessions(std::move(refusals), options.verbose);
+    // Each round that does not succeed takes something away.
+    constexpr std::size_t rounds = 150;
     for (std::size_t round = 0; round < rounds; round++) {
-        auto plan = plan_hooks(options.forced, refusals, why_not);
+        auto plan = plan_hooks(options.forced, concessions.refusals(), why_not);
         if (!plan) {
             return std::unexpected(plan.error());
         }
@@ -320,14 +313,28 @@ Result<Probes> Probes::attach(const Options& options) {
         state->report.cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
         state->report.buffer_bytes_per_cpu =
             choose_buffer_bytes(options.buffer_bytes_per_cpu, state->report.cpus, memory_bytes());
+        state->given_up = concessions.given_up();
         if (auto loaded = state->load(options, *types, *symbols); !loaded) {
-            return std::unexpected(loaded.error());
+            if (concessions.after_load(state->report.plan, *types, *symbols)) {
+                continue;
+            }
+            Error error = loaded.error();
+            if (error.hint.empty()) {
+                error.hint = concessions.verifier_logs().empty()
+                                 ? "--verbose writes what the kernel says of it to a file"
+                                 : "what the kernel says of it is in " + concessions.verifier_logs().back();
+            }
+            return std::unexpected(error);
         }
-        auto refusal = state->attach(*types, *symbols, options.config);
-        if (refusal) {
-            refusals.push_back(std::move(*refusal));
+        if (auto failed = state->attach(*types, *symbols, options.config)) {
+            if (!concessions.give_up({.program = failed->program, .reason = failed->refusal.reason})) {
+                concessions.refuse(std::move(failed->refusal));
+            }
             continue;
         }
+        state->report.lost = concessions.given_up().lost();
+        std::ranges::move(lost_with_fields(*types), std::back_inserter(state->report.lost));
+        state->report.verifier_logs = concessions.verifier_logs();
         state->held.maps = {.sought_files = bpf_map__fd(state->skeleton->maps.sought_files),
                             .sought_all = &state->skeleton->bss->sought_all,
                             .listed = bpf_map__fd(state->skeleton->maps.listed_requests),

@@ -6,6 +6,7 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "contract/config.h"
+#include "model/trace_info.hpp"
 #include "probe/held.hpp"
 #include "probe/hooks.hpp"
 #include "probe/kernel.hpp"
@@ -22,6 +23,8 @@ struct Options {
     ifl_config config{};                   // filters; addresses and tiers are filled in here
     std::vector<std::uint32_t> pids;       // when config.by_pid
     std::size_t buffer_bytes_per_cpu = 0;  // rounded up to a power of two; 0: choose_buffer_bytes()
+    std::string types_path;                // a BTF file to be taken for this kernel's, for tests; empty: its own
+    bool verbose = false;                  // what the verifier says of a refused program goes to a file
 };
 
 // The size of a CPU's buffer, in bytes: what was asked, rounded up to a power of two, or (0) what the machine can
@@ -42,6 +45,11 @@ struct Report {
     std::size_t buffer_bytes_per_cpu = 0;
     std::size_t cpus = 0;
     TableSizes tables;
+    std::vector<model::LostFeature> lost;    // what this kernel refuses, beside what its hooks cannot show
+    std::vector<std::string> verifier_logs;  // files, one for each refused program
+
+    // Whether all is seen that could be seen anywhere.
+    [[nodiscard]] bool degraded() const { return plan.degraded() || !lost.empty(); }
 };
 
 // Where the records come from: see contract/buffer.h. Descriptors are owned by Probes.

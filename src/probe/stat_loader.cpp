@@ -3,6 +3,8 @@
 
 #include "base/namespaces.hpp"
 #include "probe/bpf.hpp"
+#include "probe/features.hpp"
+#include "probe/mapping.hpp"
 #include "probe/stat_hooks.hpp"
 #include "probe/trial.hpp"
 
@@ -30,36 +32,6 @@ struct StatSkeletonDeleter {
     void operator()(inflight_stat_bpf* skeleton) const { inflight_stat_bpf__destroy(skeleton); }
 };
 
-// An array of the kernel side in our memory.
-class Mapping {
-public:
-    Mapping() = default;
-    Mapping(const Mapping&) = delete;
-    Mapping& operator=(const Mapping&) = delete;
-    ~Mapping() {
-        if (bytes_ != 0) {
-            ::munmap(at_, bytes_);
-        }
-    }
-    [[nodiscard]] Result<void> map(const bpf_map* what, int protection) {
-        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        const std::size_t wanted = std::size_t{bpf_map__value_size(what)} * bpf_map__max_entries(what);
-        const std::size_t bytes = (wanted + page - 1) / page * page;
-        void* at = ::mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(what), 0);
-        if (at == MAP_FAILED) {
-            return failure(fmt::format("map the table {}", bpf_map__name(what)), describe_errno(errno));
-        }
-        at_ = at;
-        bytes_ = bytes;
-        return {};
-    }
-    [[nodiscard]] void* at() const { return at_; }
-
-private:
-    void* at_ = nullptr;
-    std::size_t bytes_ = 0;
-};
-
 }  // namespace
 
 struct StatProbes::State {
@@ -75,6 +47,7 @@ struct StatProbes::State {
     Tier requests = Tier::none;  // of AIO
     Tier cancels = Tier::none;
     std::vector<std::string_view> others;  // programs that are the same in each tier
+    GivenUp given_up;                      // before it loads
 
     [[nodiscard]] bpf_program* program(std::string_view name) const {
         return bpf_object__find_program_by_name(skeleton->obj, std::string(name).c_str());
@@ -83,13 +56,13 @@ struct StatProbes::State {
     [[nodiscard]] Result<void> load(const StatOptions& options);
     void set_sizes(const StatOptions& options) const;
     void set_config(const StatOptions& options);
-    [[nodiscard]] std::optional<std::string> attach_all(std::span<const StatPlace> places);
+    [[nodiscard]] std::optional<RefusedProgram> attach_all(std::span<const StatPlace> places);
     void describe(const StatOptions& options);
 };
 
 void StatProbes::State::choose_others(const StatOptions& options) {
     const auto add = [this](std::string_view name, std::string_view tracepoint) {
-        if (types.tracepoint_arguments(tracepoint)) {
+        if (types.tracepoint_arguments(tracepoint) && !given_up.is_without(name)) {
             others.push_back(name);
         }
     };
@@ -158,7 +131,8 @@ void StatProbes::State::set_config(const StatOptions& options) {
 Result<void> StatProbes::State::load(const StatOptions& options) {
     // As for the tracer: types that a kernel lacks are not looked for in its modules.
     LIBBPF_OPTS(bpf_object_open_opts, open_options);
-    open_options.btf_custom_path = "/sys/kernel/btf/vmlinux";
+    const std::string& types_path = options.common.types_path;
+    open_options.btf_custom_path = types_path.empty() ? "/sys/kernel/btf/vmlinux" : types_path.c_str();
     skeleton.reset(inflight_stat_bpf__open_opts(&open_options));
     if (!skeleton) {
         return failure("open the kernel side", describe_errno(errno));
@@ -185,7 +159,9 @@ Result<void> StatProbes::State::load(const StatOptions& options) {
     }
     static_cast<void>(take_libbpf_messages());
     if (const int error = inflight_stat_bpf__load(skeleton.get()); error != 0) {
-        return failure("load the kernel side", describe_errno(-error), take_libbpf_messages());
+        const auto refused = refused_program();
+        return failure("load the kernel side", refused ? refused->reason : describe_errno(-error),
+                       options.common.verbose ? "" : "--verbose writes what the kernel says of it to a file");
     }
     const std::uint8_t one = 1;
     for (const std::uint32_t pid : options.common.pids) {
@@ -204,7 +180,7 @@ Result<void> StatProbes::State::load(const StatOptions& options) {
 }
 
 // The reason of the first that cannot be attached; those before it stay.
-std::optional<std::string> StatProbes::State::attach_all(std::span<const StatPlace> places) {
+std::optional<RefusedProgram> StatProbes::State::attach_all(std::span<const StatPlace> places) {
     for (const auto& place : places) {
         bpf_program* what = program(place.program);
         bpf_link* link = nullptr;
@@ -216,7 +192,8 @@ std::optional<std::string> StatProbes::State::attach_all(std::span<const StatPla
             link = bpf_program__attach_kprobe_opts(what, std::string(place.function).c_str(), &kprobe);
         }
         if (link == nullptr) {
-            return fmt::format("{}: {}", place.program, describe_errno(errno));
+            return RefusedProgram{.program = std::string(place.program),
+                                  .reason = fmt::format("{}: {}", place.program, describe_errno(errno))};
         }
         links.emplace_back(link);
         attached.push_back(what);
@@ -231,7 +208,9 @@ void StatProbes::State::describe(const StatOptions& options) {
         if (std::ranges::find(others, "stat_complete") != others.end()) {
             hooks.emplace_back("io_uring tracepoints");
         } else {
-            limits.emplace_back("this kernel has no io_uring: only kernel AIO is counted");
+            limits.emplace_back(given_up.is_without("stat_complete")
+                                    ? "only kernel AIO is counted"
+                                    : "this kernel has no io_uring: only kernel AIO is counted");
         }
     }
     if (options.aio) {
@@ -252,10 +231,14 @@ void StatProbes::State::describe(const StatOptions& options) {
     if (options.aio && cancels == Tier::none) {
         limits.emplace_back("what io_cancel said is not seen");
     }
+    report.lost = given_up.lost();
+    for (const auto& each : report.lost) {
+        limits.push_back(each.sentence());
+    }
 }
 
 Result<StatProbes> StatProbes::attach(const StatOptions& options) {
-    keep_libbpf_messages();
+    keep_libbpf_messages(options.common.verbose);
     const auto kernel = read_kernel_info();
     if (auto allowed = prepare_to_load(kernel); !allowed) {
         return std::unexpected(allowed.error());
@@ -264,7 +247,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
     if (!without) {
         return std::unexpected(without.error());
     }
-    auto types = KernelTypes::load();
+    auto types = KernelTypes::load(options.common.types_path);
     if (!types) {
         return std::unexpected(types.error());
     }
@@ -302,9 +285,26 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
         }
         return Tier::none;
     };
-    // Each round that does not succeed takes one tier away from one hook.
+    GivenUp given_up;
+    std::vector<std::string> verifier_logs;
+    // Takes away what the kernel refuses: a tier, or what a program is for. False: the program is needed.
+    const auto do_without = [&](const State& state, const RefusedProgram& refused) {
+        const auto take = [&](Tier tier, std::span<const StatPlace> places, std::vector<Tier>& refused_tiers) {
+            if (tier == Tier::none || std::ranges::find(places, refused.program, &StatPlace::program) == places.end()) {
+                return false;
+            }
+            refused_tiers.push_back(tier);
+            reasons.push_back(fmt::format("{}: {}", name(tier), refused.reason));
+            return true;
+        };
+        return take(state.requests, stat_request_places(state.requests), refused_requests) ||
+               take(state.cancels, stat_cancel_places(state.cancels), refused_cancels) || given_up.give_up(refused);
+    };
+    // Each round that does not succeed takes something away.
     for (;;) {
         auto state = std::make_unique<State>();
+        state->given_up = given_up;
+        state->report.verifier_logs = verifier_logs;
         state->types = std::move(*types);
         state->symbols = symbols;
         state->report.kernel_release = kernel.release;
@@ -329,31 +329,39 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
                            fmt::format("count both: --op {}", *divided));
         }
         if (state->requests == Tier::none && state->others.empty()) {
-            return failure("count requests of io_uring", "this kernel has no io_uring");
+            return failure("count requests of io_uring",
+                           given_up.lost().empty() ? "this kernel has no io_uring" : given_up.lost().back().reason);
         }
         if (auto loaded = state->load(options); !loaded) {
+            const auto refused = refused_program();
+            if (auto path =
+                    refused && options.common.verbose ? write_verifier_log() : Result<std::string>(std::string());
+                path && !path->empty()) {
+                verifier_logs.push_back(*path);
+            }
+            if (refused && do_without(*state, *refused)) {
+                types = std::move(state->types);
+                continue;
+            }
             return std::unexpected(loaded.error());
         }
         std::vector<StatPlace> same_in_each;
         for (const auto each : state->others) {
             same_in_each.push_back({each, "", false});
         }
-        if (auto reason = state->attach_all(same_in_each)) {
-            return failure("attach a hook", *reason, "run `inflight doctor` to see what this kernel allows");
+        if (const auto refused = state->attach_all(same_in_each)) {
+            if (do_without(*state, *refused)) {
+                types = std::move(state->types);
+                continue;
+            }
+            return failure("attach a hook", refused->reason, "run `inflight doctor` to see what this kernel allows");
         }
-        const auto place = [&](Tier tier, std::span<const StatPlace> places, std::vector<Tier>& refused) {
-            if (tier == Tier::none) {
-                return true;
-            }
-            const auto reason = state->attach_all(places);
-            if (reason) {
-                refused.push_back(tier);
-                reasons.push_back(fmt::format("{}: {}", name(tier), *reason));
-            }
-            return !reason;
+        const auto place = [&](Tier tier, std::span<const StatPlace> places) {
+            const auto refused = tier == Tier::none ? std::nullopt : state->attach_all(places);
+            return !refused || !do_without(*state, *refused);
         };
-        if (place(state->requests, stat_request_places(state->requests), refused_requests) &&
-            place(state->cancels, stat_cancel_places(state->cancels), refused_cancels)) {
+        if (place(state->requests, stat_request_places(state->requests)) &&
+            place(state->cancels, stat_cancel_places(state->cancels))) {
             state->describe(options);
             return StatProbes(std::move(state));
         }

@@ -27,9 +27,11 @@ struct StatOptions {
 
 struct StatReport {
     std::string kernel_release;
-    std::string hooks;                // "tp_btf and fentry", ...
-    std::vector<std::string> limits;  // what these hooks cannot know or cost, one sentence each
-    bool ops_known_late = false;      // AIO by tracepoints: the operation shows at the end of the request
+    std::string hooks;                       // "tp_btf and fentry", ...
+    std::vector<std::string> limits;         // what these hooks cannot know or cost, one sentence each
+    std::vector<model::LostFeature> lost;    // what this kernel refuses; each is also one of `limits`
+    std::vector<std::string> verifier_logs;  // files, one for each refused program
+    bool ops_known_late = false;             // AIO by tracepoints: the operation shows at the end of the request
     ifl_stat_config config{};
 };
 

@@ -87,6 +87,7 @@ void write_times(JsonLine& line, const model::Request& request) {
     line.number_if("complete_ns", request.complete_ns);
     line.string_if("complete_bound", request.complete_ns.has_value(), request.completion_exact ? "exact" : "upper");
     line.number_if("reap_ns", request.reap_ns);
+    line.hex_if("reap_call_id", request.reap_call_id != 0, request.reap_call_id);
     line.number_if("latency_ns", request.latency_ns());
 }
 
@@ -109,6 +110,7 @@ void write_request_fields(JsonLine& line, const model::Request& request, std::ui
     line.string("tier", model::name(request.tier));
     line.hex_if("context", request.family == model::Family::aio && request.ctx_id != 0, request.ctx_id);
     line.hex_if("context_id", request.context_id != 0, request.context_id);
+    line.hex_if("call_id", request.call_id != 0, request.call_id);
     line.hex_if("address", request.address != 0, request.address);
     line.hex_if("kernel_address", request.kernel_address != 0, request.kernel_address);
     line.id("pid", request.pid, request.pid != 0);
@@ -177,6 +179,7 @@ void write_cancel(JsonLine& line, const model::Cancel& cancel) {
     line.string_if("comm", cancel.comm);
     line.number_if("cgroup_id", cancel.cgroup_id != 0, cancel.cgroup_id);
     const bool aio = cancel.way == model::CancelWay::io_cancel;
+    line.hex_if("call_id", model::is_call(cancel.way) && cancel.call_id != 0, cancel.call_id);
     line.hex_if("context", aio, cancel.ctx_id);
     line.hex_if("context_id", cancel.context_id != 0, cancel.context_id);
     line.hex_if("address", aio, cancel.address);

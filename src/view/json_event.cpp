@@ -223,6 +223,7 @@ void write_event(JsonLine& line, const model::Event& event) {
     line.number_if("duration_ns", !event.exit_missed && call.header.time_ns >= call.start_ns,
                    call.header.time_ns - call.start_ns);
     line.string("event", event_name(call));
+    line.hex_if("call_id", call.call_id != 0, call.call_id);
     line.string("family", model::name(event.family));
     line.string("tier", model::name(event.tier));
     write_task(line, event);

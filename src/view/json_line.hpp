@@ -127,6 +127,8 @@ void write_context_object(JsonLine& line, const model::Context& context);       
 
 // json_summary.cpp; each writes a whole line.
 void write_trace(JsonLine& line, const TraceInfo& info);
+// Its key and its value.
+void write_lost_features(JsonLine& line, const std::vector<model::LostFeature>& lost);
 void write_context(JsonLine& line, const model::Context& context);
 void write_finding(JsonLine& line, const model::Finding& finding);
 void write_stories(JsonLine& line, const model::Finding& finding);

@@ -87,6 +87,19 @@ void write_operation(JsonLine& line, const model::OperationStats& stats) {
 
 }  // namespace
 
+void write_lost_features(JsonLine& line, const std::vector<model::LostFeature>& lost) {
+    line.key("lost_features");
+    line.begin_array();
+    for (const auto& each : lost) {
+        line.begin_object();
+        line.string("name", each.name);
+        line.string("reason", each.reason);
+        line.string("meaning", each.meaning);
+        line.end_object();
+    }
+    line.end_array();
+}
+
 void write_trace(JsonLine& line, const TraceInfo& info) {
     line.begin();
     line.string("type", "trace");
@@ -99,6 +112,7 @@ void write_trace(JsonLine& line, const TraceInfo& info) {
     line.signed_number("wall_offset_ns", info.wall_offset_ns);
     line.string("hooks", info.hooks);
     write_strings(line, "limits", info.limits);
+    write_lost_features(line, info.lost);
     write_strings(line, "command", info.command);
     line.end();
 }

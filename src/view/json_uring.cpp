@@ -217,6 +217,8 @@ void write_ending(JsonLine& line, const Request& request) {
     line.boolean("breaks_chain", model::uring::breaks_chain(request));
     line.hex_if("first_user_data", part.first_user_data.has_value(), part.first_user_data.value_or(0));
     line.boolean("prep_failed", part.prep_failed);
+    line.string_if("prep_error", part.prep_error != 0,
+                   part.prep_error != 0 ? catalog::errno_name(part.prep_error) : std::string());
     line.boolean("cqe_skipped", part.cqe_skipped);
     line.boolean("multishot", part.multishot);
     line.boolean("overflowed", part.overflowed);

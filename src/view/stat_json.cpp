@@ -43,6 +43,7 @@ void write_start(JsonLine& line, const StatInfo& info, std::string_view command)
         line.string(limit);
     }
     line.end_array();
+    write_lost_features(line, info.lost);
     line.key("argv");
     line.begin_array();
     for (const auto& word : info.command) {

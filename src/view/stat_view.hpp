@@ -4,6 +4,7 @@
 
 #include "base/output.hpp"
 #include "model/stat.hpp"
+#include "model/trace_info.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -17,7 +18,8 @@ struct StatInfo {
     std::string host_name;
     std::string kernel_release;
     std::string hooks;
-    std::vector<std::string> limits;  // one sentence each
+    std::vector<std::string> limits;       // one sentence each
+    std::vector<model::LostFeature> lost;  // each is also one of `limits`
     std::vector<std::string> command;
     model::StatBy by = model::StatBy::op;
     std::uint64_t interval_ns = 0;  // 0: only the whole run

@@ -117,7 +117,7 @@ private:
 
     void add_refusal() {
         if (part_.prep_failed) {
-            const int error = result_error(request_);
+            const int error = part_.prep_error != 0 ? part_.prep_error : result_error(request_);
             add("prep failed" + (error == 0 ? "" : " " + catalog::errno_name(error)));
         }
     }

@@ -37,6 +37,7 @@ inline view::TraceInfo trace_info() {
             .wall_offset_ns = 1'700'000'000'000'000'000,
             .hooks = "fentry",
             .limits = {},
+            .lost = {},
             .command = {}};
 }
 

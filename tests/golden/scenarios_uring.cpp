@@ -230,7 +230,10 @@ void show_waits(view::View& view) {
             sqe.flags = IOSQE_IO_DRAIN;
         },
         [](UringPart& part) { part.defer_ns = at(137 * ms + 100); }));
-    view.on_request(uring_request(200, 138 * ms, us, -EINVAL, {}, [](UringPart& part) { part.prep_failed = true; }));
+    view.on_request(uring_request(200, 138 * ms, us, -EINVAL, {}, [](UringPart& part) {
+        part.prep_failed = true;
+        part.prep_error = EINVAL;
+    }));
 }
 
 void show_ways(view::View& view) {

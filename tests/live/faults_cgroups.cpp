@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <vector>
 
 namespace inflight::faults {
 namespace {
@@ -159,6 +161,63 @@ TEST_F(Cgroups, Container) {
     check_error("ffffffff", "ffffffff");
     const auto both = run_inflight({"trace", "--container", id, "--cgroup", "/" + name_, "--duration", "50ms"});
     EXPECT_EQ(both.status, 2);
+}
+
+// Deeper than systemd or a container runtime nests them; the container is near the top.
+TEST_F(Cgroups, TwentyLevelsDeep) {
+    constexpr std::size_t levels = 20;
+    const Folder folder;
+    const std::string id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    std::vector<std::unique_ptr<Group>> groups;
+    groups.push_back(std::make_unique<Group>(fmt::format("{}/docker-{}.scope", group_->path(), id)));
+    while (groups.size() < levels) {
+        groups.push_back(
+            std::make_unique<Group>(fmt::format("{}/level-{}.slice", groups.back()->path(), groups.size())));
+        ASSERT_TRUE(groups.back()->made()) << groups.back()->path();
+    }
+    const Group& lowest = *groups.back();
+    for (const Words& options : {Words{"--cgroup", lowest.path()}, Words{"--cgroup", groups.at(15)->path()},
+                                 Words{"--container", id.substr(0, 12)}}) {
+        Gated inside("poll_ready", folder.path(), lowest.enter());
+        Gated outside("poll_ready", folder.path(), group_->enter());
+        check(options, {&inside}, {&outside});
+    }
+    Gated inside("poll_ready", folder.path(), lowest.enter());
+    Tracer tracer({"--events", "-p", std::to_string(inside.pid())});
+    inside.go();
+    const auto lines = tracer.end();
+    EXPECT_FALSE(lines.of("event").empty());
+    for (const auto* event : lines.of("event")) {
+        EXPECT_EQ(text(*event, "cgroup"), lowest.path().substr(root_.size()));
+        EXPECT_EQ(text(*event, "container_id"), id);
+    }
+    while (!groups.empty()) {
+        groups.pop_back();
+    }
+}
+
+// There is no room for such a path: what is shown is its end, and says so.
+TEST_F(Cgroups, DeeperThanAPathHasRoom) {
+    constexpr std::size_t levels = 10;
+    const Folder folder;
+    std::vector<std::unique_ptr<Group>> groups;
+    groups.push_back(std::make_unique<Group>(group_->path() + "/" + std::string(200, 'a')));
+    while (groups.size() < levels) {
+        groups.push_back(std::make_unique<Group>(groups.back()->path() + "/" + std::string(200, 'b')));
+        ASSERT_TRUE(groups.back()->made()) << groups.size();
+    }
+    Gated inside("poll_ready", folder.path(), groups.back()->enter());
+    Tracer tracer({"--events", "--cgroup", groups.back()->path()});
+    inside.go();
+    const auto lines = tracer.end();
+    EXPECT_FALSE(lines.of("event").empty());
+    for (const auto* event : lines.of("event")) {
+        EXPECT_TRUE(text(*event, "cgroup").starts_with("…/bbb")) << text(*event, "cgroup");
+        EXPECT_TRUE(groups.back()->path().ends_with(text(*event, "cgroup").substr(std::string("…").size())));
+    }
+    while (!groups.empty()) {
+        groups.pop_back();
+    }
 }
 
 }  // namespace

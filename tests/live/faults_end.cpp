@@ -51,6 +51,34 @@ TEST_F(Ends, CommandKilledWithRequestsInFlight) {
     EXPECT_EQ(number(traced.lines.one("summary"), "lost"), 0);
 }
 
+std::int64_t records_of(const Lines& lines, const std::string& kind) {
+    std::int64_t generated = 0;
+    for (const auto& cpu : lines.one("loss")["cpus"].GetArray()) {
+        for (const auto& each : cpu["kinds"].GetArray()) {
+            generated += text(each, "kind") == kind ? number(each, "generated") : 0;
+        }
+    }
+    return generated;
+}
+
+// With a filter by name: one by process forgets it at the first record.
+TEST_F(Ends, ThreadsThatEndTogetherAreOneEnd) {
+    constexpr int processes = 200;
+    const Folder folder;
+    Tracer tracer({"--comm", "exit_together"});
+    const Ended ended = run(Words{workload("exit_together"), folder.path(), std::to_string(processes)});
+    EXPECT_EQ(ended.status, 0) << ended.err;
+    const Lines lines = tracer.end();
+    EXPECT_EQ(records_of(lines, "process_exit"), processes + 1);
+    EXPECT_EQ(number(lines.one("summary"), "lost"), 0);
+}
+
+TEST_F(Ends, ThreadsThatEndTogetherAreForgottenOnceByStat) {
+    const Folder folder;
+    const Ended ended = run_inflight({"stat", "-o", "json", "--", workload("exit_together"), folder.path(), "40"});
+    EXPECT_EQ(ended.status, 0) << ended.out << ended.err;
+}
+
 TEST_F(Ends, TracedProcessKilled) {
     const Folder folder;
     Process process(Words{workload("existing"), folder.path()});

@@ -84,14 +84,29 @@ void expect_no_trace(const std::function<void()>& in_child, std::string_view par
     const Folder folder;
     const std::string marker = folder / "ran";
     const auto traced = run_as({"trace", "--", "touch", marker}, in_child);
-    EXPECT_EQ(traced.status, 1);
+    EXPECT_EQ(traced.status, 3);
     EXPECT_EQ(traced.out, "");
     expect_error(traced.err, part);
     EXPECT_FALSE(exists(marker)) << "the command ran untraced";
     const auto doctor = run_as({"doctor"}, in_child);
-    EXPECT_EQ(doctor.status, 2);
+    EXPECT_EQ(doctor.status, 3);
     EXPECT_NE(doctor.out.find(part), std::string::npos) << doctor.out;
     EXPECT_EQ(doctor.err, "");
+    // The others say the same, in no more than three lines, and write nothing.
+    for (const Words& command : {Words{"record", "-o", folder / "capture"},
+                                 {"check"},
+                                 {"ls"},
+                                 {"contexts"},
+                                 {"stat"},
+                                 {"hist"},
+                                 {"cancel", "-p", std::to_string(::getpid()), "--all", "--yes"}}) {
+        const auto told = run_as(command, in_child);
+        EXPECT_EQ(told.status, 3) << command.front();
+        EXPECT_EQ(told.out, "") << command.front();
+        EXPECT_LE(lines_of(told.err).size(), 3U) << command.front() << told.err;
+        EXPECT_NE(told.err.find(part), std::string::npos) << command.front() << told.err;
+    }
+    EXPECT_FALSE(exists(folder / "capture"));
 }
 
 TEST_F(Faults, NotRoot) {
@@ -147,11 +162,11 @@ TEST_F(Faults, KernelWithBrokenTypes) {
 
 TEST_F(Faults, HookLeftOutAltogether) {
     const auto traced = run_inflight({"trace", "--without-hook", "io_submit_one", "--", "true"});
-    EXPECT_EQ(traced.status, 1);
+    EXPECT_EQ(traced.status, 3);
     expect_error(traced.err, "attach the hook io_submit_one");
     EXPECT_NE(traced.err.find("--without-hook"), std::string::npos) << traced.err;
     const auto diagnosis = diagnose({"--without-hook", "io_submit_one"});
-    EXPECT_EQ(diagnosis.status, 2);
+    EXPECT_EQ(diagnosis.status, 3);
     EXPECT_EQ(text(diagnosis.json, "status"), "cannot-trace");
     EXPECT_NE(text(diagnosis.json, "error").find("io_submit_one"), std::string::npos);
 }
@@ -190,7 +205,7 @@ TEST_F(Faults, HookOrTierThatIsUnknown) {
         const auto traced = run_inflight({"trace", "--without-hook", hook, "--", "true"});
         EXPECT_NE(traced.status, 0);
         EXPECT_NE(traced.err.find("no such hook"), std::string::npos) << traced.err;
-        EXPECT_EQ(run_inflight({"doctor", "--without-hook", hook}).status, 2);
+        EXPECT_EQ(run_inflight({"doctor", "--without-hook", hook}).status, 3);
     }
     const auto traced = run_inflight({"trace", "--hooks", "nonsense", "--", "true"});
     EXPECT_EQ(traced.status, 2);
@@ -204,8 +219,8 @@ TEST_F(Faults, TierThatIsForced) {
     for (const std::string tier : {"fentry", "kprobe", "tracepoint"}) {
         const auto diagnosis = diagnose({"--hooks", tier});
         const auto traced = trace({"--hooks", tier}, {workload("cancel_poll"), folder.path()});
-        if (diagnosis.status == 2) {
-            EXPECT_EQ(traced.ended.status, 1) << tier;
+        if (diagnosis.status == 3) {
+            EXPECT_EQ(traced.ended.status, 3) << tier;
             expect_error(traced.ended.err, tier + ": ");
             EXPECT_NE(traced.ended.err.find("leave out --hooks"), std::string::npos) << traced.ended.err;
             EXPECT_NE(traced.ended.err.find(lines_of(text(diagnosis.json, "error")).at(0)), std::string::npos);

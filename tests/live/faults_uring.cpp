@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // fio's own counts of what went through its rings.
+#include "faults_uring.hpp"
 #include "faults_support.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <ostream>
+#include <set>
+#include <string>
 
 namespace inflight::faults {
 namespace {
@@ -38,6 +43,67 @@ TEST_F(Uring, ABundleIsSummedUpOverItsCompletions) {
         }
     }
     EXPECT_TRUE(found);
+}
+
+std::set<std::string> call_ids(const Lines& lines, const std::string& event) {
+    std::set<std::string> ids;
+    for (const Value* each : lines.of("event")) {
+        if (text(*each, "event") == event) {
+            ids.insert(text(*each, "call_id"));
+        }
+    }
+    return ids;
+}
+
+// Which call brought a request, and which took its event.
+TEST_F(Uring, ARequestNamesItsCalls) {
+    const Folder folder;
+    const auto rings = trace({"--events"}, {workload("uring_read_write"), folder.path()});
+    ASSERT_EQ(rings.ended.status, 0) << rings.ended.err;
+    const auto enters = call_ids(rings.lines, "io_uring_enter");
+    EXPECT_FALSE(enters.empty());
+    EXPECT_FALSE(rings.lines.of("request").empty());
+    for (const Value* request : rings.lines.of("request")) {
+        EXPECT_TRUE(enters.contains(text(*request, "call_id"))) << text(*request, "op");
+        EXPECT_TRUE((*request)["reap_call_id"].IsNull()) << "a completion is taken without a call";
+    }
+    const auto aio = trace({"--events"}, {workload("read_write"), folder.path()});
+    ASSERT_EQ(aio.ended.status, 0) << aio.ended.err;
+    const auto submits = call_ids(aio.lines, "io_submit");
+    const auto reaps = call_ids(aio.lines, "io_getevents");
+    EXPECT_FALSE(aio.lines.of("request").empty());
+    for (const Value* request : aio.lines.of("request")) {
+        EXPECT_TRUE(submits.contains(text(*request, "call_id")));
+        EXPECT_TRUE(reaps.contains(text(*request, "reap_call_id")));
+    }
+}
+
+// A SQ thread takes what it submits without a call.
+TEST_F(Uring, ARequestOfASqThreadNamesNoCall) {
+    const Folder folder;
+    const auto traced = trace({"--events"}, {workload("uring_sqpoll"), folder.path()});
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    for (const Value* request : traced.lines.of("request")) {
+        if (!(*request)["uring"]["sq_thread"].IsNull()) {
+            EXPECT_TRUE((*request)["call_id"].IsNull());
+        }
+    }
+}
+
+TEST_F(Uring, ARefusedSqeSaysWhy) {
+    const Folder folder;
+    const auto traced = trace({}, {workload("uring_prep_failed"), folder.path()});
+    ASSERT_EQ(traced.ended.status, 0) << traced.ended.err;
+    int refused = 0;
+    for (const Value* request : traced.lines.of("request")) {
+        const Value& uring = (*request)["uring"];
+        EXPECT_EQ(uring["prep_failed"].GetBool(), !uring["prep_error"].IsNull());
+        if (uring["prep_failed"].GetBool()) {
+            refused++;
+            EXPECT_EQ(text(uring, "prep_error"), text(*request, "error"));
+        }
+    }
+    EXPECT_GE(refused, 5);
 }
 
 struct Counts {
@@ -151,6 +217,47 @@ TEST_F(Uring, FioSubmissionThread) {
 TEST_F(Uring, FioJobsThatReadAndWrite) {
     check_fio({"--rw=randrw", "--numjobs=2", "--loops=2"});
     check_fio({"--rw=randrw", "--numjobs=2", "--loops=2", "--sqthread_poll=1", "--fixedbufs=1"});
+}
+
+// Such a request stands on no list but that of the ring's, until its program polls; from before or after the start.
+TEST(UringPlaces, OfAReadOnAPolledDevice) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    const Folder folder;
+    const std::string file = folder / "file";
+    Process process(Start{.command = {}, .in_child = [&] {
+                              static std::array<char, 8192> memory;
+                              auto* const page = reinterpret_cast<char*>(
+                                  (reinterpret_cast<std::uintptr_t>(memory.data()) + 4095) & ~std::uintptr_t{4095});
+                              const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
+                              uring::Ring ring(4, IORING_SETUP_IOPOLL);
+                              if (fd < 0 || ring.fd() < 0 || ::pwrite(fd, page, 4096, 0) != 4096) {
+                                  ::_exit(77);
+                              }
+                              io_uring_sqe sqe{};
+                              sqe.opcode = IORING_OP_READ;
+                              sqe.fd = fd;
+                              sqe.addr = reinterpret_cast<std::uintptr_t>(page);
+                              sqe.len = 4096;
+                              sqe.user_data = 0x7011;
+                              ring.put(sqe);
+                              if (!ring.submit(1) || ring.completed() != 0) {
+                                  ::_exit(77);
+                              }
+                              static_cast<void>(::write(STDOUT_FILENO, "ready\n", 6));
+                              for (;;) {
+                                  ::pause();
+                              }
+                          }});
+    if (!wait_until([&] { return !process.running() || process.out().find("ready") != std::string::npos; }) ||
+        !process.running()) {
+        GTEST_SKIP() << "the file system of " << folder.path() << " does not poll its device";
+    }
+    const auto listed = run_inflight({"ls", "-p", std::to_string(process.pid()), "-o", "json"});
+    EXPECT_EQ(listed.status, 0) << listed.err;
+    EXPECT_EQ(count_of(listed.out, R"("stage":"iopoll")"), 1U) << listed.out;
+    EXPECT_NE(listed.out.find("0x7011"), std::string::npos) << listed.out;
 }
 
 }  // namespace

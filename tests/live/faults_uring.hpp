@@ -24,8 +24,9 @@ inline void allow_descriptors(rlim_t count) {
 // A ring that is never closed but by close() or the end of the process. Its completions are taken away unread.
 class Ring {
 public:
-    explicit Ring(unsigned entries) {
+    explicit Ring(unsigned entries, unsigned setup_flags = 0) {
         io_uring_params params{};
+        params.flags = setup_flags;
         fd_ = static_cast<int>(::syscall(SYS_io_uring_setup, entries, &params));
         if (fd_ < 0) {
             return;
@@ -53,6 +54,11 @@ public:
         const unsigned seen = std::atomic_ref(*at(cq_, params_.cq_off.tail)).load(std::memory_order_acquire);
         std::atomic_ref(*at(cq_, params_.cq_off.head)).store(seen, std::memory_order_release);
         return all;
+    }
+
+    // All completions that have come.
+    [[nodiscard]] unsigned completed() const {
+        return std::atomic_ref(*at(cq_, params_.cq_off.tail)).load(std::memory_order_acquire);
     }
 
     // Its memory goes too, which would keep it open.

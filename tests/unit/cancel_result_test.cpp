@@ -52,6 +52,18 @@ TEST(CancelResult, AnInterruptedWorkerIsNoCancel) {
     EXPECT_EQ(judge_cancel(returned(-EALREADY), ended(Outcome::completed, 5)).end, CancelEnd::completed_first);
 }
 
+// Its task went away between the look and the call, and the kernel cancelled what it had in flight.
+TEST(CancelResult, ARequestThatEndsWithItsProcessIsToldSo) {
+    auto request = ended(Outcome::cancelled, -ECANCELED);
+    auto part = std::make_shared<UringPart>();
+    part->cause = EndCause::task_exit;
+    request->uring = part;
+    const auto result = judge_cancel(returned(-ENOENT), request);
+    EXPECT_EQ(result.end, CancelEnd::completed_first);
+    EXPECT_THAT(result.reason, HasSubstr("its process ended"));
+    EXPECT_EQ(judge_cancel(returned(0), request).end, CancelEnd::cancelled) << "the call had taken it before";
+}
+
 std::optional<Request> short_recv(std::uint32_t msg_flags) {
     auto request = ended(Outcome::completed, 5);
     request->opcode = 27;

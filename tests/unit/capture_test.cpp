@@ -102,6 +102,9 @@ protected:
                       .wall_offset_ns = -7,
                       .hooks = "tracepoint",
                       .limits = {"one", "two"},
+                      .lost = {{.name = "links",
+                                .reason = "this kernel has no io_kiocb.link",
+                                .meaning = "chains are not shown"}},
                       .command = {"a", "b c"}};
         info.tracker.slow_submit_ns = 123;
         info.tracker.events_wanted = 0x1ff;
@@ -167,6 +170,8 @@ TEST_F(Capture, GivesBackEachRecordByteForByte) {
     EXPECT_TRUE((*file)->ended());
     EXPECT_TRUE((*file)->damage().empty());
     EXPECT_EQ((*file)->info().trace.host_name, "h\"ost");
+    ASSERT_EQ((*file)->info().trace.lost.size(), 1U);
+    EXPECT_EQ((*file)->info().trace.lost.front().sentence(), "chains are not shown: this kernel has no io_kiocb.link");
     EXPECT_EQ((*file)->info().trace.wall_offset_ns, -7);
     EXPECT_EQ((*file)->info().trace.command, (std::vector<std::string>{"a", "b c"}));
     EXPECT_EQ((*file)->info().tracker.slow_submit_ns, 123U);

@@ -129,6 +129,17 @@ TEST(Files, DeviceNumberOfTheKernel) {
     EXPECT_EQ(file_from(record).inode, 99U);
 }
 
+TEST(Files, ACgroupWhoseUpperLevelsFoundNoRoomIsShownAsCut) {
+    ifl_cgroup record{};
+    constexpr std::string_view names("leaf\0above", 11);
+    std::copy(names.begin(), names.end(), &record.names[0]);
+    record.names_bytes = names.size();
+    record.names_count = 2;
+    EXPECT_EQ(cgroup_path_from(record), "/above/leaf");
+    record.names_count |= IFL_CGROUP_CUT;
+    EXPECT_EQ(cgroup_path_from(record), "…/above/leaf");
+}
+
 // ---- records that make no sense
 
 TEST(Files, AtTheEndOfTheirBufferAreReadNoFurther) {

@@ -43,6 +43,18 @@ TEST(Reaping, LaterThanTheWaitMakesNoSecondRequest) {
     EXPECT_EQ(trace.tracker.completions_unseen(), 0U);
 }
 
+TEST(Reaping, IsTheCallThatTookTheEvent) {
+    Trace trace;
+    trace.feed(context().created(1), request(the_iocb).submit(2).complete(8, 512),
+               reaped(9).event(the_iocb, 512).of_call(31));
+    // Its event was taken before its record came.
+    trace.feed(reaped(19).event(the_iocb + 64, 8).of_call(32), request(the_iocb + 64).submit(12).complete(18, 8));
+    trace.finish(100);
+    ASSERT_THAT(trace.requests, SizeIs(2));
+    EXPECT_EQ(trace.requests[0].reap_call_id, 31U);
+    EXPECT_EQ(trace.requests[1].reap_call_id, 32U);
+}
+
 TEST(Reaping, Never) {
     Trace trace;
     trace.feed(context().created(1), request(the_iocb).submit(2).complete(8, 512));

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
+
 namespace inflight::model::test {
 namespace {
 
@@ -56,6 +59,28 @@ TEST(UringRequests, CarryWhatTheRecordSays) {
     EXPECT_EQ(got.uring->cqe_count, 1U);
     EXPECT_EQ(got.uring->cqe_bytes, 512U);
     EXPECT_EQ(got.uring->cause, EndCause::none);
+}
+
+TEST(UringRequests, ARefusedSqeSaysWhyAlsoWhereItsCqeWasNotSeen) {
+    UringTrace trace;
+    auto seen = uring(1).submit(10).complete(11, -EINVAL).flag(IFL_UREQ_PREP_FAILED);
+    seen.prep_error = -EINVAL;
+    auto unseen = uring(2).submit(20).unseen(30).flag(IFL_UREQ_PREP_FAILED);
+    unseen.prep_error = -EOPNOTSUPP;
+    auto nonsense = uring(3).submit(40).unseen(50).flag(IFL_UREQ_PREP_FAILED);
+    nonsense.prep_error = -123456;
+    trace.feed(ring().created(1), seen, unseen, nonsense);
+    trace.finish(1'000'000'000);
+    ASSERT_THAT(trace.requests, SizeIs(3));
+    std::ranges::sort(trace.requests, {}, [](const Request& each) { return each.uring->request_id; });
+    EXPECT_EQ(trace.requests[0].uring->prep_error, EINVAL);
+    EXPECT_EQ(trace.requests[1].uring->prep_error, EOPNOTSUPP);
+    EXPECT_EQ(trace.requests[1].outcome, Outcome::failed);
+    EXPECT_EQ(trace.requests[1].result, -EOPNOTSUPP);
+    EXPECT_TRUE(trace.requests[1].result_known);
+    EXPECT_FALSE(trace.requests[1].completion_seen) << "its completion is missing all the same";
+    EXPECT_EQ(trace.requests[2].uring->prep_error, 0);
+    EXPECT_FALSE(trace.requests[2].result_known);
 }
 
 TEST(UringRequests, ABriefRecordSaysTheSameAsAWholeOne) {

@@ -15,7 +15,8 @@
  * instead; 10's main thread has ended, and another waits; 11 has a second thread that runs, with a seccomp filter that
  * kills it for io_cancel; 12 is in seccomp's strict mode, and waits for a pipe; 14 may have its system calls sent back
  * to itself (syscall user dispatch). 13 is a ring again, of a process whose main thread has ended. 15 is kernel AIO
- * with a second thread that sleeps uninterruptibly.
+ * with a second thread that sleeps uninterruptibly. Rings again: 16 has a recv that wants 64 bytes and has 5 of them,
+ * 17 the same on a ring of a single issuer, and 18 ends at its first completion.
  */
 #include "uring.h"
 
@@ -95,6 +96,27 @@ static int listener(void) {
     return fd;
 }
 
+/* For good, or up to the first of them. */
+static void take_completions(bool only_one) {
+    puts("ready");
+    for (;;) {
+        flush();
+        struct cqe cqe;
+        while (ring_peek(&ring, &cqe)) {
+            printf("ended user_data=%#lx res=%d\n", cqe.user_data, cqe.res);
+            if (only_one) {
+                flush();
+                _exit(0);
+            }
+        }
+        flush();
+        long ret = uring_enter(ring.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        if (ret < 0) {
+            printf("returned %ld\n", ret);
+        }
+    }
+}
+
 static void wait_on_ring(bool with_sq_thread) {
     static struct __kernel_timespec never = {.tv_sec = 100000};
     static uint32_t word = 5;
@@ -149,19 +171,31 @@ static void wait_on_ring(bool with_sq_thread) {
     sqe->flags = IOSQE_IO_DRAIN;
     say(sqe->user_data, "nop", "drain", "none", "0");
     ring_submit(&ring);
-    puts("ready");
-    for (;;) {
-        flush();
-        struct cqe cqe;
-        while (ring_peek(&ring, &cqe)) {
-            printf("ended user_data=%#lx res=%d\n", cqe.user_data, cqe.res);
-        }
-        flush();
-        long ret = uring_enter(ring.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
-        if (ret < 0) {
-            printf("returned %ld\n", ret);
-        }
-    }
+    take_completions(false);
+}
+
+static void wait_with_a_part(void) {
+    enum { PART = 5 };
+    static char text[64];
+    int pair[2];
+    make_pair(AF_UNIX, pair);
+    struct io_uring_sqe* sqe = prep(&ring, IORING_OP_RECV, pair[0], text, sizeof text, 0);
+    sqe->msg_flags = MSG_WAITALL;
+    say(sqe->user_data, "recv", "poll", way, "5");
+    ring_submit(&ring);
+    OS(write(pair[1], "bytes", PART));
+    /* It is taken when this thread next enters the kernel. */
+    sleep_ms(1);
+    uring_enter(ring.fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    take_completions(false);
+}
+
+static void wait_for_one(void) {
+    waits(read_of(read_end()), "read", "poll");
+    waits(read_of(read_end()), "read", "poll");
+    waits(read_of(read_end()), "read", "poll");
+    ring_submit(&ring);
+    take_completions(true);
 }
 
 static void on_value(int number, siginfo_t* info, void* unused) {
@@ -385,6 +419,11 @@ int main(int argc, char** argv) {
     long kind = argument(0);
     if (kind == 13) {
         end_main_thread(wait_on_ring_without_main);
+    }
+    if (kind >= 16) {
+        way = kind == 17 ? "inject" : "ring";
+        ring = ring_new(32, kind == 17 ? SINGLE_ISSUER : 0);
+        kind == 18 ? wait_for_one() : wait_with_a_part();
     }
     if (kind >= 4) {
         wait_in_aio(kind);
