@@ -22,7 +22,7 @@ constexpr Feature lists{"lists",
                         "where io_uring requests wait, and those that were submitted before the start, are not shown"};
 constexpr Feature holders{"holders", "who has a file or a ring open is not known, and cancel refuses what needs that"};
 constexpr Feature calls{"calls", "system calls of kernel AIO and io_uring, and what they returned, are not shown"};
-constexpr Feature aio{"aio", "kernel AIO is not shown at all"};
+constexpr Feature aio{"aio", "of requests of kernel AIO only what io_getevents returned is shown"};
 constexpr Feature overflow{"overflow", "completions that did not fit into their ring are not counted"};
 constexpr Feature refused_sqes{"refused-sqes", "requests that are refused when their SQE is read are not shown"};
 

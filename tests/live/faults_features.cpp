@@ -105,7 +105,6 @@ struct Loss {
     std::vector<std::string> without;
     std::set<std::string> features;
     bool uring = true;  // requests of io_uring are shown
-    bool aio = true;    // and of kernel AIO
 };
 void PrintTo(const Loss& loss, std::ostream* out) {
     *out << loss.name;
@@ -118,8 +117,8 @@ const std::vector<Loss> losses{
     {"list", {"io_timeout.list"}, {"lists"}},
     {"worker", {"io_worker.cur_work"}, {"lists"}},
     {"xattr_name", {"io_xattr.ctx"}, {"details"}},
-    {"uring", {"io_cqe.user_data"}, {"io_uring"}, false, true},
-    {"aio", {"aio_kiocb.ki_ctx"}, {"aio", "contexts-before"}, true, false},
+    {"uring", {"io_cqe.user_data"}, {"io_uring"}, false},
+    {"aio", {"aio_kiocb.ki_ctx"}, {"aio", "contexts-before"}, true},
 };
 
 std::set<std::string> features_of(const rapidjson::Value& object) {
@@ -163,7 +162,7 @@ TEST_P(Without, TheRestIsThereAndTheLossIsSaid) {
         EXPECT_EQ(traced.err.find("processed"), std::string::npos) << "a verifier's log: " << traced.err;
         const Lines lines(read_file(out));
         EXPECT_EQ(features_of(lines.one("trace")), loss.features);
-        EXPECT_EQ(lines.of("request").empty(), uring ? !loss.uring : !loss.aio) << name;
+        EXPECT_EQ(lines.of("request").empty(), uring && !loss.uring) << name;
         for (const auto& each : lines.one("trace")["lost_features"].GetArray()) {
             EXPECT_NE(std::string(each["reason"].GetString()).find("this kernel has no"), std::string::npos)
                 << each["reason"].GetString();
