@@ -27,7 +27,10 @@ std::string argument_of(const std::string& workload, bool quick) {
     if (!quick) {
         return "";
     }
-    return workload == "many_requests" ? "=5000" : workload == "uring_random" ? "=1,4000" : "";
+    static const std::map<std::string, std::string> less{
+        {"many_requests", "=5000"}, {"random", "=1,4000"}, {"uring_nop_many", "=0"}, {"uring_random", "=1,4000"}};
+    const auto found = less.find(workload);
+    return found == less.end() ? std::string() : found->second;
 }
 
 }  // namespace
@@ -42,14 +45,17 @@ Places Places::beside_this_program() {
             .scratch = std::filesystem::temp_directory_path()};
 }
 
-std::vector<std::string> Places::session_workloads() const {
+std::vector<std::string> Places::session_workloads(bool calm) const {
     static const std::set<std::string> others{"existing", "in_flight_at_end", "uring_existing",
                                               "waiting",  "waiting32",        "standing",
                                               "reuse",    "unreaped",         "identity"};
+    static const std::set<std::string> crowds{"cancel_race",  "exit_together", "fork_children", "overlap",
+                                              "random",       "spin",          "threads",       "uring_cancel_race",
+                                              "uring_random", "uring_threads"};
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(workloads)) {
         const std::string name = entry.path().filename();
-        if (!others.contains(name)) {
+        if (!others.contains(name) && !(calm && crowds.contains(name))) {
             names.push_back(name);
         }
     }
@@ -93,7 +99,7 @@ Session::Session(const Places& places, const std::string& tier, const SessionOpt
     std::filesystem::create_directory(scratch);
     std::vector<std::string> command = trace_command(places, tier, output);
     command.insert(command.end(), {"--", places.runner, std::to_string(command_status), folder.path(), scratch});
-    for (const std::string& name : places.session_workloads()) {
+    for (const std::string& name : places.session_workloads(options.calm)) {
         command.push_back(places.workload(name).string() + argument_of(name, options.quick));
     }
     const auto begin = std::chrono::steady_clock::now();

@@ -26,7 +26,8 @@ struct Places {
     static Places beside_this_program();
     [[nodiscard]] std::filesystem::path workload(const std::string& name) const { return workloads / name; }
     // Those that the session runs: all but the ones made for a trace that begins later or ends sooner.
-    [[nodiscard]] std::vector<std::string> session_workloads() const;
+    // `calm`: without those whose threads are in each other's way.
+    [[nodiscard]] std::vector<std::string> session_workloads(bool calm) const;
 };
 
 // A workload that the session ran.
@@ -50,6 +51,7 @@ std::optional<std::string> refusal_of(const Places& places, const std::string& t
 struct SessionOptions {
     bool quick = false;  // fewer requests, fewer lines validated: for an emulated machine
     bool keep = false;   // leave the trace, and say where
+    bool calm = false;   // leave out workloads whose threads are in each other's way
 };
 
 class Session {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What inflight says about each workload is what the workload says it did, with the hooks of each tier.
 //
-//     live_tests [--tier fentry|kprobe|tracepoint]... [--scratch DIR] [--require] [--quick] [--keep]
+//     live_tests [--tier fentry|kprobe|tracepoint]... [--scratch DIR] [--require] [--quick] [--calm] [--keep]
 //                [GTEST FLAG]...
 //
 // --require: a tier that cannot be had is a failure. --quick: for emulated machines, less of the same.
+// --calm: without the workloads whose threads are in each other's way, for kernels that preempt programs of hooks.
 // --keep: leaves the traces and says where.
 // Exit status 77: none of the tiers can be had here.
 #include "compare.hpp"
@@ -338,7 +339,7 @@ void add_tests() {
     static const std::set<std::string> undecided{"cancel_direct", "cancel_fsync",  "cancel_race",
                                                  "demo",          "random",        "spin",
                                                  "uring_random",  "uring_threads", "uring_cancel_race"};
-    const auto workloads = settings().places.session_workloads();
+    const auto workloads = settings().places.session_workloads(settings().session.calm);
     for (const std::string& tier : settings().tiers) {
         for (const std::string& workload : workloads) {
             add(tier, workload, [tier, workload]() -> TierTest* { return new WorkloadTest(tier, workload); });
@@ -377,6 +378,8 @@ bool take_arguments(const std::vector<std::string>& arguments) {
             settings().required = true;
         } else if (arguments[i] == "--keep") {
             settings().session.keep = true;
+        } else if (arguments[i] == "--calm") {
+            settings().session.calm = true;
         } else if (arguments[i] == "--quick") {
             settings().session.quick = true;
         } else {

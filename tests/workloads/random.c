@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 20,000 requests of every operation, by four threads with a context each, in an order given by argv[2], the seed. Each
- * thread logs what it did; the sums of the logs are printed by operation and outcome.
+ * 20,000 (or argv[3]) requests of every operation, by four threads with a context each, in an order given by argv[2], the
+ * seed. Each thread logs what it did; the sums of the logs are printed by operation and outcome.
  */
 #include "aio.h"
 
-enum { THREADS = 4, REQUESTS = 5000, OPS = IOCB_CMD_PWRITEV + 1, FILE_SIZE = 1 << 16 };
+enum { THREADS = 4, OPS = IOCB_CMD_PWRITEV + 1, FILE_SIZE = 1 << 16 };
 enum outcome { COMPLETED, FAILED, CANCELLED, ABANDONED, OUTCOMES };
 static const char* const outcome_names[] = {"completed", "failed", "cancelled", "abandoned"};
 
@@ -18,6 +18,7 @@ struct log {
 };
 
 static int data_fd;
+static int requests = 5000; /* of each thread */
 
 static void record(struct log* log, const struct iocb* iocb, enum outcome outcome, long result) {
     unsigned op = iocb->aio_lio_opcode;
@@ -73,7 +74,7 @@ static void* work(void* argument) {
     struct iocb iocbs[8];
     int never = (int)OS(eventfd(0, 0));
     aio_context_t ctx = setup(16);
-    for (int i = 0; i < REQUESTS - 8; i++) {
+    for (int i = 0; i < requests - 8; i++) {
         run_one(log, ctx, &iocbs[i % 8], buffer);
     }
     for (int i = 0; i < 8; i++) {
@@ -90,6 +91,7 @@ int main(int argc, char** argv) {
     static struct log logs[THREADS];
     struct log all = {0};
     pthread_t threads[THREADS];
+    requests = argc > 3 ? (int)strtoul(argv[3], NULL, 0) / THREADS : requests;
     data_fd = scratch_file("data", O_RDWR, FILE_SIZE);
     for (int i = 0; i < THREADS; i++) {
         logs[i].seed = (unsigned)argument(1) * THREADS + (unsigned)i;

@@ -6,6 +6,17 @@
 
 enum { REGISTER_BPF_FILTER = 37 };
 
+static void denied(struct ring* ring, int opcode, unsigned flags, const char* cause) {
+    struct io_uring_sqe* sqe = prep(ring, opcode, 0, NULL, 0, 0);
+    sqe->flags = (uint8_t)flags;
+    uint64_t user_data = sqe->user_data;
+    ring_submit(ring);
+    reap_of(ring, user_data, -EACCES);
+    expect(
+        "request family=uring user_data=%#lx result=%d error=EACCES outcome=failed reaped=yes prep_failed=yes cause=%s",
+        user_data, -EACCES, cause);
+}
+
 static void restricted(void) {
     struct io_uring_restriction rules[3] = {
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_NOP},
@@ -17,10 +28,8 @@ static void restricted(void) {
     OS(uring_register(ring.fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
     prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
     run_expect(&ring, 0, "cause=none");
-    prep(&ring, IORING_OP_FSYNC, 0, NULL, 0, 0);
-    run_expect(&ring, -EACCES, "prep_failed=yes cause=denied-by-restriction");
-    prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0)->flags = IOSQE_ASYNC;
-    run_expect(&ring, -EACCES, "prep_failed=yes cause=denied-by-restriction");
+    denied(&ring, IORING_OP_FSYNC, 0, "denied-by-restriction");
+    denied(&ring, IORING_OP_NOP, IOSQE_ASYNC, "denied-by-restriction");
     ring_close(&ring);
 }
 
@@ -37,8 +46,7 @@ static void filtered(void) {
     if (uring_register(ring.fd, REGISTER_BPF_FILTER, &rule, 1) == 0) {
         prep(&ring, IORING_OP_NOP, -1, NULL, 0, 0);
         run_expect(&ring, 0, "cause=none");
-        prep(&ring, IORING_OP_FSYNC, 0, NULL, 0, 0);
-        run_expect(&ring, -EACCES, "prep_failed=yes cause=denied-by-filter");
+        denied(&ring, IORING_OP_FSYNC, 0, "denied-by-filter");
     } else {
         CHECK(errno == EINVAL, "a filter: %s", strerrorname_np(errno));
     }
