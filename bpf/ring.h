@@ -217,6 +217,9 @@ static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_c
 {
 	struct io_rings *rings = READ(ctx, rings);
 
+	/* It is being resized, or goes away: what was read last is still the best that is known. */
+	if (!rings)
+		return;
 	record->sq_head = READ(ctx, cached_sq_head);
 	record->sq_tail = READ(rings, sq.tail);
 	record->cq_head = READ(rings, cq.head);

@@ -172,8 +172,8 @@ static __always_inline bool moved_unseen(const struct ifl_ring_entry *ring, stru
 {
 	struct io_rings *rings = READ(ctx, rings);
 
-	return READ(rings, cq.head) != ring->ring.cq_head || READ(rings, sq.tail) != ring->ring.sq_tail ||
-	       (__u32)READ(rings, sq_flags.counter) != ring->ring.sq_flags;
+	return rings && (READ(rings, cq.head) != ring->ring.cq_head || READ(rings, sq.tail) != ring->ring.sq_tail ||
+			 (__u32)READ(rings, sq_flags.counter) != ring->ring.sq_flags);
 }
 
 static __always_inline bool something_waits(const struct ifl_ring_entry *ring)

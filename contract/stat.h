@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) int ifl_has_op(const volatile struc
 {
 	ifl_u32 row = IFL_OP_ROW(op);
 
-	return set->words[row >> 6 & 1] >> (row & 63) & 1;
+	return (set->words[row >> 6 & 1] >> (row & 63) & 1) != 0;
 }
 
 static inline void ifl_add_op(struct ifl_op_set *set, ifl_u8 op)

@@ -53,8 +53,8 @@ std::vector<std::string> cut(std::string_view line, std::string_view divider) {
 
 Result<Series> series(std::string_view text) {
     Series one;
-    const char* const end = text.data() + text.size();
-    const auto [dot, error] = std::from_chars(text.data(), end, one.major);
+    const char* const end = text.end();
+    const auto [dot, error] = std::from_chars(text.begin(), end, one.major);
     if (error != std::errc{} || dot == end || *dot != '.' || std::from_chars(dot + 1, end, one.minor).ptr != end) {
         return failure(fmt::format("read the kernel '{}'", text), "it is no series such as 6.12", "write one");
     }

@@ -247,7 +247,7 @@ std::string Types::text(std::uint32_t id) const {
         id = at(id).type;
     }
     const auto& type = at(id);
-    const std::string own(name(id));
+    std::string own(name(id));
     switch (btf_kind(&type)) {
         case BTF_KIND_UNKN:
             return "void";

@@ -158,6 +158,7 @@ TEST_F(Ends, InterruptFromTerminal) {
     const std::string script =
         "trap 'echo got >>" + count + "' INT; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done; exit 4";
     if (pid == 0) {
+        ::signal(SIGINT, SIG_DFL);  // where a shell's background job has it ignored
         ::execl(inflight_path().c_str(), "inflight", "trace", "--output", (folder / "trace").c_str(), "--", "sh", "-c",
                 script.c_str(), nullptr);
         ::_exit(99);

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -213,10 +214,18 @@ TEST(CancelByFd, DoesNotTakeWhatItsNumberWasBefore) {
     EXPECT_THAT(named.out(), HasSubstr("ended user_data=0x4 res=-125"));
 }
 
-TEST(SharedRing, ARequestOfTheOtherProcessIsNeitherShownNorTaken) {
+// The process that made the ring is asked for: the other one's request is shown, with both, and left alone.
+TEST(SharedRing, ARequestOfTheOtherProcessIsShownAndNotTaken) {
     const Folder folder;
     const Named named(folder.path(), "foreign");
-    EXPECT_EQ(list(named.pid()).of("in_flight").size(), 1U);
+    const Lines listed = list(named.pid());
+    ASSERT_EQ(listed.of("in_flight").size(), 2U);
+    std::set<std::string> submitters;
+    for (const auto* each : listed.of("in_flight")) {
+        submitters.insert(std::to_string(number((*each)["request"], "pid")));
+        EXPECT_EQ(std::to_string(number((*each)["request"]["uring"], "ring_pid")), named.pid());
+    }
+    EXPECT_EQ(submitters.size(), 2U);
     const Ended ended = run_inflight({"cancel", "-p", named.pid(), "--all", "--yes", "-o", "json"});
     EXPECT_EQ(ended.status, 0) << ended.out << ended.err;
     EXPECT_EQ(Lines(ended.out).of("cancelled").size(), 1U);
