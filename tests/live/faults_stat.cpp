@@ -271,7 +271,7 @@ TEST_F(Stat, WithoutRightsItSaysWhatIsMissing) {
     if (ended.status == 126) {
         GTEST_SKIP() << "nobody may not execute it here";
     }
-    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(ended.status, 3);
     expect_error(ended.err, "CAP_BPF");
 }
 
