@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 20,000 (or argv[3]) requests of every operation, by four threads with a context each, in an order given by argv[2], the
- * seed. Each thread logs what it did; the sums of the logs are printed by operation and outcome.
+ * 20,000 (or argv[3]) requests of every operation, by four threads with a context each, in an order given by argv[2],
+ * the seed. Each thread logs what it did; the sums of the logs are printed by operation and outcome.
  */
 #include "aio.h"
 
