@@ -36,9 +36,9 @@ struct ifl_config {
 	ifl_u32 calls_by_tracepoint; /* bit per enum ifl_syscall: seen at sys_enter and sys_exit */
 	ifl_u32 census_cpus;	     /* possible CPUs; 0: no census is wanted */
 	ifl_u32 pid_ns;		     /* inode number of inflight's own pid namespace; 0: it is the first one */
-	ifl_u32 by_maker; /* with by_pid: what others submit to the rings of such a process is let through */
-	ifl_u32 without_details; /* of io_uring requests: paths, addresses and times are not read */
-	ifl_u32 compat_flag;	 /* IO_RING_F_COMPAT in io_ring_ctx.int_flags (7.1); 0: the kernel has no such flag */
+	ifl_u32 by_maker;	     /* with by_pid: what others submit to the rings of such a process is let through */
+	ifl_u32 without_details;     /* of io_uring requests: paths, addresses and times are not read */
+	ifl_u32 compat_flag; /* IO_RING_F_COMPAT in io_ring_ctx.int_flags (7.1); 0: the kernel has no such flag */
 	char comm[IFL_COMM_BYTES];
 };
 
