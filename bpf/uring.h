@@ -270,7 +270,7 @@ static __always_inline bool has_several_cqes(const struct uring_sqe *sqe)
 	return false;
 }
 
-/* Which call brings it, where calls are told: else its number would lead nowhere. */
+/* The number of the call that submits the request. Where no call has a record, the number would be of no use. */
 static __always_inline void take_call(struct ifl_uring_entry *entry)
 {
 	struct ifl_call_entry *call;

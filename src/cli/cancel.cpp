@@ -71,7 +71,7 @@ private:
     UniqueFd file_;
 };
 
-// A process is not asked about what it submitted to the ring of another.
+// What others submitted to the rings of the chosen process is left alone.
 constexpr Wishes chosen_by{.submitter_only = true};
 
 class Cancel final : public Command {

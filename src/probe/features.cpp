@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 
 namespace inflight::probe {
 
@@ -69,7 +68,7 @@ constexpr std::array program_rows{
     ProgramRow{"process_iterator",
                {"contexts-before", "contexts of kernel AIO that were there before are shown only when they are used"}},
     ProgramRow{"process_unmap", {"unmaps", "memory that is taken away under a request is not noticed"}},
-    ProgramRow{"fentry_io_wq_submit_work", {"workers", "from when a worker runs an io_uring request is not shown"}},
+    ProgramRow{"stat_alloc", {"aio", "kernel AIO is not counted"}},
     ProgramRow{"stat_submit_req", io_uring},
     ProgramRow{"stat_submit_sqe", io_uring},
     ProgramRow{"stat_complete", io_uring},

@@ -213,7 +213,7 @@ void StatProbes::State::describe(const StatOptions& options) {
                                     : "this kernel has no io_uring: only kernel AIO is counted");
         }
     }
-    if (options.aio) {
+    if (options.aio && requests != Tier::none) {
         hooks.push_back(name(requests));
     }
     report.hooks = fmt::format("{}", fmt::join(hooks, " and "));
@@ -228,7 +228,7 @@ void StatProbes::State::describe(const StatOptions& options) {
             "the hook on io_cancel slows every system call of the machine by about 0.1 µs; --family uring or "
             "--without-hook do_io_cancel does without it");
     }
-    if (options.aio && cancels == Tier::none) {
+    if (options.aio && requests != Tier::none && cancels == Tier::none) {
         limits.emplace_back("what io_cancel said is not seen");
     }
     report.lost = given_up.lost();
@@ -287,6 +287,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
     };
     GivenUp given_up;
     std::vector<std::string> verifier_logs;
+    std::optional<std::string> aio_refused;  // by a kernel that does not take our programs for it
     // Takes away what the kernel refuses: a tier, or what a program is for. False: the program is needed.
     const auto do_without = [&](const State& state, const RefusedProgram& refused) {
         const auto take = [&](Tier tier, std::span<const StatPlace> places, std::vector<Tier>& refused_tiers) {
@@ -295,6 +296,7 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
             }
             refused_tiers.push_back(tier);
             reasons.push_back(fmt::format("{}: {}", name(tier), refused.reason));
+            aio_refused = &refused_tiers == &refused_requests ? std::optional(refused.reason) : aio_refused;
             return true;
         };
         return take(state.requests, stat_request_places(state.requests), refused_requests) ||
@@ -311,9 +313,15 @@ Result<StatProbes> StatProbes::attach(const StatOptions& options) {
         state->report.config = options.stat;
         state->report.config.cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
         state->choose_others(options);
-        if (options.aio) {
+        if (options.aio && !given_up.is_without("stat_alloc")) {
             state->requests = choose(refused_requests);
             state->cancels = choose(refused_cancels);
+            const bool others_left = options.uring && !state->others.empty() && !options.common.forced;
+            if (state->requests == Tier::none && aio_refused && others_left &&
+                given_up.give_up({.program = "stat_alloc", .reason = *aio_refused})) {
+                types = std::move(state->types);
+                continue;
+            }
             if (state->requests == Tier::none) {
                 return failure(
                     "attach the hooks on requests of kernel AIO",

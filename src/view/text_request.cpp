@@ -288,7 +288,7 @@ std::string completion_line(const model::Completion& completion, const TextFrame
     }
     std::string notes = fmt::format("user_data {:#x}", completion.user_data);
     if (cqe.flags != 0) {
-        // What stands in the upper half of a time stamp's is told below it.
+        // The upper half of the flags of a time stamp is part of it, and shown below.
         const std::uint32_t told = tx_timestamp(completion) ? cqe.flags & 0xffffU : cqe.flags;
         notes = catalog::cqe_flag_names(told) + ", " + notes;
     }

@@ -7,10 +7,12 @@
 #include <linux/btf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <span>
+#include <ostream>
+#include <set>
 
 namespace inflight::faults {
 namespace {
@@ -182,6 +184,18 @@ TEST_P(Without, DoctorSaysIt) {
     for (const auto& each : json["lost_features"].GetArray()) {
         EXPECT_NE(read.out.find(each["meaning"].GetString()), std::string::npos) << read.out;
     }
+}
+
+// The programs that count need less: what they have is counted, and what they lack is said.
+TEST_P(Without, StatCountsTheRest) {
+    const auto& loss = GetParam();
+    const std::string out = folder_ / "out";
+    const auto counted = run_inflight(
+        {"stat", "-o", "json", "--output", out, "--btf", types_, "--", workload("read_write"), folder_.path()});
+    ASSERT_EQ(counted.status, 0) << counted.err;
+    const Lines lines(read_file(out));
+    const auto lost = features_of(lines.one("start"));
+    EXPECT_TRUE(std::ranges::includes(loss.features, lost)) << read_file(out);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Without, testing::ValuesIn(losses),
