@@ -288,7 +288,8 @@ void declare_filters(CLI::App& app, FilterOptions& options) {
     const CLI::Validator not_empty(
         [](std::string& text) { return text.empty() ? std::string("the value is empty") : std::string(); }, "",
         "not empty");
-    auto* const pid = app.add_option("-p,--pid", options.pids, "Only this process, and the rings that it made; may be given several times")
+    auto* const pid = app.add_option("-p,--pid", options.pids,
+                                     "Only this process, and the rings that it made; may be given several times")
                           ->group(group)
                           ->type_name("PID")
                           ->check(positive())

@@ -8,10 +8,9 @@
 
 #include <fmt/format.h>
 #include <fnmatch.h>
-#include <regex.h>
+#include <re2/re2.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <functional>
 #include <string>
@@ -57,11 +56,6 @@ bool is_word_byte(char byte) {
            others.contains(byte);
 }
 
-using Regex = std::unique_ptr<regex_t, decltype([](regex_t* regex) {
-                                  ::regfree(regex);
-                                  delete regex;  // NOLINT(cppcoreguidelines-owning-memory)
-                              })>;
-
 }  // namespace
 
 struct Where::Node {
@@ -72,7 +66,7 @@ struct Where::Node {
     Comparison comparison = Comparison::equal;
     WideNumber number = 0;
     std::string text;
-    Regex regex;
+    std::unique_ptr<const RE2> regex;
 
     [[nodiscard]] bool holds(const WhereSubject& subject) const;
     [[nodiscard]] bool text_holds(const std::string& value) const;
@@ -109,7 +103,7 @@ bool Where::Node::text_holds(const std::string& value) const {
         case Comparison::no_glob:
             return ::fnmatch(text.c_str(), value.c_str(), 0) != 0;
         case Comparison::regex:
-            return ::regexec(regex.get(), value.c_str(), 0, nullptr, 0) == 0;
+            return RE2::PartialMatch(value, *regex);
         default:
             return compare(value, comparison, text);
     }
@@ -433,13 +427,13 @@ Result<NodePtr> Parser::text_condition(const WhereField& field, Comparison compa
     node->comparison = comparison;
     node->text = value.text;
     if (comparison == Comparison::regex) {
-        auto regex = std::make_unique<regex_t>();
-        if (const int error = ::regcomp(regex.get(), value.text.c_str(), REG_EXTENDED | REG_NOSUB); error != 0) {
-            std::array<char, 128> why{};
-            ::regerror(error, regex.get(), why.data(), why.size());
-            return wrong(value, fmt::format("not a regular expression: {}", why.data()));
+        // Linear in the name and bounded in memory, whatever the expression. A name may be cut inside of a character.
+        RE2::Options options(RE2::Latin1);
+        options.set_log_errors(false);
+        node->regex = std::make_unique<const RE2>(value.text, options);
+        if (!node->regex->ok()) {
+            return wrong(value, fmt::format("not a regular expression: {}", node->regex->error()));
         }
-        node->regex.reset(regex.release());
     }
     return node;
 }
