@@ -201,6 +201,7 @@ static __always_inline void open_call(__u8 syscall, __u8 abi, __u8 tier, const _
 		describe_task(&call->task, task);
 	else
 		describe_current_briefly(&call->task);
+	note_process(task, now);
 	if (entry->cgroup_noted != call->task.cgroup_id) {
 		note_cgroup(task, call->task.cgroup_id, now);
 		entry->cgroup_noted = call->task.cgroup_id;

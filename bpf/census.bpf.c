@@ -117,6 +117,29 @@ static __always_inline void count_task(struct task_struct *task)
 	submit(tally);
 }
 
+/* What a ring still waits for whose tasks are all gone: their own counts went with them. */
+static __always_inline void count_ring_freed_by(struct task_struct___uring *kworker)
+{
+	struct io_ring_ctx *ring = ring_freed_by(kworker);
+	void *tasks = (void *)ring + bpf_core_field_offset(struct io_ring_ctx, tctx_list);
+	struct ifl_ring_entry *entry = ring ? ring_of(ring) : NULL;
+	struct ifl_tally *tally;
+
+	if (!entry || !entry->wanted || !is_being_freed(ring) || READ(ring, tctx_list.next) != tasks)
+		return;
+	tally = reserve(IFL_TALLY, sizeof(*tally), IFL_TIER_NONE, bpf_ktime_get_ns());
+	if (!tally)
+		return;
+	__builtin_memset(&tally->object, 0, sizeof(*tally) - sizeof(tally->header));
+	tally->object = (__u64)ring;
+	tally->family = IFL_FAMILY_URING;
+	tally->context_id = entry->ring.context_id;
+	tally->pid = entry->ring.pid;
+	__builtin_memcpy(tally->comm, entry->ring.comm, sizeof(tally->comm));
+	tally->in_flight = holds_of(ring);
+	submit(tally);
+}
+
 struct tables {
 	struct task_struct *task;
 	struct kioctx_table *table;
@@ -161,7 +184,15 @@ int census_tasks(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct tables tables = {.task = task};
 
-	if (!task || !wanted(task))
+	if (!task)
+		return 0;
+	if (READ((struct task_struct___uring *)task, flags) & TASK_KTHREAD) {
+		/* Where it does not exist uring_left_iterator is refused, and that is said. */
+		if (bpf_core_field_exists(((struct worker *)0)->current_func))
+			count_ring_freed_by((void *)task);
+		return 0;
+	}
+	if (!wanted(task))
 		return 0;
 	count_task(task);
 	if (!stands_for_process(task))

@@ -126,6 +126,7 @@ static __always_inline __u64 new_context(struct task_struct *task, struct kioctx
 	if (state == IFL_CONTEXT_FOUND)
 		__sync_fetch_and_add(&contexts_found, 1);
 	note_cgroup(task, entry.cgroup_id, time_ns);
+	note_process(task, time_ns);
 	write_context(key, &entry, state, tier, time_ns);
 	return entry.context_id;
 }

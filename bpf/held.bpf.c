@@ -18,6 +18,9 @@ struct {
 __u32 sought_all __weak = 0;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct task_struct___state {
+	unsigned int __state;
+};
 struct vm_area_struct {
 	struct file *vm_file;
 };
@@ -57,6 +60,32 @@ int held_files(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#define NR_IO_DESTROY 207
+#define NR_IO_DESTROY_I386 246
+#define TASK_UNINTERRUPTIBLE 2
+
+/* Who sleeps in a call is still in it. Only what the filter lets through. */
+static __always_inline void tell_closing(struct bpf_iter_meta *meta, struct task_struct *task)
+{
+	bool compat = in_compat_call(task);
+	struct pt_regs *regs;
+
+	if (!wanted(task) || !(READ((struct task_struct___state *)task, __state) & TASK_UNINTERRUPTIBLE))
+		return;
+	/* It waits for io_uring before it is marked as exiting. */
+	if (READ((struct task_struct___uring *)task, flags) & TASK_EXITING ||
+	    READ((struct task_struct___uring *)task, signal, flags) & SIGNAL_GROUP_EXIT) {
+		tell_held(meta, task, NULL, NULL, -1, IFL_HELD_EXITING);
+		return;
+	}
+	if (READ((struct task_struct___uring *)task, flags) & TASK_KTHREAD)
+		return;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	if (READ(regs, orig_ax) != (compat ? NR_IO_DESTROY_I386 : NR_IO_DESTROY))
+		return;
+	tell_held(meta, task, (void *)(compat ? (__u32)READ(regs, bx) : READ(regs, di)), NULL, -1, IFL_HELD_DESTROYING);
+}
+
 SEC("iter/task")
 int held_tasks(struct bpf_iter__task *ctx)
 {
@@ -67,6 +96,7 @@ int held_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	if (stands_for_process(task) && READ(task, mm))
 		tell_held(ctx->meta, task, NULL, NULL, -1, IFL_HELD_PROCESS);
+	tell_closing(ctx->meta, task);
 	if (!bpf_core_type_exists(struct io_uring_task))
 		return 0;
 	tctx = READ((struct task_struct___uring *)task, io_uring);

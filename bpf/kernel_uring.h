@@ -59,6 +59,7 @@ struct uring_cqe {
 
 #define PERCPU_REF_DEAD 2 /* __PERCPU_REF_DEAD, include/linux/percpu-refcount.h */
 #define TASK_EXITING 0x00000004
+#define TASK_WQ_WORKER 0x00000020
 #define TASK_IO_WORKER 0x00000010 /* io-wq workers and SQ threads */
 #define TASK_KTHREAD 0x00200000
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -66,8 +67,14 @@ struct uring_cqe {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct percpu_ref_data {
+	struct {
+		long long counter;
+	} count;
+};
 struct percpu_ref {
 	unsigned long percpu_count_ptr;
+	struct percpu_ref_data *data;
 };
 struct io_uring {
 	__u32 head, tail;
@@ -132,8 +139,12 @@ struct wait_queue_entry {
 	void *private;
 	struct list_head entry;
 };
+struct work_struct___exit {
+	void *func;
+};
 struct io_ring_ctx {
 	struct wait_queue_head cq_wait;
+	struct work_struct___exit exit_work;
 	unsigned int flags;
 	struct io_rings *rings;
 	struct percpu_ref refs;
@@ -281,7 +292,16 @@ struct io_tctx_node {
 struct signal_struct___group {
 	unsigned int flags;
 };
+/* A kworker: kernel/kthread.c, kernel/workqueue_internal.h. */
+struct kthread {
+	void *data;
+};
+struct worker {
+	struct work_struct___exit *current_work;
+	void *current_func;
+};
 struct task_struct___uring {
+	void *worker_private; /* struct kthread * of a thread of the kernel, struct io_worker * of an io-wq worker */
 	unsigned int flags;
 	struct signal_struct___group *signal;
 	struct io_uring_task *io_uring;

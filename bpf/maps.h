@@ -72,6 +72,14 @@ struct {
 	__type(value, __u8);
 } cgroups __weak SEC(".maps");
 
+/* Processes of which a record was written, by the machine's number; used only in a pid namespace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32); /* the number in that namespace */
+} processes __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

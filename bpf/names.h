@@ -85,6 +85,35 @@ static __always_inline void note_cgroup(struct task_struct *task, __u64 cgroup_i
 		write_cgroup(task, cgroup_id, time_ns);
 }
 
+static __always_inline int write_process(__u32 pid, __u32 host_pid, __u64 time_ns)
+{
+	struct ifl_process *record = reserve(IFL_PROCESS, sizeof(*record), IFL_TIER_NONE, time_ns);
+
+	if (!record)
+		return -1;
+	record->pid = pid;
+	record->host_pid = host_pid;
+	submit(record);
+	return bpf_map_update_elem(&processes, &host_pid, &pid, BPF_ANY);
+}
+
+/* Says once per process what its number outside of our pid namespace is. */
+static __always_inline void note_process(struct task_struct *task, __u64 time_ns)
+{
+	__u32 host_pid, pid, *known;
+
+	if (!config.pid_ns)
+		return;
+	host_pid = READ(task, tgid);
+	pid = process_id_of(task);
+	/* Who is not visible there has no other number. */
+	if (IFL_IS_ELSEWHERE(pid))
+		return;
+	known = bpf_map_lookup_elem(&processes, &host_pid);
+	if (!known || *known != pid)
+		write_process(pid, host_pid, time_ns);
+}
+
 struct path_walk {
 	struct ifl_file *record;
 	struct dentry *dentry;

@@ -150,13 +150,37 @@ __noinline __weak __u32 take_place_for(__u64 ctx, __u64 now)
 static __always_inline void close_ring(struct ifl_ring_entry *entry, __u64 now)
 {
 	entry->closed_ns = now;
-	entry->closed = 1;
+	entry->closed = IFL_RING_CLOSED;
 	entry->ring.flags |= IFL_RING_DYING;
 }
 
 static __always_inline bool is_dying(struct io_ring_ctx *ctx)
 {
 	return READ(ctx, refs.percpu_count_ptr) & PERCPU_REF_DEAD;
+}
+
+/* Nobody can use it any more, and its memory is still its own: io_ring_exit_work() waits for its requests. */
+static __always_inline bool is_being_freed(struct io_ring_ctx *ctx)
+{
+	return is_dying(ctx) && READ(ctx, refs.data);
+}
+
+/* Of such a ring: each request that has not ended holds it. */
+static __always_inline __u32 holds_of(struct io_ring_ctx *ctx)
+{
+	return READ(ctx, refs.data, count.counter);
+}
+
+/* The ring that this kworker frees at the moment, NULL: none. */
+static __always_inline struct io_ring_ctx *ring_freed_by(struct task_struct___uring *task)
+{
+	struct kthread *kthread = READ(task, flags) & TASK_WQ_WORKER ? READ(task, worker_private) : NULL;
+	struct worker *worker = kthread ? READ(kthread, data) : NULL;
+	struct work_struct___exit *work = worker ? READ(worker, current_work) : NULL;
+
+	if (!work || !config.ring_exit_address || (__u64)READ(worker, current_func) != config.ring_exit_address)
+		return NULL;
+	return (void *)work - bpf_core_field_offset(struct io_ring_ctx, exit_work);
 }
 
 static __always_inline __u32 own_task_flags(void)
@@ -312,14 +336,14 @@ static __always_inline bool is_maker(const struct ifl_ring_entry *entry, struct 
 #define ENTRY_AFTER_ADDRESS (__builtin_offsetof(struct ifl_ring_entry, ring.ring) + sizeof(__u64))
 
 /*
- * `owner` is the task that made the ring, or the best that is known. `used`: a task that is let through uses it,
- * whoever made it.
+ * `owner` is the task that made the ring, or the best that is known; NULL: it is gone, and no filter lets it through.
+ * `used`: a task that is let through uses it, whoever made it.
  */
 static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, struct task_struct *owner, int fd,
 						       __u8 state, __u64 time_ns, bool used)
 {
 	struct ifl_ring_entry *entry = ring_of(ctx);
-	bool is_wanted = wanted(owner);
+	bool is_wanted = owner ? wanted(owner) : lets_all_through();
 
 	if (entry && !entry->closed) {
 		/* The memory of a ring whose end was not noticed yet is another's now. */
@@ -352,6 +376,11 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	take_owner(&entry->ring, owner);
 	entry->mm_account = (__u64)READ(ctx, mm_account);
 	entry->wanted = is_wanted;
+	if (state == IFL_CONTEXT_FOUND && is_being_freed(ctx)) {
+		close_ring(entry, time_ns);
+		entry->closed = IFL_RING_BEING_FREED;
+		entry->ring.in_flight = holds_of(ctx);
+	}
 	if (state != IFL_CONTEXT_CREATED && !is_maker(entry, owner))
 		entry->ring.flags |= IFL_RING_OWNER_GUESSED;
 	else
@@ -359,6 +388,7 @@ static __always_inline struct ifl_ring_entry *new_ring(struct io_ring_ctx *ctx, 
 	count_ring(&entry->ring, ctx);
 	if (is_wanted) {
 		note_cgroup(owner, entry->ring.cgroup_id, time_ns);
+		note_process(owner, time_ns);
 		write_ring(entry, state, time_ns);
 	}
 	return entry;

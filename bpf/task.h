@@ -164,6 +164,11 @@ static __always_inline bool wanted_of(struct task_struct *task, __u32 pid)
 	return true;
 }
 
+static __always_inline bool lets_all_through(void)
+{
+	return !config.by_pid && !config.by_uid && !config.by_comm && !config.by_cgroup;
+}
+
 static __always_inline bool wanted(struct task_struct *task)
 {
 	return wanted_of(task, config.by_pid ? process_id_of(task) : 0);

@@ -478,6 +478,7 @@ static __always_inline struct ifl_uring_entry *begin_uring_request(struct io_kio
 		ifl_set_open(entry, IFL_UENTRY_IGNORED);
 		return NULL;
 	}
+	note_process(current_task(), now);
 	if (!ring->wanted) {
 		ring->wanted = 1;
 		write_ring(ring, IFL_CONTEXT_FOUND, now);

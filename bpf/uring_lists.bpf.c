@@ -391,6 +391,62 @@ static __noinline void walk_queued(struct list_walk *walk)
 	bpf_loop(MAX_ON_LIST, step_deferred, walk, 0);
 }
 
+/* `req`: one of its requests, 0: none is known. */
+static __noinline int note_left_ring(__u64 address, __u64 req)
+{
+	struct io_ring_ctx *ring = (struct io_ring_ctx *)address;
+	struct task_struct *owner = req ? submitter_of((struct io_kiocb *)req) : NULL;
+	struct ifl_ring_entry *entry = ring_of(ring);
+
+	if (!ring || !is_being_freed(ring))
+		return 0;
+	if (!entry) {
+		new_ring(ring, owner, -1, IFL_CONTEXT_FOUND, bpf_ktime_get_ns(), false);
+	} else if (entry->closed == IFL_RING_BEING_FREED && !entry->ring.pid && owner) {
+		/* The kworker stood before the io-wq worker. */
+		take_owner(&entry->ring, owner);
+		write_ring(entry, IFL_CONTEXT_FOUND, bpf_ktime_get_ns());
+	}
+	return 0;
+}
+
+static __always_inline struct io_kiocb *request_worked_on_by(struct task_struct___uring *task)
+{
+	struct io_worker *worker = READ(task, worker_private);
+	struct io_wq_work *work = worker ? READ(worker, cur_work) : NULL;
+
+	return work ? (void *)work - bpf_core_field_offset(struct io_kiocb, work) : NULL;
+}
+
+/*
+ * What has outlived its process or its ring's last descriptor stands on no list that a ring leads to. A kworker frees
+ * the ring, and waits for what io-wq workers of a process that is gone still work on. After the other iterators.
+ */
+SEC("iter/task")
+int uring_left_iterator(struct bpf_iter__task *ctx)
+{
+	struct task_struct___uring *task = (void *)ctx->task;
+	struct io_ring_ctx *ring = NULL;
+	struct io_kiocb *req = NULL;
+	__u32 flags;
+
+	if (!task)
+		return 0;
+	flags = READ(task, flags);
+	if (flags & TASK_KTHREAD)
+		ring = ring_freed_by(task);
+	else if (flags & TASK_IO_WORKER)
+		req = request_worked_on_by(task);
+	if (req)
+		ring = READ(req, ctx);
+	if (!ring)
+		return 0;
+	note_left_ring((__u64)ring, (__u64)req);
+	if (req)
+		meet_chain((__u64)req, (__u64)ring, IFL_PLACE_WQ_RUNNING);
+	return 0;
+}
+
 struct bpf_map;
 
 /* Its memory is still this ring's. */

@@ -212,6 +212,20 @@ static __always_inline void count_living(struct ifl_ring_entry *ring, struct io_
 	}
 }
 
+/* Until the kernel has freed it. */
+static __always_inline void look_at_left(struct ifl_ring_entry *ring, struct io_ring_ctx *ctx)
+{
+	if (ring->closed != IFL_RING_BEING_FREED)
+		return;
+	if (is_being_freed(ctx) && (__u64)READ(ctx, mm_account) == ring->mm_account) {
+		ring->ring.in_flight = holds_of(ctx);
+		return;
+	}
+	ring->closed = IFL_RING_CLOSED;
+	if (ring->wanted)
+		write_ring(ring, IFL_CONTEXT_DESTROYED, bpf_ktime_get_ns());
+}
+
 static long survey_ring(__u32 number, struct survey *survey)
 {
 	__u32 turn = survey->first + number;
@@ -223,9 +237,13 @@ static long survey_ring(__u32 number, struct survey *survey)
 	if (turn >= survey->rings)
 		turn -= survey->rings;
 	ring = ring_by_number(turn);
-	if (!ring || ring->closed)
+	if (!ring)
 		return 0;
 	ctx = (struct io_ring_ctx *)ring->ring.ring;
+	if (ring->closed) {
+		look_at_left(ring, ctx);
+		return 0;
+	}
 	active = !ring->looked || activity_of(ring) != ring->activity_seen;
 	if (survey_all ? ring->looked == (__u32)survey_number
 		       : !active && (__u32)survey_number - ring->looked < 1u << (ring->quiet & 7))

@@ -18,6 +18,7 @@ struct ifl_config {
 	ifl_u64 submit_one_end;
 	ifl_u64 rw_complete_address; /* aio_complete_rw: tells a read or write from a poll, 0: not known */
 	ifl_u64 poll_cancel_address; /* aio_poll_cancel, 0: not known */
+	ifl_u64 ring_exit_address;   /* io_ring_exit_work: what a kworker does that frees a ring, 0: not known */
 	ifl_u64 buffer_key;	     /* of contract/buffer.h; a multiple of 8 */
 	ifl_u32 buffer_bytes;	     /* a power of two */
 	ifl_u32 uid;
@@ -43,7 +44,7 @@ struct ifl_config {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(ifl_config) == 56 + 16 + 8 + 16 + 8 + 16 + 8, "no hidden padding");
+static_assert(sizeof(ifl_config) == 64 + 16 + 8 + 16 + 8 + 16 + 8, "no hidden padding");
 #endif
 
 #endif

@@ -13,6 +13,8 @@ enum ifl_held_kind {
 	IFL_HELD_REGISTERED = 2, /* a ring that thread `tid` registered for itself; `fd` is its index there */
 	IFL_HELD_MAPPED = 3,	 /* a mapping of the file; `fd` is void */
 	IFL_HELD_PROCESS = 4,	 /* no file: tells the memory of process `pid` */
+	IFL_HELD_DESTROYING = 5, /* thread `tid` sleeps in io_destroy; `file` is the context as the program names it */
+	IFL_HELD_EXITING = 6,	 /* thread `tid` sleeps while it exits */
 };
 
 /* Written by an iterator to its reader, one after the other. */

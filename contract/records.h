@@ -49,7 +49,8 @@ enum ifl_kind {
 	IFL_UNMAP = 14,
 	IFL_TALLY = 15, /* these two: census.h */
 	IFL_UNREAPED = 16,
-	IFL_KIND_COUNT = 17,
+	IFL_PROCESS = 17,
+	IFL_KIND_COUNT = 18,
 };
 
 /* Which hook saw it. */
@@ -323,6 +324,13 @@ struct ifl_cgroup {
 	ifl_u32 names_bytes;
 	ifl_u32 names_count;	     /* IFL_CGROUP_CUT may be added */
 	char names[IFL_NAMES_BYTES]; /* from the cgroup up to, and without, the root */
+};
+
+/* Only where inflight is in a pid namespace of its own: once for each process, before what it does. */
+struct ifl_process {
+	struct ifl_header header;
+	ifl_u32 pid;	  /* as everywhere: in that namespace */
+	ifl_u32 host_pid; /* of the machine */
 };
 
 struct ifl_process_exit {

@@ -141,6 +141,12 @@ struct ifl_uring_entry {
 };
 
 /* A ring. ring.ring is its struct io_ring_ctx, 0: the place is free. */
+enum ifl_ring_closed {
+	IFL_RING_NOT_CLOSED = 0,
+	IFL_RING_CLOSED = 1,	  /* its end was reported */
+	IFL_RING_BEING_FREED = 2, /* found so: no task has it any more, and requests keep it */
+};
+
 struct ifl_ring_entry {
 	struct ifl_ring ring; /* as its next record will have it; from sq_tail on void */
 	ifl_u64 mm_account;   /* io_ring_ctx.mm_account, which tells whether the memory is still this ring's */
@@ -151,7 +157,7 @@ struct ifl_ring_entry {
 	ifl_u32 unseen_ends;	     /* requests that ended by a CQE which named no request */
 	ifl_u32 skipping;	     /* IOSQE_CQE_SKIP_SUCCESS was used: its requests may end without an event */
 	ifl_u32 wanted;		     /* the filter lets its owner through */
-	ifl_u32 closed;		     /* its end was reported */
+	ifl_u32 closed;		     /* enum ifl_ring_closed */
 	ifl_u64 closed_ns;
 	ifl_u64 activity_seen; /* by the last survey that looked at it: see uring_survey.bpf.c */
 	ifl_u32 looked;	       /* the number of that survey, 0: none */
@@ -167,7 +173,9 @@ static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_
 
 	ring->completed = entry->completed + entry->completed_elsewhere;
 	ring->cqes = entry->cqes + ring->overflowed;
-	ring->in_flight = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
+	/* Of one that is being freed the kernel's own count stands there. */
+	if (entry->closed != IFL_RING_BEING_FREED)
+		ring->in_flight = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
 }
 
 #ifdef __cplusplus

@@ -13,9 +13,10 @@ namespace inflight {
 
 namespace {
 
-// PROC_PID_INIT_INO and PROC_CGROUP_INIT_INO of include/linux/proc_ns.h
+// PROC_PID_INIT_INO, PROC_CGROUP_INIT_INO and PROC_USER_INIT_INO of include/linux/proc_ns.h
 constexpr ino_t first_pid_namespace = 0xEFFFFFFCU;
 constexpr ino_t first_cgroup_namespace = 0xEFFFFFFBU;
+constexpr ino_t first_user_namespace = 0xEFFFFFFDU;
 
 // /proc/self is there whoever has mounted /proc, but not where that cannot see us.
 ino_t own_namespace(const char* name) {
@@ -33,6 +34,11 @@ std::uint32_t own_pid_namespace() {
 bool in_cgroup_namespace() {
     const ino_t own = own_namespace("cgroup");
     return own != 0 && own != first_cgroup_namespace;
+}
+
+bool in_user_namespace() {
+    const ino_t own = own_namespace("user");
+    return own != 0 && own != first_user_namespace;
 }
 
 bool proc_is_own() {

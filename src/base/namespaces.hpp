@@ -14,4 +14,7 @@ namespace inflight {
 // Whether cgroups above our own are out of sight, so that paths begin at ours.
 [[nodiscard]] bool in_cgroup_namespace();
 
+// Whether our own user namespace is not the first one: its root has no right over the kernel.
+[[nodiscard]] bool in_user_namespace();
+
 }  // namespace inflight

@@ -29,6 +29,7 @@ bool Carried::wants(const ifl_header& record) {
     switch (record.kind) {
         case IFL_FILE:
         case IFL_CGROUP:
+        case IFL_PROCESS:
         case IFL_CONTEXT:
         case IFL_RING:
         case IFL_PROCESS_EXIT:
@@ -84,6 +85,9 @@ void Carried::note(const ifl_header& record) {
         case IFL_CGROUP:
             keep_name({IFL_CGROUP, as<ifl_cgroup>(record).cgroup_id});
             return;
+        case IFL_PROCESS:
+            keep_name({IFL_PROCESS, as<ifl_process>(record).pid});
+            return;
         case IFL_CONTEXT:
             keep_or_end({IFL_CONTEXT, as<ifl_context>(record).context_id}, as<ifl_context>(record).state);
             return;
@@ -111,7 +115,7 @@ void Carried::for_each(std::uint64_t time_ns, const std::function<void(const ifl
     // Names first: contexts and requests refer to them.
     for (const bool names : {true, false}) {
         for (const auto& [key, kept] : records_) {
-            if ((key.first == IFL_FILE || key.first == IFL_CGROUP) != names) {
+            if ((key.first == IFL_FILE || key.first == IFL_CGROUP || key.first == IFL_PROCESS) != names) {
                 continue;
             }
             Words words = kept;

@@ -12,8 +12,8 @@ namespace inflight::capture {
 namespace {
 
 constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "",         "request",       "call",      "iocbs", "io_events", "context", "file",  "cgroup",  "process_exit",
-    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap",   "tally", "unreaped"};
+    "",         "request",       "call",      "iocbs", "io_events", "context", "file",  "cgroup",   "process_exit",
+    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap",   "tally", "unreaped", "process"};
 
 }  // namespace
 

@@ -146,7 +146,8 @@ void LiveSource::on_buffered(const ifl_header& record) {
         return;
     }
     delivered_[record.cpu].at(record.kind)++;
-    if (detaching_ && record.time_ns > end_ns_ && record.kind != IFL_FILE && record.kind != IFL_CGROUP) {
+    const bool names = record.kind == IFL_FILE || record.kind == IFL_CGROUP || record.kind == IFL_PROCESS;
+    if (detaching_ && record.time_ns > end_ns_ && !names) {
         late_.note(record, end_ns_);
         return;
     }

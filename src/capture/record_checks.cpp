@@ -26,7 +26,10 @@ std::size_t least_bytes(std::uint16_t kind) {
                                                                    sizeof(ifl_uring_cqe),
                                                                    sizeof(ifl_ring),
                                                                    offsetof(ifl_detail, bytes),
-                                                                   sizeof(ifl_unmap)};
+                                                                   sizeof(ifl_unmap),
+                                                                   0,
+                                                                   0,
+                                                                   sizeof(ifl_process)};
     return kind < least.size() ? least.at(kind) : 0;
 }
 

@@ -74,6 +74,8 @@ void tell_of_verifier_logs(const std::vector<std::string>& paths);
 void tell(const std::string& line);
 // Lines that a view made: nothing in them needs escaping.
 void tell_lines(std::string_view lines);
+// That what the filter lets through did nothing of interest, where there is a filter and it was so.
+void tell_of_nothing_seen(const std::string& processes, std::uint64_t requests);
 // As tell(), without a line end.
 void ask(const std::string& question);
 // On standard output. The status is returned, or that it failed.

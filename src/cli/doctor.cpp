@@ -42,6 +42,10 @@ std::vector<std::string> namespaces() {
     if (in_cgroup_namespace()) {
         said.push_back("cgroup namespace of its own: --cgroup takes paths as they are seen here");
     }
+    if (in_user_namespace()) {
+        said.push_back(
+            "user namespace of its own: its root has no right over the kernel, and nothing can be traced from here");
+    }
     return said;
 }
 

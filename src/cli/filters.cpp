@@ -8,6 +8,7 @@
 #include "model/files.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/magic.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace inflight::cli {
 
@@ -383,6 +385,18 @@ Result<void> apply_hooks(const HookOptions& options, probe::Options& probes) {
     probes.verbose = options.verbose;
     probes.types_path = options.types_path;
     return {};
+}
+
+std::string processes_text(const FilterOptions& options) {
+    std::vector<std::string> words;
+    for (const auto& [name, value] :
+         {std::pair{"--comm", &options.comm}, std::pair{"--uid", &options.uid}, std::pair{"--cgroup", &options.cgroup},
+          std::pair{"--container", &options.container}}) {
+        if (!value->empty()) {
+            words.push_back(fmt::format("{} {}", name, *value));
+        }
+    }
+    return fmt::format("{}", fmt::join(words, " "));
 }
 
 Result<void> apply_filters(const FilterOptions& options, probe::Options& probes) {

@@ -41,6 +41,9 @@ struct HookOptions {
 
 void declare_hooks(CLI::App& app, HookOptions& options);
 
+// "--comm db --uid 1000": which processes, as it was given; empty: all, or named by their numbers, which exist.
+[[nodiscard]] std::string processes_text(const FilterOptions& options);
+
 // Fills in what the kernel side filters by.
 [[nodiscard]] Result<void> apply_filters(const FilterOptions& options, probe::Options& probes);
 // Of commands that read captures. 0: not given.

@@ -4,11 +4,14 @@
 #include "base/units.hpp"
 #include "capture/live_source.hpp"
 #include "cli/command.hpp"
+#include "probe/processes.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 namespace inflight::cli {
@@ -122,6 +125,10 @@ std::vector<model::InFlight> Looking::everything_in_flight(std::uint64_t now_ns)
         each.ring_address = ring_address(each.request.context_id);
         if (each.ring && files_known_) {
             each.ring->fd = open_files_.descriptor_of(each.ring_address, each.request.pid).value_or(-1);
+            if (each.ring->fd < 0 && each.cancellable.means != model::CancelMeans::none) {
+                each.cancellable = {.means = model::CancelMeans::none,
+                                    .why = "its process has no descriptor of the ring, by which it could be reached"};
+            }
         }
     }
     return list;
@@ -156,6 +163,33 @@ std::vector<model::InFlight> Looking::unreaped() const {
 std::vector<model::Unlisted> Looking::unlisted(std::uint64_t now_ns) const {
     auto list = census_.unlisted(everything_in_flight(now_ns));
     std::erase_if(list, [this](const model::Unlisted& each) { return !selection_.selects_family(each.family); });
+    return list;
+}
+
+std::vector<model::Closing> Looking::closing() const {
+    // What an exiting thread waits for, by the function that it sleeps in. Sources: fs/aio.c, io_uring/cancel.c and
+    // io_uring/io-wq.c of Linux 6.1 to 7.3.
+    static constexpr std::array waits{
+        std::pair{std::string_view("exit_aio"), model::Family::aio},
+        std::pair{std::string_view("io_uring_cancel_generic"), model::Family::uring},
+        std::pair{std::string_view("io_wq_put_and_exit"), model::Family::uring},
+    };
+    std::vector<model::Closing> list;
+    for (model::Closing each : open_files_.closing()) {
+        if (!each.family) {
+            const auto functions = probe::kernel_functions_of(each.tid);
+            const auto wait = std::ranges::find_if(
+                waits, [&](const auto& row) { return std::ranges::find(functions, row.first) != functions.end(); });
+            if (wait == waits.end()) {
+                continue;
+            }
+            each.family = wait->second;
+        }
+        each.comm = probe::comm_of_thread(each.tid);
+        if (selection_.selects_family(*each.family)) {
+            list.push_back(std::move(each));
+        }
+    }
     return list;
 }
 

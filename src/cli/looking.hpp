@@ -57,6 +57,8 @@ public:
     [[nodiscard]] std::uint64_t ring_address(std::uint64_t context_id) const;
     // In a look: who has the files of requests, and rings, open; every process, whatever the options select.
     [[nodiscard]] const model::OpenFiles& open_files() const { return open_files_; }
+    // In a look: threads that wait for requests in flight before they can go on.
+    [[nodiscard]] std::vector<model::Closing> closing() const;
     // What cannot be known of what there is, each a sentence.
     [[nodiscard]] std::vector<std::string> notes() const;
 

@@ -123,6 +123,7 @@ void Ls::show(Looking& looking, std::uint64_t now_ns) const {
     view::InFlightReport report{.requests = looking.in_flight(now_ns),
                                 .unreaped = looking.unreaped(),
                                 .unlisted = looking.unlisted(now_ns),
+                                .closing = looking.closing(),
                                 .notes = looking.notes(),
                                 .lost = looking.tracing().losses().total()};
     // How long a completion has been there nobody knows.
@@ -177,6 +178,9 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
     const auto contexts = looking.contexts();
     // io_uring's requests are counted by task: they are a ring's if its process has no other.
     const auto beyond_listed = [&](const model::Context& context) -> std::uint64_t {
+        if (context.ring && context.ring->closing) {
+            return context.in_flight - std::min<std::uint64_t>(context.in_flight, listed[context.context_id]);
+        }
         const bool aio = context.family == model::Family::aio;
         const bool only = std::ranges::count_if(contexts, [&](const model::Context& each) {
                               return each.family == context.family && each.pid == context.pid;
@@ -190,6 +194,7 @@ void Contexts::show(Looking& looking, std::uint64_t now_ns) const {
     view::ContextsReport report;
     report.aio_nr = probe::read_proc_number("/proc/sys/fs/aio-nr");
     report.aio_max_nr = probe::read_proc_number("/proc/sys/fs/aio-max-nr");
+    report.closing = looking.closing();
     report.notes = looking.notes();
     for (const model::Context& context : contexts) {
         const auto id = context.context_id;

@@ -188,6 +188,7 @@ void Record::tell(Tracing& tracing, const TracingEnd& end) const {
         text += fmt::format(", up to {} {} not carried over to the last file", kept.names_missing,
                             noun(kept.names_missing, "name"));
     }
+    tell_of_nothing_seen(processes_text(tracing_.filters), saved.requests());
     inflight::cli::tell(fmt::format("{}, lost {}; ended by: {}", text, tracing.losses().total(), end.session.reason));
 }
 

@@ -378,8 +378,11 @@ int Counting::count(view::StatView& view) {
         view.interval(last);
     }
     probes_->detach();
-    view.end(tally_->whole(), end->reason);
+    const model::StatFrame whole = tally_->whole();
+    view.end(whole, end->reason);
     output_->flush();
+    tell_of_nothing_seen(processes_text(options_.filters),
+                         whole.all.counters.ended() + whole.all.counters.more + whole.all.in_flight.value_or(0));
     if (output_->error()) {
         print_error(*output_->error());
         return exit_failed;

@@ -67,6 +67,12 @@ void tell_lines(std::string_view lines) {
     to_stderr(lines);
 }
 
+void tell_of_nothing_seen(const std::string& processes, std::uint64_t requests) {
+    if (requests == 0 && !processes.empty()) {
+        tell("inflight: no request was seen of what " + processes + " lets through");
+    }
+}
+
 void ask(const std::string& question) {
     to_stderr(view::printable(question));
 }

@@ -103,6 +103,7 @@ int Trace::run() {
     findings.finish(ended->time_ns);
     const auto summary = tracing.summary(statistics, tracker, *ended);
     view->end(summary);
+    tell_of_nothing_seen(processes_text(options_.tracing.filters), summary.requests);
     return tracing.finish(*ended);
 }
 

@@ -121,6 +121,9 @@ Cancellable cancellable(const Request& request, const RingPart* ring) {
     if (request.family == Family::aio) {
         return {.means = CancelMeans::inject, .why = ""};
     }
+    if (ring != nullptr && ring->closing) {
+        return {.means = CancelMeans::none, .why = "its ring is being freed: the kernel has cancelled it already"};
+    }
     if (request.opcode == uring::op_link_timeout) {
         return {.means = CancelMeans::none, .why = "it is the timeout of another: cancel that one, and it ends too"};
     }

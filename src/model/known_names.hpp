@@ -19,6 +19,13 @@ namespace inflight::model {
 struct KnownNames {
     std::map<std::uint64_t, FilePtr> files;
     std::map<std::uint64_t, std::string> cgroups;
+    std::map<std::uint32_t, std::uint32_t> host_pids;  // by pid; empty where these are the same
+
+    // The machine's number of a process, 0: not known, or no other than `pid`.
+    [[nodiscard]] std::uint32_t host_pid(std::uint32_t pid) const {
+        const auto found = host_pids.find(pid);
+        return found == host_pids.end() ? 0 : found->second;
+    }
 
     // nullptr: not known, or none.
     [[nodiscard]] FilePtr file(std::uint64_t id) const {

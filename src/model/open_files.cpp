@@ -2,6 +2,7 @@
 #include "model/open_files.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace inflight::model {
 
@@ -12,6 +13,13 @@ OpenFiles::OpenFiles(const std::vector<ifl_held>& held) {
         }
         if (each.file != 0 && each.kind == IFL_HELD_DESCRIPTOR) {
             files_[each.file][each.pid].push_back(each.fd);
+        }
+        if (each.kind == IFL_HELD_DESTROYING) {
+            closing_.push_back(
+                {.pid = each.pid, .tid = each.tid, .ctx_id = each.file, .family = Family::aio, .comm = {}});
+        }
+        if (each.kind == IFL_HELD_EXITING) {
+            closing_.push_back({.pid = each.pid, .tid = each.tid, .ctx_id = {}, .family = {}, .comm = {}});
         }
         if (each.ring == 0) {
             continue;
@@ -24,6 +32,7 @@ OpenFiles::OpenFiles(const std::vector<ifl_held>& held) {
             holder.fd = std::min(holder.fd.value_or(each.fd), each.fd);
         }
     }
+    std::ranges::sort(closing_, {}, [](const Closing& each) { return std::pair(each.pid, each.tid); });
     for (auto& [file, processes] : files_) {
         for (auto& [pid, fds] : processes) {
             // Threads with tables of their own are told one by one.

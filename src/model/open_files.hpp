@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace inflight::model {
@@ -18,6 +19,15 @@ struct RingHolder {
     std::optional<std::int32_t> fd;  // the lowest of its descriptors that are this ring; nothing: it has none
     bool registered = false;         // one of its threads has registered the ring for itself
     bool mapped = false;             // it has the queues in its memory
+};
+
+// A thread that waits for requests in flight before it can go on: in io_destroy, or at its end.
+struct Closing {
+    std::uint32_t pid = 0;
+    std::uint32_t tid = 0;
+    std::optional<std::uint64_t> ctx_id;  // of io_destroy, as its program names it; nothing: the thread is exiting
+    std::optional<Family> family;         // nothing: an exiting thread may wait for something else
+    std::string comm;                     // empty: not known
 };
 
 class OpenFiles {
@@ -35,7 +45,11 @@ public:
     // Other processes that use the memory of this one (CLONE_VM), by pid. They share its AIO contexts too.
     [[nodiscard]] std::vector<std::uint32_t> sharing_memory(std::uint32_t pid) const;
 
+    // By pid. Of those that exit neither what they wait for is known here nor, of any, the name.
+    [[nodiscard]] const std::vector<Closing>& closing() const { return closing_; }
+
 private:
+    std::vector<Closing> closing_;
     std::map<std::uint64_t, std::map<std::uint32_t, std::vector<std::int32_t>>> files_;  // by file and pid
     std::map<std::uint64_t, std::map<std::uint32_t, RingHolder>> rings_;                 // by ring and pid
     std::map<std::uint32_t, std::uint64_t> memory_;                                      // by pid

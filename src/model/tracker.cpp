@@ -92,6 +92,14 @@ void Tracker::on_record(const ifl_header& record) {
                 names_.cgroups[cgroup->cgroup_id] = cgroup_path_from(*cgroup);
             }
             break;
+        case IFL_PROCESS:
+            if (const auto* process = as<ifl_process>(record)) {
+                if (names_.host_pids.size() >= files_limit) {
+                    names_.host_pids.clear();
+                }
+                names_.host_pids[process->pid] = process->host_pid;
+            }
+            break;
         case IFL_PROCESS_EXIT:
             if (const auto* exit = as<ifl_process_exit>(record)) {
                 on_process_exit(*exit);
@@ -179,6 +187,7 @@ Request Tracker::request_from(const ifl_request& record) const {
         request.origin != Origin::unknown || (record.complete_ns != 0 && (record.flags & IFL_REQ_END_UNSEEN) == 0);
     request.file = names_.file(record.file_id);
     request.pid = record.pid;
+    request.host_pid = names_.host_pid(record.pid);
     request.tid = record.tid;
     request.uid = record.uid;
     request.cgroup_id = record.cgroup_id;
@@ -304,6 +313,7 @@ void Tracker::on_context(const ifl_context& record) {
     context.time_ns = record.header.time_ns;
     context.ctx_id = record.ctx_id;
     context.pid = record.pid;
+    context.host_pid = names_.host_pid(record.pid);
     context.uid = record.uid;
     context.comm = comm_of(record.comm);
     context.in_flight = record.in_flight;

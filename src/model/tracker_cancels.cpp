@@ -266,6 +266,7 @@ void Tracker::resolve(PendingCancel& pending) {
     cancel.start_ns = call.start_ns;
     cancel.end_ns = call.header.time_ns;
     cancel.pid = call.task.pid;
+    cancel.host_pid = names_.host_pid(cancel.pid);
     cancel.tid = call.task.tid;
     cancel.uid = call.task.uid;
     cancel.comm = comm_of(call.task);

@@ -97,6 +97,8 @@ struct Request {
     FilePtr file;
 
     std::uint32_t pid = 0;
+    std::uint32_t host_pid =
+        0;                  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
     std::uint32_t tid = 0;  // 0: not known
     std::uint32_t uid = 0;
     std::uint64_t cgroup_id = 0;
@@ -146,6 +148,8 @@ struct Cancel {
     std::uint64_t start_ns = 0;
     std::uint64_t end_ns = 0;
     std::uint32_t pid = 0;
+    std::uint32_t host_pid =
+        0;  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
     std::uint32_t tid = 0;
     std::uint32_t uid = 0;
     std::string comm;
@@ -209,6 +213,8 @@ struct Context {
     std::uint64_t context_id = 0;
     std::uint64_t ctx_id = 0;
     std::uint32_t pid = 0;
+    std::uint32_t host_pid =
+        0;  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
     std::uint32_t uid = 0;
     std::string comm;
     std::optional<std::uint64_t> created_ns;
@@ -225,7 +231,10 @@ struct Context {
     std::optional<RingPart> ring;    // of Family::uring; ctx_id is its descriptor
 
     // Nothing shows what was in flight on a ring before the trace: `in_flight` and `in_flight_max` then mean nothing.
-    [[nodiscard]] bool in_flight_known() const { return family != Family::uring || created_ns.has_value(); }
+    // Of one that is being freed the kernel's own count is known.
+    [[nodiscard]] bool in_flight_known() const {
+        return family != Family::uring || created_ns.has_value() || (ring && ring->closing);
+    }
 };
 
 // A call that takes memory away from a process, as it begins; only where it was asked for.

@@ -124,6 +124,7 @@ struct RingPart {
     std::uint32_t cq_entries = 0;
     std::int32_t fd = -1;
     bool owner_guessed = false;
+    bool closing = false;     // no task has it any more; the kernel frees it when its requests have ended
     bool counted = false;     // the rest was read
     bool waited_for = false;  // then a thread was waiting for more completions
     std::uint64_t cqes = 0;

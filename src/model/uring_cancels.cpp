@@ -204,6 +204,7 @@ void UringTracker::try_cancel_request(Ring& ring, const TrackedPtr& tracked) {
     cancel.end_ns = *request.complete_ns;
     cancel.start_ns = request.submit_ns.value_or(cancel.end_ns);
     cancel.pid = request.pid;
+    cancel.host_pid = request.host_pid;
     cancel.tid = request.tid;
     cancel.uid = request.uid;
     cancel.comm = request.comm;
@@ -262,6 +263,7 @@ void UringTracker::on_sync_cancel(const ifl_call& record) {
     cancel.start_ns = record.start_ns;
     cancel.end_ns = record.header.time_ns;
     cancel.pid = record.task.pid;
+    cancel.host_pid = names_.host_pid(cancel.pid);
     cancel.tid = record.task.tid;
     cancel.uid = record.task.uid;
     cancel.comm = {&record.task.comm[0], strnlen(&record.task.comm[0], IFL_COMM_BYTES)};

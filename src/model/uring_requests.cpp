@@ -106,6 +106,7 @@ void UringTracker::fill(Tracked& tracked, const ifl_uring_request& record, const
         request.uid = ring.context.uid;
         request.comm = ring.context.comm;
     }
+    request.host_pid = names_.host_pid(request.pid);
     const auto* details = details_.find(record.request_id);
     const std::size_t count = details == nullptr ? 0 : details->size();
     if (count != 0) {

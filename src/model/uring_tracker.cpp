@@ -58,6 +58,7 @@ void take_ring(Context& context, RingPart& part, const ifl_ring& record) {
     part.sq_entries = record.sq_entries;
     part.cq_entries = record.cq_entries;
     part.owner_guessed = (record.flags & IFL_RING_OWNER_GUESSED) != 0;
+    part.closing = (record.flags & IFL_RING_DYING) != 0 && record.state == IFL_CONTEXT_FOUND;
     part.cqes = record.cqes;
     part.overflowed = record.overflowed;
     part.overflowed_others = record.overflowed_others;
@@ -115,6 +116,7 @@ void UringTracker::on_ring(const ifl_ring& record) {
     Context& context = ring.context;
     set_owner(ring, record.pid);
     take_ring(context, ring.part, record);
+    context.host_pid = names_.host_pid(record.pid);
     context.ring = ring.part;
     ring.reported = true;
     if ((record.flags & IFL_RING_COUNTED) != 0) {

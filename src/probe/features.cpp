@@ -60,6 +60,7 @@ constexpr std::array program_rows{
     ProgramRow{"uring_iterator", {"rings-before", "rings that were there before are shown only when they are used"}},
     ProgramRow{"uring_task_iterator",
                {"rings-without-descriptor", "rings without a descriptor are shown only when they are used"}},
+    ProgramRow{"uring_left_iterator", {"rings-being-freed", "what was left by processes that are gone is not shown"}},
     ProgramRow{"census_rings", {"unreaped", "completions that nobody has taken are not shown"}},
     ProgramRow{"census_tasks", {"counts", "how many requests the kernel counts beyond those shown is not known"}},
     ProgramRow{"held_files", holders},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/kernel.hpp"
 
+#include "base/namespaces.hpp"
+
 #include <bpf/btf.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
@@ -86,8 +88,12 @@ Result<Symbols> Symbols::read(const std::vector<std::string_view>& names, const 
         }
     }
     if (starts.empty()) {
-        return failure("read addresses from " + path, "the kernel shows none to this user",
-                       "run as root, or with CAP_SYSLOG; kernel.kptr_restrict must not be 2");
+        return failure(
+            "read addresses from " + path, "the kernel shows none to this user",
+            in_user_namespace()
+                ? "inflight runs in a user namespace of its own, where root has no right over the kernel: run "
+                  "it outside, or in a container that has the machine's user namespace"
+                : "run as root, or with CAP_SYSLOG; kernel.kptr_restrict must not be 2");
     }
     std::ranges::sort(starts);
     for (auto& [name, range] : symbols.ranges_) {

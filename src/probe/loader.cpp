@@ -84,6 +84,7 @@ struct Probes::State {
     Link iterator;
     Link ring_iterator;
     Link ring_task_iterator;          // after that one
+    Link left_iterator;               // before the lists
     Link task_census;                 // none: not wanted, or refused
     bpf_program* surveyor = nullptr;  // null: no io_uring, as the next two
     bpf_program* lists_walker = nullptr;
@@ -117,6 +118,7 @@ struct Probes::State {
         return name == "process_iterator"      ? &iterator
                : name == "uring_iterator"      ? &ring_iterator
                : name == "uring_task_iterator" ? &ring_task_iterator
+               : name == "uring_left_iterator" ? &left_iterator
                : name == "census_tasks"        ? &task_census
                                                : nullptr;
     }
@@ -155,6 +157,7 @@ Result<void> Probes::State::load(const Options& options, const KernelTypes& type
     config.compat_flag = types.constant("IO_RING_F_COMPAT").value_or(0);
     config.typed_reads = types.has_function("bpf_rdonly_cast") ? 1 : 0;
     config.rw_complete_address = symbols.range("aio_complete_rw").value_or(AddressRange{}).start;
+    config.ring_exit_address = symbols.range("io_ring_exit_work").value_or(AddressRange{}).start;
     config.poll_cancel_address = symbols.range("aio_poll_cancel").value_or(AddressRange{}).start;
 
     bpf_map__set_max_entries(skeleton->maps.buffers, static_cast<__u32>(report.cpus));
@@ -268,7 +271,7 @@ Result<Probes> Probes::attach(const Options& options) {
     if (!types) {
         return std::unexpected(types.error());
     }
-    std::vector<std::string_view> wanted{"aio_complete_rw", "aio_poll_cancel"};
+    std::vector<std::string_view> wanted{"aio_complete_rw", "aio_poll_cancel", "io_ring_exit_work"};
     for (const auto& spec : hook_specs()) {
         wanted.push_back(spec.function);
     }
@@ -458,6 +461,9 @@ Result<std::size_t> Probes::go_on_with_last_survey() {
 
 Result<std::uint32_t> Probes::walk_lists() {
     const std::uint32_t walk = ++state_->skeleton->bss->walk_number;
+    if (auto walked = state_->left_iterator ? run_iterator(state_->left_iterator) : Result<void>(); !walked) {
+        return std::unexpected(walked.error());
+    }
     constexpr int most_runs = 5;
     std::uint32_t& lost = state_->skeleton->bss->walk_lost;
     for (int runs = 0; runs < most_runs && (runs == 0 || lost != 0); runs++) {

@@ -53,4 +53,22 @@ std::optional<Running> read_running(std::uint32_t tid) {
     return std::nullopt;
 }
 
+std::string comm_of_thread(std::uint32_t tid) {
+    std::ifstream file(fmt::format("/proc/{}/comm", tid));
+    std::string comm;
+    std::getline(file, comm);
+    return comm;
+}
+
+std::vector<std::string> kernel_functions_of(std::uint32_t tid) {
+    std::ifstream file(fmt::format("/proc/{}/stack", tid));
+    std::vector<std::string> functions;
+    // "[<0>] exit_aio+0x101/0x160"
+    for (std::string line; std::getline(file, line);) {
+        const std::size_t begin = line.find(' ') + 1;
+        functions.push_back(line.substr(begin, line.find('+', begin) - begin));
+    }
+    return functions;
+}
+
 }  // namespace inflight::probe

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace inflight::probe {
 
@@ -16,5 +18,12 @@ struct Running {
     std::uint64_t sleeps = 0;       // how often it gave up its processor to wait
 };
 [[nodiscard]] std::optional<Running> read_running(std::uint32_t tid);
+
+// The name of a thread as /proc has it; empty: it is gone.
+[[nodiscard]] std::string comm_of_thread(std::uint32_t tid);
+
+// Functions of the kernel that a sleeping thread is in, the innermost first; empty where they cannot be read
+// (/proc/TID/stack needs CONFIG_STACKTRACE and CAP_SYS_ADMIN).
+[[nodiscard]] std::vector<std::string> kernel_functions_of(std::uint32_t tid);
 
 }  // namespace inflight::probe

@@ -41,6 +41,7 @@ constexpr std::array hook_programs{
     HookPrograms{"io_uring_submit", "uring_submit_sqe", "io_uring_submit_sqe"},
     HookPrograms{"iter/task_file", "uring_iterator", ""},
     HookPrograms{"iter/task_file", "uring_task_iterator", ""},
+    HookPrograms{"iter/task", "uring_left_iterator", ""},
 };
 
 }  // namespace

@@ -29,6 +29,9 @@ std::string context_name(const model::Request& request, const model::RingPart* r
     if (request.family == model::Family::aio) {
         return fmt::format("aio {:#x}", request.ctx_id);
     }
+    if (ring != nullptr && ring->closing) {
+        return "ring, closing";
+    }
     return ring != nullptr && ring->fd >= 0 ? fmt::format("ring {}", ring->fd) : std::string("ring");
 }
 
@@ -132,8 +135,29 @@ std::vector<std::string> row_of(const model::InFlight& each) {
 }
 
 std::string owner_text(const model::Unlisted& group) {
+    if (group.pid == 0) {
+        return "a ring that is being freed, of a process that is gone,";
+    }
     const std::string owner = fmt::format("{} ({})", printable(group.comm), id_text(group.pid));
     return group.family == model::Family::aio ? fmt::format("{}, context {:#x},", owner, group.ctx_id) : owner;
+}
+
+std::string closing_text(const std::vector<model::Closing>& closing, const TextOptions& options) {
+    constexpr std::size_t indent = 9;
+    std::string out;
+    for (const model::Closing& each : closing) {
+        const std::string what =
+            each.ctx_id
+                ? fmt::format("waits in io_destroy({:#x}) until the requests of that context have ended", *each.ctx_id)
+                : fmt::format("is exiting, and waits until its requests of {} have ended",
+                              each.family == model::Family::aio ? "kernel AIO" : "io_uring");
+        const std::string thread = each.tid == each.pid ? std::string() : fmt::format(", thread {}", id_text(each.tid));
+        out += "closing: " +
+               wrap(fmt::format("{} ({}{}) {}", dashed(printable(each.comm)), id_text(each.pid), thread, what),
+                    options.columns, indent, indent) +
+               "\n";
+    }
+    return out;
 }
 
 std::vector<std::string> notes_on(const InFlightReport& report) {
@@ -202,7 +226,7 @@ std::string in_flight_text(const InFlightReport& report, const TextOptions& opti
     if (!report.unreaped.empty()) {
         total += fmt::format("; {} not reaped", counted(report.unreaped.size(), "completion"));
     }
-    out += sentence(total, options) + notes_of(notes_on(report), options);
+    out += sentence(total, options) + closing_text(report.closing, options) + notes_of(notes_on(report), options);
     if (report.lost != 0) {
         out += sentence(fmt::format("lost {}: some of these may have ended, and some that are in flight may be missing",
                                     format_count(report.lost)),
@@ -224,6 +248,18 @@ std::string holders_text(const ContextRow& row) {
     return dashed(text);
 }
 
+// What a ring keeps, open descriptor or not: "4 files, 2 buffers", the sizes of its tables.
+std::string tables_text(const std::optional<model::RingPart>& ring) {
+    std::vector<std::string> tables;
+    if (ring && ring->counted && ring->files != 0) {
+        tables.push_back(counted(ring->files, "file"));
+    }
+    if (ring && ring->counted && ring->buffers != 0) {
+        tables.push_back(counted(ring->buffers, "buffer"));
+    }
+    return dashed(fmt::format("{}", fmt::join(tables, ", ")));
+}
+
 }  // namespace
 
 std::string contexts_text(const ContextsReport& report, const TextOptions& options) {
@@ -238,19 +274,21 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                      {"DEPTH", Align::right, 0, 4},
                      {"IN FLIGHT", Align::right},
                      {"UNREAPED", Align::right},
-                     {"HELD BY", Align::left, 0, 6},
+                     {"HELD BY", Align::left, 0, 7},
+                     {"REGISTERED", Align::left, 0, 6},
                      {"SETUP", Align::left, 0, 3}});
         for (const ContextRow& row : report.rows) {
             const model::Context& context = row.context;
             const bool aio = context.family == model::Family::aio;
             const auto& ring = context.ring;
             const std::string name = aio                     ? fmt::format("aio {:#x}", context.ctx_id)
+                                     : ring && ring->closing ? std::string("ring, closing")
                                      : ring && ring->fd >= 0 ? fmt::format("ring {}", ring->fd)
                                                              : std::string("ring");
             const auto flags = short_names(
                 catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0), "IORING_SETUP_");
             table.add({id_text(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
-                       fmt::to_string(context.uid), name,
+                       context.pid == 0 ? std::string(unknown) : fmt::to_string(context.uid), name,
                        aio ? format_count(context.max_requests) : std::string(unknown),
                        aio && report.aio_max_nr != 0 ? format_share(context.max_requests, report.aio_max_nr)
                                                      : std::string(unknown),
@@ -260,7 +298,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                        row.unlisted != 0 ? fmt::format("{} + {}", format_count(row.listed), format_count(row.unlisted))
                                          : format_count(row.listed),
                        row.unreaped ? format_count(*row.unreaped) : std::string(unknown), holders_text(row),
-                       aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
+                       tables_text(ring), aio || !ring || ring->setup_flags == 0 ? std::string(unknown) : flags});
         }
         out += lines_of(table, options);
         out += "\n";
@@ -269,7 +307,7 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
         "{}; aio-nr {} of aio-max-nr {}{}\n", counted(report.rows.size(), "context"), format_count(report.aio_nr),
         format_count(report.aio_max_nr),
         report.aio_max_nr == 0 ? std::string() : fmt::format(" ({})", format_share(report.aio_nr, report.aio_max_nr)));
-    out += notes_of(report.notes, options);
+    out += closing_text(report.closing, options) + notes_of(report.notes, options);
     return out;
 }
 

@@ -20,6 +20,7 @@ struct InFlightReport {
     std::vector<model::InFlight> requests;  // in the order to be shown
     std::vector<model::InFlight> unreaped;  // completions that nobody has taken
     std::vector<model::Unlisted> unlisted;  // what is only counted
+    std::vector<model::Closing> closing{};  // who waits for some of them to end
     std::vector<std::string> notes;         // what is not known, each a sentence
     std::uint64_t lost = 0;                 // records
 };
@@ -40,6 +41,7 @@ struct ContextsReport {
     std::vector<ContextRow> rows;  // in the order to be shown
     std::uint64_t aio_nr = 0;
     std::uint64_t aio_max_nr = 0;
+    std::vector<model::Closing> closing{};
     std::vector<std::string> notes;
 };
 

@@ -14,6 +14,21 @@ void write_notes(JsonLine& line, const std::vector<std::string>& notes) {
     line.end_array();
 }
 
+void write_closing(JsonLine& line, const std::vector<model::Closing>& closing) {
+    line.key("closing");
+    line.begin_array();
+    for (const model::Closing& each : closing) {
+        line.begin_object();
+        line.id("pid", each.pid);
+        line.id("tid", each.tid);
+        line.string("comm", each.comm);
+        line.string("family", model::name(each.family.value_or(model::Family::aio)));
+        line.hex_if("ctx_id", each.ctx_id.has_value(), each.ctx_id.value_or(0));
+        line.end_object();
+    }
+    line.end_array();
+}
+
 void write_file_now(JsonLine& line, const model::FileNow& now) {
     if (!now.known) {
         line.null();
@@ -96,6 +111,7 @@ void write_in_flight(Output& output, const InFlightReport& report) {
     }
     line.end_array();
     line.number("lost", report.lost);
+    write_closing(line, report.closing);
     write_notes(line, report.notes);
     line.end();
 }
@@ -119,6 +135,7 @@ void write_contexts(Output& output, const ContextsReport& report) {
     line.number("contexts", report.rows.size());
     line.number("aio_nr", report.aio_nr);
     line.number("aio_max_nr", report.aio_max_nr);
+    write_closing(line, report.closing);
     write_notes(line, report.notes);
     line.end();
 }

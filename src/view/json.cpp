@@ -114,6 +114,7 @@ void write_request_fields(JsonLine& line, const model::Request& request, std::ui
     line.hex_if("address", request.address != 0, request.address);
     line.hex_if("kernel_address", request.kernel_address != 0, request.kernel_address);
     line.id("pid", request.pid, request.pid != 0);
+    line.host_pid(request.host_pid);
     line.id("tid", request.tid, request.tid != 0);
     line.number_if("uid", request.pid != 0, request.uid);
     line.string_if("comm", request.comm);
@@ -174,6 +175,7 @@ void write_cancel(JsonLine& line, const model::Cancel& cancel) {
     line.string("family", model::name(cancel.family));
     line.string("tier", model::name(cancel.tier));
     line.id("pid", cancel.pid, cancel.pid != 0);
+    line.host_pid(cancel.host_pid);
     line.id("tid", cancel.tid, cancel.tid != 0);
     line.number_if("uid", cancel.pid != 0, cancel.uid);
     line.string_if("comm", cancel.comm);

@@ -92,6 +92,12 @@ public:
             number("host_" + std::string(name), value & ~IFL_ID_ELSEWHERE);
         }
     }
+    // The number that the machine has for that process, where `pid` is of a pid namespace.
+    void host_pid(std::uint32_t value) {
+        if (value != 0) {
+            number("host_pid", value);
+        }
+    }
     // null if it is not known.
     void number_if(std::string_view name, bool known, std::uint64_t value) {
         key(name);

@@ -51,6 +51,7 @@ void write_context_fields(JsonLine& line, const model::Context& context) {
     line.hex_if("context", aio, context.ctx_id);
     line.hex_if("context_id", context.context_id != 0, context.context_id);
     line.id("pid", context.pid, context.pid != 0);
+    line.host_pid(context.host_pid);
     line.number_if("uid", context.pid != 0, context.uid);
     line.string_if("comm", context.comm);
     line.number_if("created_ns", context.created_ns);

@@ -328,6 +328,7 @@ void write_ring(JsonLine& line, const std::optional<model::RingPart>& known_ring
     line.number_if("cq_entries", sized, ring.cq_entries);
     line.signed_if("fd", ring.fd >= 0, ring.fd);
     line.boolean("owner_guessed", ring.owner_guessed);
+    line.boolean("closing", ring.closing);
     line.number("cqes", ring.cqes);
     line.number("overflowed", ring.overflowed);
     for (const Counter& counter : counters) {

@@ -32,6 +32,7 @@ constexpr Shape shapes[] = {
     {IFL_DETAIL, sizeof(ifl_detail), offsetof(ifl_detail, bytes)},
     {IFL_FILE, sizeof(ifl_file), sizeof(ifl_file)},
     {IFL_CGROUP, sizeof(ifl_cgroup), sizeof(ifl_cgroup)},
+    {IFL_PROCESS, sizeof(ifl_process), sizeof(ifl_process)},
     {IFL_PROCESS_EXIT, sizeof(ifl_process_exit), sizeof(ifl_process_exit)},
     {IFL_UNMAP, sizeof(ifl_unmap), sizeof(ifl_unmap)},
     {IFL_TALLY, sizeof(ifl_tally), sizeof(ifl_tally)},

@@ -84,6 +84,11 @@ view::InFlightReport everything() {
     }
     report.unlisted.push_back(
         {.family = Family::aio, .pid = 4242, .comm = "odd\x1b[31m", .ctx_id = 0x7f44b77e4000, .requests = 3});
+    report.unlisted.push_back({.family = Family::uring, .pid = 0, .comm = "", .ctx_id = 0, .requests = 1});
+    report.closing = {
+        {.pid = 12, .tid = 13, .ctx_id = 0x7f44b77e4000, .family = Family::aio, .comm = "db\x1b[31m"},
+        {.pid = 14, .tid = 14, .ctx_id = {}, .family = Family::uring, .comm = "left"},
+    };
     report.unlisted.push_back({.family = Family::uring, .pid = 7, .comm = "fio", .ctx_id = 0, .requests = 1'200});
     report.notes.emplace_back("a note");
     report.lost = 2;
@@ -135,13 +140,26 @@ view::ContextsReport contexts() {
     ring.ring->sq_entries = 64;
     ring.ring->cq_entries = 128;
     ring.ring->setup_flags = 1U << 12U;
+    // Nobody has it any more.
+    model::Context closing = ring;
+    closing.context_id = 3;
+    closing.pid = 0;
+    closing.comm.clear();
+    closing.in_flight = 2;
+    closing.ring->fd = -1;
+    closing.ring->closing = true;
+    closing.ring->counted = true;
+    closing.ring->files = 4;
+    closing.ring->buffers = 1;
+    report.closing = {{.pid = 12, .tid = 12, .ctx_id = {}, .family = Family::aio, .comm = "db"}};
     report.rows = {{.context = aio, .listed = 5, .unlisted = 3, .unreaped = 2},
                    {.context = ring,
                     .listed = 0,
                     .unlisted = 0,
                     .unreaped = 0,
                     .holders = {{.pid = 7, .fd = 4, .registered = false, .mapped = false},
-                                {.pid = 8, .fd = {}, .registered = true, .mapped = false}}}};
+                                {.pid = 8, .fd = {}, .registered = true, .mapped = false}}},
+                   {.context = closing, .listed = 1, .unlisted = 1, .unreaped = 0, .holders = {}}};
     report.aio_nr = 128;
     report.aio_max_nr = 65'536;
     report.notes = {"a note"};

@@ -41,7 +41,8 @@ const std::map<std::string, Codes> corrupting{
 const std::vector<std::string> waiting_in_submit{"changed_iocb", "demo", "failed", "slow_submit"};
 // One buffer for all that a thread does, in an order that is luck: what meets what differs each time. Those from
 // `reuse` on go on until somebody ends them.
-const Codes undecided{"random", "uring_random", "reuse", "unreaped", "waiting", "waiting32", "standing", "identity"};
+const Codes undecided{"random",    "uring_random", "reuse",    "unreaped", "waiting",
+                      "waiting32", "standing",     "identity", "left"};
 
 struct Checked {
     Ended ended;

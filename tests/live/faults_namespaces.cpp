@@ -78,6 +78,15 @@ TEST_P(Namespaces, TraceOfACommand) {
         EXPECT_FALSE(ends_of(outside).empty());
         EXPECT_EQ(ends_of(inside), ends_of(outside)) << name;
         EXPECT_EQ(number(inside.one("loss"), "total"), 0);
+        // The number that we see it by, which is another only where it has a pid namespace.
+        const std::string place = GetParam().name;
+        const bool pids = place == "pid" || place == "container";
+        for (const std::string type : {"request", "context"}) {
+            for (const auto* each : inside.of(type)) {
+                ASSERT_EQ(each->HasMember("host_pid"), pids) << name << " " << type;
+                EXPECT_TRUE(!pids || number(*each, "host_pid") > number(*each, "pid"));
+            }
+        }
     }
 }
 
@@ -102,6 +111,19 @@ TEST_P(Namespaces, Stat) {
     const auto counted = inflight_inside({"stat", "-o", "json", "--", workload("read_write"), folder_.path()});
     ASSERT_EQ(counted.status, 0) << counted.err;
     EXPECT_NE(counted.out.find("\"requests\":11,"), std::string::npos) << counted.out;
+}
+
+TEST_P(Namespaces, Hist) {
+    const auto counted = inflight_inside({"hist", "-o", "json", "--", workload("uring_read_write"), folder_.path()});
+    const auto outside = run_inflight({"hist", "-o", "json", "--", workload("uring_read_write"), folder_.path()});
+    ASSERT_EQ(counted.status, 0) << counted.err;
+    const auto requests = [](const Ended& ended) {
+        const std::string word = "\"requests\":";
+        const std::size_t at = ended.out.rfind(word);
+        return at == std::string::npos ? std::string("none") : ended.out.substr(at, ended.out.find(',', at) - at);
+    };
+    EXPECT_EQ(requests(counted), requests(outside));
+    EXPECT_NE(requests(counted), "none") << counted.out;
 }
 
 // By the number that the shell knows: trace, stat, ls, contexts and cancel.
@@ -137,6 +159,48 @@ TEST_P(Namespaces, DoctorSaysSo) {
 
 INSTANTIATE_TEST_SUITE_P(Each, Namespaces, testing::ValuesIn(places),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST(UserNamespace, EachCommandSaysWhatToDo) {
+    const auto unshare = find_program("unshare");
+    const Words inside{unshare.value_or(""), "--user", "--map-root-user", inflight_path()};
+    if (!unshare || run({*unshare, "--user", "--map-root-user", "true"}).status != 0) {
+        GTEST_SKIP() << "no user namespace can be made here";
+    }
+    const Folder folder;
+    const std::vector<Words> commands{{"trace", "--", "true"},
+                                      {"check", "--", "true"},
+                                      {"record", "--output", folder / "c", "--", "true"},
+                                      {"stat", "--", "true"},
+                                      {"hist", "--", "true"},
+                                      {"ls"},
+                                      {"contexts"},
+                                      {"cancel", "--yes", "1-1"},
+                                      {"doctor"}};
+    for (const Words& command : commands) {
+        const auto ended = run(inside + command);
+        EXPECT_EQ(ended.status, 3) << command.front();
+        const std::string told = command.front() == "doctor" ? ended.out : ended.err;
+        EXPECT_NE(told.find("user namespace"), std::string::npos) << command.front() << told;
+        EXPECT_FALSE(exists(folder / "c")) << "nothing half-written";
+    }
+}
+
+TEST(UserNamespace, AProgramInOneIsSeenFromOutside) {
+    const auto unshare = find_program("unshare");
+    if (::geteuid() != 0 || !unshare || run({*unshare, "--user", "--map-root-user", "true"}).status != 0) {
+        GTEST_SKIP() << "needs root, and a user namespace";
+    }
+    const Folder folder;
+    for (const char* name : {"read_write", "uring_read_write"}) {
+        const Words program{workload(name), folder.path()};
+        const auto traced = [&](const Words& command) {
+            const auto ended = run_inflight(Words{"trace", "-o", "json", "--output", folder / "log", "--"} + command);
+            EXPECT_EQ(ended.status, 0) << ended.err;
+            return ends_of(Lines(read_file(folder / "log")));
+        };
+        EXPECT_EQ(traced(Words{*unshare, "--user", "--map-root-user"} + program), traced(program)) << name;
+    }
+}
 
 // As the path is seen inside, though the cgroup lies below others.
 TEST(CgroupNamespace, FiltersByThePathThatIsSeenThere) {
@@ -174,6 +238,20 @@ exit $status
     }
     ASSERT_EQ(ended.status, 0) << ended.out << ended.err;
     EXPECT_FALSE(Lines(read_file(folder / "found")).of("request").empty());
+}
+
+TEST(NoRequests, OfAFilterThatNothingPassesEachCommandSaysSo) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    const Folder folder;
+    const std::string said = "no request was seen of what --comm no-such-name lets through";
+    for (const Words& command :
+         {Words{"trace"}, Words{"record", "--output", folder / "capture"}, Words{"stat"}, Words{"hist"}}) {
+        const auto ended = run_inflight(command + Words{"--comm", "no-such-name", "--duration", "100ms"});
+        EXPECT_EQ(ended.status, 0) << command.front() << ended.err;
+        EXPECT_NE(ended.err.find(said), std::string::npos) << command.front() << ended.err;
+    }
 }
 
 TEST(NoRequests, CheckSaysSoAndMayFail) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rings as the filters see them, and rings that the trace or their program leaves in the middle of work.
+#include "faults_file_system.hpp"
 #include "faults_support.hpp"
 #include "faults_uring.hpp"
 
@@ -88,6 +89,7 @@ TEST_F(Rings, WithoutADescriptorAreFoundToo) {
     ASSERT_EQ(waiting.size(), 1U);
     EXPECT_EQ(text((*waiting[0])["request"], "user_data"), "0x51");
     EXPECT_EQ(text(*waiting[0], "stage"), "poll");
+    EXPECT_EQ(text(*waiting[0], "cancel"), "none") << "nothing leads to it";
     const Lines contexts(run_inflight({"contexts", "-p", pid, "-o", "json"}).out);
     const auto rings = contexts.of("context_now");
     ASSERT_EQ(rings.size(), 1U);
@@ -98,30 +100,6 @@ TEST_F(Rings, WithoutADescriptorAreFoundToo) {
 }
 
 // ---- a request that outlives its ring
-
-// An ext4 of its own, that can be frozen without anybody else noticing.
-class OwnFileSystem {
-public:
-    OwnFileSystem() {
-        const std::string image = folder_ / "image";
-        const bool made = run({"truncate", "-s", "32M", image}).status == 0 &&
-                          run({"mkfs.ext4", "-q", image}).status == 0 && ::mkdir(path().c_str(), 0700) == 0;
-        mounted_ = made && run({"mount", "-o", "loop", image, path()}).status == 0;
-    }
-    ~OwnFileSystem() {
-        if (mounted_) {
-            static_cast<void>(run({"umount", path()}));
-        }
-    }
-    OwnFileSystem(const OwnFileSystem&) = delete;
-    OwnFileSystem& operator=(const OwnFileSystem&) = delete;
-    [[nodiscard]] bool mounted() const { return mounted_; }
-    [[nodiscard]] std::string path() const { return folder_ / "mnt"; }
-
-private:
-    Folder folder_;
-    bool mounted_ = false;
-};
 
 // A write by a worker stands still in the frozen file system while its ring is closed, and ends long after that.
 void write_while_frozen(const std::string& folder) {

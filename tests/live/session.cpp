@@ -46,9 +46,9 @@ Places Places::beside_this_program() {
 }
 
 std::vector<std::string> Places::session_workloads(bool calm) const {
-    static const std::set<std::string> others{"existing", "in_flight_at_end", "uring_existing",
-                                              "waiting",  "waiting32",        "standing",
-                                              "reuse",    "unreaped",         "identity"};
+    static const std::set<std::string> others{"existing", "in_flight_at_end", "uring_existing", "left",
+                                              "waiting",  "waiting32",        "standing",       "reuse",
+                                              "unreaped", "identity"};
     static const std::set<std::string> crowds{"cancel_race",  "exit_together", "fork_children", "overlap",
                                               "random",       "spin",          "threads",       "uring_cancel_race",
                                               "uring_random", "uring_threads"};

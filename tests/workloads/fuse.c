@@ -53,7 +53,7 @@ static void serve(void) {
                       sizeof(struct fuse_attr_out));
                 break;
             case FUSE_OPEN:
-                reply(header->unique, 0, &(struct fuse_open_out){.open_flags = FOPEN_DIRECT_IO},
+                reply(header->unique, 0, &(struct fuse_open_out){.open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH},
                       sizeof(struct fuse_open_out));
                 break;
             case FUSE_READ:
