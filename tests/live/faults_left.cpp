@@ -206,7 +206,9 @@ TEST_F(Left, ARequestOfAKilledProcess) {
     EXPECT_EQ(number((**left)["request"], "pid"), program.pid());
     EXPECT_EQ(text((**left)["request"], "op"), "write");
     EXPECT_THAT(shown.out, HasSubstr("/mnt/file"));
-    EXPECT_EQ(lines.one("in_flight_end")["unlisted"].Size(), 0U) << "it is told once";
+    for (const Value& each : lines.one("in_flight_end")["unlisted"].GetArray()) {
+        EXPECT_NE(number(each, "pid"), program.pid()) << "it is told once";
+    }
     const auto closing = closing_of(lines.one("in_flight_end"), program.pid());
     ASSERT_EQ(closing.size(), 1U) << listed.out << stack;
     EXPECT_EQ(text(*closing[0], "family"), "uring");
