@@ -173,9 +173,10 @@ static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_
 
 	ring->completed = entry->completed + entry->completed_elsewhere;
 	ring->cqes = entry->cqes + ring->overflowed;
-	/* Of one that is being freed the kernel's own count stands there. */
-	if (entry->closed != IFL_RING_BEING_FREED)
-		ring->in_flight = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
+	ifl_u32 own_count = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
+
+	/* Of one that is being freed the kernel's count stands there. */
+	ring->in_flight = entry->closed == IFL_RING_BEING_FREED ? ring->in_flight : own_count;
 }
 
 #ifdef __cplusplus
