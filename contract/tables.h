@@ -170,11 +170,10 @@ struct ifl_ring_entry {
 static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_entry *entry)
 {
 	ifl_u64 ended = entry->completed - entry->completed_unknown + entry->completed_elsewhere;
+	ifl_u32 own_count = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
 
 	ring->completed = entry->completed + entry->completed_elsewhere;
 	ring->cqes = entry->cqes + ring->overflowed;
-	ifl_u32 own_count = (ring->submitted > ended ? ring->submitted - ended : 0) & 0xffffffffU;
-
 	/* Of one that is being freed the kernel's count stands there. */
 	ring->in_flight = entry->closed == IFL_RING_BEING_FREED ? ring->in_flight : own_count;
 }
