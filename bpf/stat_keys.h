@@ -185,6 +185,7 @@ static __always_inline void label_row(__u32 row, const struct ifl_stat_key *key,
 	label->ctx_id = ctx_id;
 	if (task) {
 		label->pid = process_id_of(task);
+		label->host_pid = config.pid_ns && !IFL_IS_ELSEWHERE(label->pid) ? READ(task, tgid) : 0;
 		BPF_CORE_READ_INTO(&label->comm, task, comm);
 	}
 	label->ready = 1;

@@ -123,6 +123,8 @@ struct ifl_stat_label {
 	ifl_u32 pid;
 	ifl_u32 ready; /* written last */
 	char comm[IFL_COMM_BYTES];
+	ifl_u32 host_pid; /* of the machine, where pid is of a pid namespace; 0: the same */
+	ifl_u32 reserved;
 };
 
 /* A set of io_uring's opcodes, a bit for each. Those from IFL_STAT_OP_OTHER on have the last bit together. */
@@ -187,7 +189,7 @@ struct ifl_stat_shared {
 #ifdef __cplusplus
 static_assert(sizeof(ifl_stat_slot) == 32, "a power of two, for a cheap index");
 static_assert(sizeof(ifl_stat_row) == 64 + 4 * IFL_STAT_BUCKETS, "no hidden padding");
-static_assert(sizeof(ifl_stat_key) == 24 && sizeof(ifl_stat_label) == 56, "no hidden padding");
+static_assert(sizeof(ifl_stat_key) == 24 && sizeof(ifl_stat_label) == 64, "no hidden padding");
 static_assert(sizeof(ifl_stat_config) == 40 + 8 + 24 + 16, "no hidden padding");
 static_assert(sizeof(ifl_stat_shared) == 8 + 13 * 8 + 8 * IFL_STAT_WAYS * IFL_STAT_ANSWERS, "no hidden padding");
 #endif

@@ -54,8 +54,15 @@ std::string name_of_op(std::uint32_t row) {
     }
 }
 
+// "fio[1234]"; "fio[host:1234]" of a process that is not visible in our pid namespace.
+std::string name_of_process(const ifl_stat_label& label) {
+    const bool elsewhere = IFL_IS_ELSEWHERE(label.pid);
+    return fmt::format("{}[{}{}]", comm_of(label.comm), elsewhere ? "host:" : "",
+                       elsewhere ? label.pid & ~IFL_ID_ELSEWHERE : label.pid);
+}
+
 std::string name_of_context(const ifl_stat_label& label, Family family) {
-    const auto owner = fmt::format("{}[{}]", comm_of(label.comm), label.pid);
+    const auto owner = name_of_process(label);
     if (family == Family::aio) {
         return fmt::format("{:#x} of {}", label.ctx_id, owner);
     }
@@ -65,7 +72,7 @@ std::string name_of_context(const ifl_stat_label& label, Family family) {
 }
 
 StatKey key_of(std::uint32_t row, const StatTables& tables) {
-    StatKey key{.family = family_of_row(row, tables), .name = {}, .pid = {}, .comm = {}};
+    StatKey key{.family = family_of_row(row, tables), .name = {}, .pid = {}, .comm = {}, .host_pid = 0};
     const auto by = tables.config.by;
     if (by == IFL_STAT_BY_OP) {
         key.name = name_of_op(row);
@@ -92,7 +99,8 @@ StatKey key_of(std::uint32_t row, const StatTables& tables) {
         return key;
     }
     key.pid = label.pid;
-    key.name = by == IFL_STAT_BY_PID ? fmt::format("{}[{}]", key.comm, label.pid) : name_of_context(label, key.family);
+    key.host_pid = label.host_pid;
+    key.name = by == IFL_STAT_BY_PID ? name_of_process(label) : name_of_context(label, key.family);
     return key;
 }
 

@@ -71,6 +71,7 @@ struct StatKey {
     std::string name;  // "pread", "fio[1234]", "/data/db", "ring 5 of fio[1234]", ...
     std::optional<std::uint32_t> pid;
     std::string comm;
+    std::uint32_t host_pid = 0;  // the machine's number, where `pid` is of a pid namespace; 0: the same
 };
 
 struct StatLine {

@@ -97,6 +97,7 @@ void write_key(JsonLine& line, const StatLine& of) {
     line.string("family", name(of.key.family));
     line.string("key", of.key.name);
     line.id("pid", of.key.pid.value_or(0), of.key.pid.has_value());
+    line.host_pid(of.key.host_pid);
     line.string_if("comm", of.key.comm);
 }
 

@@ -39,7 +39,7 @@ view::StatInfo info(std::uint64_t interval_ns) {
 
 StatLine line(model::Family family, std::string name, std::uint64_t requests, std::uint64_t latency_ns) {
     StatLine made;
-    made.key = {.family = family, .name = std::move(name), .pid = {}, .comm = {}};
+    made.key = {.family = family, .name = std::move(name), .pid = {}, .comm = {}, .host_pid = 0};
     made.counters.bytes = requests * 4096;
     made.counters.latency.add(StatHistogram::bucket_of(latency_ns), requests - requests / 10);
     made.counters.latency.add(StatHistogram::bucket_of(latency_ns * 7), requests / 10);

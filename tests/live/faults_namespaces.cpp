@@ -111,6 +111,11 @@ TEST_P(Namespaces, Stat) {
     const auto counted = inflight_inside({"stat", "-o", "json", "--", workload("read_write"), folder_.path()});
     ASSERT_EQ(counted.status, 0) << counted.err;
     EXPECT_NE(counted.out.find("\"requests\":11,"), std::string::npos) << counted.out;
+    const auto by_pid =
+        inflight_inside({"stat", "--by", "pid", "-o", "json", "--", workload("read_write"), folder_.path()});
+    const std::string place = GetParam().name;
+    EXPECT_EQ(by_pid.out.find("\"host_pid\":") != std::string::npos, place == "pid" || place == "container")
+        << by_pid.out;
 }
 
 TEST_P(Namespaces, Hist) {

@@ -267,6 +267,20 @@ TEST(StatTally, NamesKeys) {
     }
 }
 
+TEST(StatTally, AProcessOfAnotherNamespaceHasTheNumberOfTheMachine) {
+    Tables tables(IFL_STAT_BY_PID, 8);
+    StatTally tally(tables.read(0));
+    tables.shared.rows_used = 1;
+    auto& label = tables.labels.at(IFL_STAT_FIRST_KEY_ROW);
+    label.key = {.words = {9, 0}, .extra = 0, .family = 0};
+    label.pid = 42 | IFL_ID_ELSEWHERE;
+    std::strcpy(&label.comm[0], "fio");
+    tables.end(IFL_STAT_FIRST_KEY_ROW, 10);
+    const auto frame = tally.look(tables.read(1), 0);
+    ASSERT_EQ(frame.lines.size(), 1U);
+    EXPECT_EQ(frame.lines[0].key.name, "fio[host:42]");
+}
+
 TEST(StatTally, NotesAreOfTheInterval) {
     Tables tables;
     tables.shared.untracked = 5;
