@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <linux/audit.h>
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -298,6 +299,7 @@ Result<void> StoppedThread::enter_lent_code(const ForeignCall& call) {
 
 // The status of its next stop, whatever it is.
 Result<int> StoppedThread::wait_for_any_stop() {
+    constexpr unsigned quick_looks = 3;
     constexpr unsigned usual_looks = 200;
     const std::uint64_t give_up_ns = now_ns() + call_patience_ns;
     for (unsigned looks = 0;; looks++) {
@@ -317,8 +319,12 @@ Result<int> StoppedThread::wait_for_any_stop() {
             return failure(fmt::format("wait for thread {}", tid_), "its call has not returned in time",
                            "the thread goes on by itself when it does");
         }
+        // To sleep until it has news takes longer than its call, where it runs on a processor of its own. But perhaps
+        // it was woken on ours, where it does not run before we let it.
         if (looks > usual_looks / 2) {
             wait_for_news();
+        } else if (looks >= quick_looks) {
+            ::sched_yield();
         }
     }
 }
