@@ -105,7 +105,7 @@ static __always_inline void note_existing_sqe(struct io_kiocb *req, __u64 ctx, _
 		return;
 	}
 	fill_existing(entry, ring, req, bpf_ktime_get_ns());
-	note_process(submitter_of(req), entry->request.submit_ns);
+	note_process(submitter_of(req), bpf_ktime_get_ns());
 	entry->request.place = place;
 	entry->walked = walk_number;
 	ifl_publish(entry, taken, is_wanted_request(req, ring) ? IFL_UENTRY_OPEN : IFL_UENTRY_IGNORED);

@@ -319,8 +319,8 @@ Result<int> StoppedThread::wait_for_any_stop() {
             return failure(fmt::format("wait for thread {}", tid_), "its call has not returned in time",
                            "the thread goes on by itself when it does");
         }
-        // To sleep until it has news takes longer than its call, where it runs on a processor of its own. But perhaps
-        // it was woken on ours, where it does not run before we let it.
+        // On another processor the thread makes its call faster than we could fall asleep and wake up again. But the
+        // kernel may have woken it on our processor, and there it runs only when we give the processor away.
         if (looks > usual_looks / 2) {
             wait_for_news();
         } else if (looks >= quick_looks) {

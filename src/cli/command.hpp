@@ -74,7 +74,7 @@ void tell_of_verifier_logs(const std::vector<std::string>& paths);
 void tell(const std::string& line);
 // Lines that a view made: nothing in them needs escaping.
 void tell_lines(std::string_view lines);
-// That what the filter lets through did nothing of interest, where there is a filter and it was so.
+// Says that no request was seen, when `requests` is 0 and `processes` (see processes_text()) is not empty.
 void tell_of_nothing_seen(const std::string& processes, std::uint64_t requests);
 // As tell(), without a line end.
 void ask(const std::string& question);

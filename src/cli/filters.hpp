@@ -41,7 +41,8 @@ struct HookOptions {
 
 void declare_hooks(CLI::App& app, HookOptions& options);
 
-// "--comm db --uid 1000": which processes, as it was given; empty: all, or named by their numbers, which exist.
+// "--comm db --uid 1000": the filters that may let no process through. Empty: there are none. A process that --pid
+// names exists, so it is not among them.
 [[nodiscard]] std::string processes_text(const FilterOptions& options);
 
 // Fills in what the kernel side filters by.

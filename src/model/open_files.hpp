@@ -45,7 +45,8 @@ public:
     // Other processes that use the memory of this one (CLONE_VM), by pid. They share its AIO contexts too.
     [[nodiscard]] std::vector<std::uint32_t> sharing_memory(std::uint32_t pid) const;
 
-    // By pid. Of those that exit neither what they wait for is known here nor, of any, the name.
+    // Sorted by pid and tid. The names are empty, and so are the families of threads that exit: the kernel's table of
+    // open files does not tell them.
     [[nodiscard]] const std::vector<Closing>& closing() const { return closing_; }
 
 private:

@@ -97,9 +97,8 @@ struct Request {
     FilePtr file;
 
     std::uint32_t pid = 0;
-    std::uint32_t host_pid =
-        0;                  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
-    std::uint32_t tid = 0;  // 0: not known
+    std::uint32_t host_pid = 0;  // of the machine, where `pid` is of a pid namespace; 0: the same, or not known
+    std::uint32_t tid = 0;       // 0: not known
     std::uint32_t uid = 0;
     std::uint64_t cgroup_id = 0;
     std::string comm;
@@ -148,8 +147,7 @@ struct Cancel {
     std::uint64_t start_ns = 0;
     std::uint64_t end_ns = 0;
     std::uint32_t pid = 0;
-    std::uint32_t host_pid =
-        0;  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
+    std::uint32_t host_pid = 0;  // of the machine, where `pid` is of a pid namespace; 0: the same, or not known
     std::uint32_t tid = 0;
     std::uint32_t uid = 0;
     std::string comm;
@@ -213,8 +211,7 @@ struct Context {
     std::uint64_t context_id = 0;
     std::uint64_t ctx_id = 0;
     std::uint32_t pid = 0;
-    std::uint32_t host_pid =
-        0;  // its number of the machine where `pid` is of a pid namespace; 0: the same, or not known
+    std::uint32_t host_pid = 0;  // of the machine, where `pid` is of a pid namespace; 0: the same, or not known
     std::uint32_t uid = 0;
     std::string comm;
     std::optional<std::uint64_t> created_ns;

@@ -155,35 +155,16 @@ TEST_F(Left, AProcessThatCannotExit) {
                 HasSubstr("is exiting, and waits until its requests of kernel AIO have ended"));
 }
 
-// A write of a ring stands still in an io-wq worker, in a frozen file system.
-void write_to_frozen(const std::string& folder) {
-    const int file = ::open((folder + "/file").c_str(), O_RDWR | O_CREAT, 0600);
-    static const std::array<char, 4096> bytes{};
-    uring::Ring ring(4);
-    const int directory = ::open(folder.c_str(), O_RDONLY);
-    if (directory < 0 || file < 0 || ring.fd() < 0 || ::ioctl(directory, FIFREEZE, 0) != 0) {
-        ::_exit(1);
-    }
-    io_uring_sqe sqe{};
-    sqe.opcode = IORING_OP_WRITE;
-    sqe.flags = IOSQE_ASYNC;
-    sqe.fd = file;
-    sqe.addr = reinterpret_cast<std::uint64_t>(bytes.data());
-    sqe.len = bytes.size();
-    sqe.user_data = 0x1ef8;
-    ring.put(sqe);
-    if (!ring.submit(1) || ::write(STDOUT_FILENO, "stands\n", 7) != 7) {
-        ::_exit(1);
-    }
-    ::pause();
-}
-
 TEST_F(Left, ARequestOfAKilledProcess) {
     const OwnFileSystem own;
     if (!own.mounted()) {
         GTEST_SKIP() << "no file system can be mounted here";
     }
-    Process program(Start{.command = {}, .in_child = [&] { write_to_frozen(own.path()); }});
+    Process program(Start{.command = {}, .in_child = [&] {
+                              const WriteToFrozen write(own.path(), 0x1ef8);
+                              static_cast<void>(::write(STDOUT_FILENO, "stands\n", 7));
+                              ::pause();
+                          }});
     const bool stands = program.wait_for_out("stands\n");
     ::usleep(100'000);
     program.signal(SIGKILL);
@@ -207,7 +188,7 @@ TEST_F(Left, ARequestOfAKilledProcess) {
     EXPECT_EQ(text((**left)["request"], "op"), "write");
     EXPECT_THAT(shown.out, HasSubstr("/mnt/file"));
     for (const Value& each : lines.one("in_flight_end")["unlisted"].GetArray()) {
-        EXPECT_NE(number(each, "pid"), program.pid()) << "it is told once";
+        EXPECT_NE(number(each, "pid"), program.pid()) << "the request is in the list already";
     }
     const auto closing = closing_of(lines.one("in_flight_end"), program.pid());
     ASSERT_EQ(closing.size(), 1U) << listed.out << stack;

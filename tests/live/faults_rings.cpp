@@ -103,30 +103,15 @@ TEST_F(Rings, WithoutADescriptorAreFoundToo) {
 
 // A write by a worker stands still in the frozen file system while its ring is closed, and ends long after that.
 void write_while_frozen(const std::string& folder) {
-    const int directory = ::open(folder.c_str(), O_RDONLY);
-    const int file = ::open((folder + "/file").c_str(), O_RDWR | O_CREAT, 0600);
-    const std::array<char, 4096> bytes{};
-    uring::Ring ring(4);
-    if (directory < 0 || file < 0 || ring.fd() < 0 || ::ioctl(directory, FIFREEZE, 0) != 0) {
-        ::_exit(1);
-    }
-    io_uring_sqe sqe{};
-    sqe.opcode = IORING_OP_WRITE;
-    sqe.flags = IOSQE_ASYNC;
-    sqe.fd = file;
-    sqe.addr = reinterpret_cast<std::uint64_t>(bytes.data());
-    sqe.len = bytes.size();
-    sqe.user_data = 0x77;
-    ring.put(sqe);
-    const bool submitted = ring.submit(1);
+    WriteToFrozen write(folder, 0x77);
     constexpr unsigned stands_us = 200'000;
     ::usleep(stands_us);
-    ring.close();
+    write.ring().close();
     constexpr unsigned outlives_us = 1'200'000;
     ::usleep(outlives_us);
-    ::ioctl(directory, FITHAW, 0);
+    write.thaw();
     ::usleep(stands_us);
-    ::_exit(submitted ? 0 : 1);
+    ::_exit(0);
 }
 
 TEST_F(Rings, ARequestThatOutlivesItsRingIsToldOnce) {
