@@ -190,6 +190,10 @@ struct io_ring_ctx___filtered {
 struct io_ring_ctx___flags {
 	unsigned int int_flags;
 };
+/* Since 7.1: the program that io_uring_enter runs instead of its own loop, NULL: none. */
+struct io_ring_ctx___loop {
+	void *loop_step;
+};
 struct llist_node {
 	struct llist_node *next;
 };

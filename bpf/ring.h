@@ -236,11 +236,21 @@ static __always_inline bool is_waited_for(struct io_ring_ctx *ctx)
 	return false;
 }
 
+/* A BPF program drives it at the moment (struct_ops io_uring_bpf_ops). */
+static __always_inline bool is_driven(struct io_ring_ctx *ctx)
+{
+	struct io_ring_ctx___loop *ring = (void *)ctx;
+
+	return bpf_core_field_exists(ring->loop_step) && READ(ring, loop_step);
+}
+
 /* As the ring stands now. */
 static __always_inline void count_ring(struct ifl_ring *record, struct io_ring_ctx *ctx)
 {
 	struct io_rings *rings = READ(ctx, rings);
 
+	if (is_driven(ctx))
+		record->flags |= IFL_RING_DRIVEN;
 	/* It is being resized, or goes away: what was read last is still the best that is known. */
 	if (!rings)
 		return;

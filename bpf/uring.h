@@ -399,6 +399,10 @@ static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl
 	request->cqes = 0;
 	request->details = 0;
 	request->batch = ctx->submit_state.submit_nr;
+	if (is_driven(ctx)) {
+		request->flags |= IFL_UREQ_DRIVEN;
+		ring->ring.flags |= IFL_RING_DRIVEN;
+	}
 	if (sqe_flags & SQE_CQE_SKIP)
 		ring->skipping = 1;
 	take_submitter(entry, ring);

@@ -37,6 +37,7 @@ enum {
 	IFL_UREQ_APPENDED = 1u << 16,	   /* a write to the end of the file, whatever its offset */
 	IFL_UREQ_FILTERED = 1u << 17,	   /* prep_error is the answer of a BPF filter (7.0) */
 	IFL_UREQ_RESTRICTED = 1u << 18,	   /* prep_error is the answer of a restriction of the ring or the task */
+	IFL_UREQ_DRIVEN = 1u << 19, /* submitted by a BPF program that drives its ring: the thread only lent its time */
 };
 
 /*
@@ -161,6 +162,7 @@ enum {
 	IFL_RING_OWNER_GUESSED = 1u << 1, /* not made by pid, which is the first task seen to have or use it */
 	IFL_RING_COUNTED = 1u << 2,	  /* the fields from sq_tail on were read */
 	IFL_RING_WAITED_FOR = 1u << 3,	  /* then a thread was waiting in io_uring_enter for more completions */
+	IFL_RING_DRIVEN = 1u << 4,	  /* a BPF program drives it or did: it submits and takes completions (7.1) */
 };
 
 /* enum ifl_context_state says when: CREATED, FOUND, DESTROYED, SNAPSHOT (at the end), COUNTERS (it was looked at) */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "cli/exit_statuses.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -12,16 +13,6 @@
 #include <vector>
 
 namespace inflight::cli {
-
-// Exit statuses of inflight itself; `trace` with a command ends with that command's.
-enum ExitStatus : int {
-    exit_ok = 0,
-    exit_failed = 1,
-    exit_usage = 2,
-    exit_cannot_trace = 3,  // this kernel, machine or user does not let us see anything
-    exit_not_executable = 126,
-    exit_not_found = 127,
-};
 
 // One subcommand: declares itself, then runs when it was chosen.
 class Command {

@@ -98,13 +98,9 @@ std::string manual_page(const CLI::App& root) {
         page += roff_footer(app->get_footer());
     }
     page += ".SH EXIT STATUS\n";
-    page += roff(
-        "0 when all went well, 1 when something failed, also when the output could not be written (a closed pipe, a "
-        "full disk, a reader that takes no more when a signal comes), 2 when the command line was wrong. trace with a "
-        "command ends "
-        "with "
-        "that command's status, 128 and the signal's number when a signal ended it, 127 when it was not found.");
-    page += "\n";
+    for (const auto& each : exit_meanings) {
+        page += fmt::format(".TP\n\\fB{}\\fR\n{}\n", roff(each.status), roff(each.meaning));
+    }
     return page;
 }
 

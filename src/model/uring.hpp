@@ -84,6 +84,7 @@ struct UringPart {
     std::uint32_t sq_thread_tid = 0;  // the SQ thread that submitted it, 0 none
     std::uint32_t worker_tid = 0;     // the io-wq worker that ran it, 0 none or not known
     bool by_worker = false;           // it also completed in a worker
+    bool driven_by_bpf = false;       // a BPF program that drives the ring submitted it, in a thread that calls enter
     std::string completer_comm;
 
     std::uint64_t link_head = 0;  // request_id of the head of its chain, 0: none or itself the head
@@ -124,9 +125,10 @@ struct RingPart {
     std::uint32_t cq_entries = 0;
     std::int32_t fd = -1;
     bool owner_guessed = false;
-    bool closing = false;     // no task has it any more; the kernel frees it when its requests have ended
-    bool counted = false;     // the rest was read
-    bool waited_for = false;  // then a thread was waiting for more completions
+    bool closing = false;        // no task has it any more; the kernel frees it when its requests have ended
+    bool driven_by_bpf = false;  // a BPF program submits and takes completions, or did at some time
+    bool counted = false;        // the rest was read
+    bool waited_for = false;     // then a thread was waiting for more completions
     std::uint64_t cqes = 0;
     std::uint64_t overflowed = 0;         // CQEs that went to the backlog
     std::uint64_t overflowed_others = 0;  // of these, tags and messages: no request was in flight that they could end

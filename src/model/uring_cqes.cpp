@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The io_uring tracker's part that deals with CQEs which the kernel gives no request for.
 #include "model/tracker.hpp"
+#include "model/uring_record.hpp"
 #include "model/uring_tracker.hpp"
 
 #include <algorithm>
@@ -140,8 +141,7 @@ void UringTracker::end_with(const TrackedPtr& tracked, const ifl_uring_cqe& reco
     request.completion_seen = true;
     request.result_known = true;
     request.result = cqe.result;
-    request.completer_pid = record.completer_pid;
-    request.completer_tid = record.completer_tid;
+    uring::set_completer(*tracked, record.completer_pid, record.completer_tid);
     part.cqe_flags = cqe.flags;
     part.big = cqe.big;
     part.overflowed = true;

@@ -83,7 +83,9 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
     part.sq_thread_tid = (record.flags & IFL_UREQ_SQPOLL) != 0 ? more.sq_thread : 0;
     part.worker_tid = more.worker_tid;
     part.by_worker = (record.flags & IFL_UREQ_BY_WORKER) != 0;
-    set_comm(part.completer_comm, brief && record.state == IFL_UREQ_ENDED ? record.comm : more.completer_comm);
+    part.driven_by_bpf = (record.flags & IFL_UREQ_DRIVEN) != 0;
+    const bool of_submitter = brief && record.state == IFL_UREQ_ENDED && !part.driven_by_bpf;
+    set_comm(part.completer_comm, of_submitter ? record.comm : more.completer_comm);
     part.link_head = more.link_head;
     part.failed_by = more.failed_by;
     part.prep_failed = (record.flags & IFL_UREQ_PREP_FAILED) != 0;
@@ -92,6 +94,12 @@ void fill_part(UringPart& part, const ifl_uring_request& record) {
 }
 
 }  // namespace
+
+void set_completer(Tracked& tracked, std::uint32_t pid, std::uint32_t tid) {
+    const bool only_ran_the_program = tracked.part->driven_by_bpf && tid == tracked.request.tid;
+    tracked.request.completer_pid = only_ran_the_program ? 0 : pid;
+    tracked.request.completer_tid = only_ran_the_program ? 0 : tid;
+}
 
 void fill_from(Tracked& tracked, const ifl_uring_request& record) {
     Request& request = tracked.request;
@@ -113,8 +121,7 @@ void fill_from(Tracked& tracked, const ifl_uring_request& record) {
     request.uid = record.uid;
     request.cgroup_id = record.cgroup_id;
     set_comm(request.comm, record.comm);
-    request.completer_pid = record.completer_pid;
-    request.completer_tid = record.completer_tid;
+    set_completer(tracked, record.completer_pid, record.completer_tid);
     request.submit_ns = time_or_none(record.submit_ns);
     request.existed = (record.flags & IFL_UREQ_EXISTED) != 0;
     request.unpaired = (record.flags & IFL_UREQ_UNPAIRED) != 0;

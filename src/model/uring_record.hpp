@@ -15,6 +15,10 @@ namespace inflight::model::uring {
 // All but ctx_id, file and details; and but the submitting process where the record leaves that to the ring (pid 0).
 void fill_from(Tracked& tracked, const ifl_uring_request& record);
 
+// Who completed it: nobody is named where a BPF program that drives the ring did, in the thread that called
+// io_uring_enter (Linux 7.1, io_uring/loop.c).
+void set_completer(Tracked& tracked, std::uint32_t pid, std::uint32_t tid);
+
 // How it ended; of one that ended unseen nothing is known.
 void end_from(Tracked& tracked, const ifl_uring_request& record);
 

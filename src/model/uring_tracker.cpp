@@ -59,6 +59,7 @@ void take_ring(Context& context, RingPart& part, const ifl_ring& record) {
     part.cq_entries = record.cq_entries;
     part.owner_guessed = (record.flags & IFL_RING_OWNER_GUESSED) != 0;
     part.closing = (record.flags & IFL_RING_DYING) != 0 && record.state == IFL_CONTEXT_FOUND;
+    part.driven_by_bpf = (record.flags & IFL_RING_DRIVEN) != 0;
     part.cqes = record.cqes;
     part.overflowed = record.overflowed;
     part.overflowed_others = record.overflowed_others;

@@ -285,8 +285,10 @@ std::string contexts_text(const ContextsReport& report, const TextOptions& optio
                                      : ring && ring->closing ? std::string("ring, closing")
                                      : ring && ring->fd >= 0 ? fmt::format("ring {}", ring->fd)
                                                              : std::string("ring");
-            const auto flags = short_names(
-                catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0), "IORING_SETUP_");
+            const auto flags =
+                short_names(catalog::flag_names(catalog::uring_setup_flags(), ring ? ring->setup_flags : 0),
+                            "IORING_SETUP_") +
+                (ring && ring->driven_by_bpf ? ", driven by BPF" : "");
             table.add({id_text(context.pid), dashed(keep_head(printable(context.comm), comm_columns)),
                        context.pid == 0 ? std::string(unknown) : fmt::to_string(context.uid), name,
                        aio ? format_count(context.max_requests) : std::string(unknown),

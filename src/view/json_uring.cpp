@@ -205,6 +205,7 @@ void write_way(JsonLine& line, const UringPart& part) {
     line.number_if("sq_thread", part.sq_thread_tid != 0, part.sq_thread_tid);
     line.id("worker", part.worker_tid, part.worker_tid != 0);
     line.boolean("by_worker", part.by_worker);
+    line.boolean("driven_by_bpf", part.driven_by_bpf);
     line.string_if("completer_comm", part.completer_comm);
     write_id(line, "link_head", part.link_head);
     write_id(line, "failed_by", part.failed_by);
@@ -329,6 +330,7 @@ void write_ring(JsonLine& line, const std::optional<model::RingPart>& known_ring
     line.signed_if("fd", ring.fd >= 0, ring.fd);
     line.boolean("owner_guessed", ring.owner_guessed);
     line.boolean("closing", ring.closing);
+    line.boolean("driven_by_bpf", ring.driven_by_bpf);
     line.number("cqes", ring.cqes);
     line.number("overflowed", ring.overflowed);
     for (const Counter& counter : counters) {

@@ -170,6 +170,9 @@ std::string ring_notes(const model::RingPart& ring) {
     if (ring.setup_flags != 0) {
         add(short_names(catalog::flag_names(catalog::uring_setup_flags(), ring.setup_flags), "IORING_SETUP_"));
     }
+    if (ring.driven_by_bpf) {
+        add("driven by BPF");
+    }
     if (ring.sq_thread_tid != 0) {
         add(fmt::format("SQ thread {}", ring.sq_thread_tid));
     }

@@ -126,6 +126,9 @@ private:
         if (part_.ring_pid != 0 && part_.ring_pid != request_.pid) {
             add(fmt::format("on a ring that {} made", part_.ring_pid));
         }
+        if (part_.driven_by_bpf) {
+            add("driven by BPF");
+        }
     }
 
     void add_chain() {

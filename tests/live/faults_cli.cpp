@@ -3,10 +3,13 @@
 #include "faults_support.hpp"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <map>
 
 namespace inflight::faults {
 namespace {
@@ -223,6 +226,57 @@ TEST(CommandLine, Manual) {
             EXPECT_NE(page.find(name), std::string::npos) << name;
         }
     }
+}
+
+std::vector<std::string> cells_of(const std::string& row) {
+    std::vector<std::string> cells;
+    for (std::size_t at = 1; at < row.size();) {
+        const auto end = row.find(" |", at);
+        if (end == std::string::npos) {
+            break;
+        }
+        cells.push_back(row.substr(at + 1, end - at - 1));
+        at = end + 2;
+    }
+    return cells;
+}
+
+// What the page and the manual say about statuses, and what the commands really end with.
+TEST(CommandLine, ExitStatuses) {
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "needs root";
+    }
+    std::string manual = run_inflight({"manual"}).out;
+    std::erase(manual, '\\');
+    const std::map<std::string, int> numbers{{"128+N", 128 + SIGTERM}, {"other", 7}};
+    int rows = 0;
+    for (const auto& line : lines_of(read_file(std::string(INFLIGHT_SOURCE_DIR) + "/docs/exit-status.md"))) {
+        const auto cells = cells_of(line);
+        if (!line.starts_with('|') || cells.size() != 3 || cells[0] == "status" || cells[0] == "---") {
+            continue;
+        }
+        rows++;
+        EXPECT_NE(manual.find("fB" + cells[0] + "fR\n" + cells[1] + "\n"), std::string::npos) << line;
+        const auto begin = cells[2].find('`') + 1;
+        const auto command = cells[2].substr(begin, cells[2].rfind('`') - begin);
+        ASSERT_TRUE(command.starts_with("inflight ")) << command;
+        Start start{.command = {"sh", "-c", inflight_path() + command.substr(8)}};
+        if (cells[2].find("another user") != std::string::npos) {
+            start.in_child = [] {
+                if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
+                    ::setresuid(65534, 65534, 65534) != 0) {
+                    ::_exit(99);
+                }
+            };
+        }
+        const auto ended = run(start, "");
+        const auto number = numbers.find(cells[0]);
+        if (ended.status == 126 && cells[0] == "3") {
+            continue;  // another user may not execute what was built here
+        }
+        EXPECT_EQ(ended.status, number != numbers.end() ? number->second : std::stoi(cells[0])) << command << ended.err;
+    }
+    EXPECT_EQ(rows, 8);
 }
 
 // The words that bash would offer.

@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, key_count> key_names{
     "skipped", "multishot", "overflowed", "prep_failed", "punted", "armed", "deferred", "linked", "sqpoll", "notified",
     "fixed", "command", "big_cqe", "integrity", "write_stream", "sockopt", "notification", "stamped", "arguments",
     "way", "key", "taken", "sq_entries", "cq_entries", "setup", "files", "buffers", "comm", "file_kind", "existed",
-    "first_user_data", "appended", "breaks_chain", "timeout_clock", "ring_fd", "refused", "refused_error"};
+    "first_user_data", "appended", "breaks_chain", "timeout_clock", "ring_fd", "refused", "refused_error", "driven_by_bpf", "completer"};
 // clang-format on
 constexpr std::size_t faults_kept = 10;
 
@@ -121,7 +121,7 @@ void take_uring(Record& record, const Value& uring) {
     take(record, uring,
          {Key::path, Key::path_origin, Key::new_path, Key::sockaddr, Key::peer, Key::xattr_name, Key::timeout_ns,
           Key::cause, Key::multishot, Key::overflowed, Key::prep_failed, Key::breaks_chain, Key::timeout_clock,
-          Key::ring_fd});
+          Key::ring_fd, Key::driven_by_bpf});
     record[Key::cqes] = value_of(uring, "cqe_count");
     record[Key::command] = value_of(uring, "cmd_name");
     record[Key::big_cqe] = pair_of(uring, "big_cqe");
@@ -153,6 +153,8 @@ Record request_of(const Value& object) {
     if (const Value* uring = object_of(object, "uring"); uring != nullptr) {
         take_uring(record, *uring);
     }
+    const Value* const completer = object_of(object, "completed_by");
+    record[Key::completer] = completer != nullptr ? value_of(*completer, "tid") : "none";
     record[Key::reaped] = time_of(object, "reap_ns") != 0 ? "yes" : "no";
     record.at_ns = time_of(object, "submit_ns");
     if (record.at_ns == 0) {
@@ -191,7 +193,8 @@ Record context_of(const Value& object) {
     take(record, object,
          {Key::context, Key::in_flight_max, Key::pid, Key::comm, Key::family, Key::refused, Key::refused_error});
     if (const Value* ring = object_of(object, "ring"); ring != nullptr) {
-        take(record, *ring, {Key::sq_entries, Key::cq_entries, Key::files, Key::buffers, Key::overflowed});
+        take(record, *ring,
+             {Key::sq_entries, Key::cq_entries, Key::files, Key::buffers, Key::overflowed, Key::driven_by_bpf});
         record[Key::setup] = value_of(*ring, "setup_flags");
     }
     record[Key::capacity_at_least] = value_of(object, "capacity");

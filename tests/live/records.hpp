@@ -91,8 +91,10 @@ enum class Key {
     ring_fd,
     refused,
     refused_error,
+    driven_by_bpf,
+    completer,  // the thread that completed a request, "none": nobody is named
 };
-constexpr std::size_t key_count = static_cast<std::size_t>(Key::refused_error) + 1;
+constexpr std::size_t key_count = static_cast<std::size_t>(Key::completer) + 1;
 
 std::optional<Key> key_of(std::string_view name);
 std::string_view name_of(Key key);

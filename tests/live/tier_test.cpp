@@ -3,6 +3,8 @@
 
 #include "expect.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 
 namespace inflight::live {
@@ -64,10 +66,24 @@ std::vector<std::string> TierTest::trace(const std::filesystem::path& output,
     return command;
 }
 
-void expect_all(const std::string& printed, const std::vector<const Record*>& records) {
+std::size_t lines_that_may_be_missing(const Session& session) {
+    constexpr std::size_t lines_of_a_request = 4;
+    const auto& loss = session.trace().loss;
+    const auto skipped = loss.find("programs_skipped");
+    return settings().session.calm && skipped != loss.end()
+               ? lines_of_a_request * static_cast<std::size_t>(skipped->second)
+               : 0;
+}
+
+void expect_all(const std::string& printed, const std::vector<const Record*>& records, std::size_t may_be_missing) {
     EXPECT_NE(printed.find("expect totals "), std::string::npos) << "it printed no totals:\n" << printed;
     constexpr std::size_t most = 8;  // what is wrong with one line is wrong with many
     const auto failures = check_expectations(printed, records);
+    if (!failures.empty() && failures.size() <= may_be_missing) {
+        fmt::print("{} lines do not hold, and programs were skipped; the first: {}\n", failures.size(),
+                   failures.front());
+        return;
+    }
     for (std::size_t i = 0; i < failures.size() && i < most; i++) {
         ADD_FAILURE() << failures[i];
     }

@@ -52,7 +52,12 @@ protected:
     const Session* session_ = nullptr;
 };
 
-void expect_all(const std::string& printed, const std::vector<const Record*>& records);
+// So many lines of each workload may be missing: Linux 7 skips the program of a hook that is preempted
+// (docs/kernels.md), which costs one request at most, with its cancel, and is counted as lost. 0 but for a calm
+// session.
+[[nodiscard]] std::size_t lines_that_may_be_missing(const Session& session);
+
+void expect_all(const std::string& printed, const std::vector<const Record*>& records, std::size_t may_be_missing = 0);
 
 [[nodiscard]] std::vector<const Record*> select(const Trace& trace,
                                                 const std::function<bool(const Record&)>& condition);

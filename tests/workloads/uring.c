@@ -189,6 +189,12 @@ static long submit_to_thread(struct ring* ring, unsigned count) {
     return count;
 }
 
+/* Its program submits what there is; io_uring_enter does not say how many. */
+static long submit_to_driver(struct ring* ring, unsigned count) {
+    long ret = uring_enter(ring->fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    return ret == 0 ? count : ret;
+}
+
 long ring_submit_some(struct ring* ring, unsigned wait) {
     unsigned count = ring->tail - ring->submitted;
     unsigned cancels[2] = {0};
@@ -200,9 +206,9 @@ long ring_submit_some(struct ring* ring, unsigned wait) {
         cancels[0] += is_cancel(sqe);
     }
     atomic_store((_Atomic unsigned*)ring->sq_tail, ring->tail);
-    long ret = ring->params.flags & IORING_SETUP_SQPOLL
-                   ? submit_to_thread(ring, count)
-                   : uring_enter(ring->fd, count, wait, wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0);
+    long ret = ring->params.flags & IORING_SETUP_SQPOLL ? submit_to_thread(ring, count)
+               : ring->driven                           ? submit_to_driver(ring, count)
+                              : uring_enter(ring->fd, count, wait, wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0);
     if (ret > 0) {
         CHECK(ret == count || cancels[0] == 0, "the kernel took %ld of %u SQEs, and there are cancels", ret, count);
         account_requests(ring->wide ? 1 : (unsigned long)ret);

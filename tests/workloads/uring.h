@@ -53,6 +53,7 @@ struct ring {
     unsigned tail;      /* of what was prepared */
     unsigned submitted; /* ... and of what was submitted */
     bool wide;          /* what was prepared last takes two places */
+    bool driven;        /* by a BPF program, which submits when io_uring_enter runs it */
     bool unlogged;      /* nothing will be expected of its requests by their SQE */
     const int* files;   /* that were registered, for their names */
 };
