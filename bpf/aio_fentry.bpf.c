@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Kernel AIO seen by fentry and fexit: costs other system calls nothing. */
 #include "call.h"
-#include "calls.h"
 #include "regs.h"
 
 #define CALL_PROGRAMS(function, syscall, abi)                                                                          \
@@ -18,7 +17,7 @@
 		return 0;                                                                                              \
 	}
 
-FOR_EACH_CALL(CALL_PROGRAMS)
+IFL_FOR_EACH_ENTRY(CALL_PROGRAMS)
 
 SEC("fentry/io_submit_one")
 int BPF_PROG(fentry_io_submit_one, struct kioctx *kioctx, struct iocb *iocb)

@@ -5,71 +5,62 @@
  */
 #include "regs.h"
 
-/* Newer than the unified table: the same numbers in every ABI. */
-static __always_inline bool uring_call(__u32 nr, __u8 *syscall)
+#define CALL_OF_NUMBER(nr, id, way)                                                                                    \
+	case nr:                                                                                                       \
+		*syscall = (id);                                                                                       \
+		*abi = (way);                                                                                          \
+		return true;
+#define CASE_OF_NUMBER(nr, id, way) case nr:
+#define CASE_OF_CALL(nr, id, way) case id:
+
+static __always_inline bool native_call(__u32 nr, __u8 *syscall, __u8 *abi)
 {
 	switch (nr) {
-	case 425: *syscall = IFL_IO_URING_SETUP; return true;
-	case 426: *syscall = IFL_IO_URING_ENTER; return true;
-	case 427: *syscall = IFL_IO_URING_REGISTER; return true;
+		IFL_FOR_EACH_NATIVE_NUMBER(CALL_OF_NUMBER)
 	}
 	return false;
 }
 
-static __always_inline bool native_call(__u32 nr, __u8 *syscall)
-{
-	switch (nr) {
-	case 206: *syscall = IFL_IO_SETUP; return true;
-	case 207: *syscall = IFL_IO_DESTROY; return true;
-	case 208: *syscall = IFL_IO_GETEVENTS; return true;
-	case 209: *syscall = IFL_IO_SUBMIT; return true;
-	case 210: *syscall = IFL_IO_CANCEL; return true;
-	case 333: *syscall = IFL_IO_PGETEVENTS; return true;
-	}
-	return uring_call(nr, syscall);
-}
-
 static __always_inline bool i386_call(__u32 nr, __u8 *syscall, __u8 *abi)
 {
-	*abi = IFL_ABI_I386;
 	switch (nr) {
-	case 245: *syscall = IFL_IO_SETUP; return true;
-	case 246: *syscall = IFL_IO_DESTROY; return true;
-	case 247:
-		*syscall = IFL_IO_GETEVENTS;
-		*abi = IFL_ABI_I386_TIME32;
-		return true;
-	case 248: *syscall = IFL_IO_SUBMIT; return true;
-	case 249: *syscall = IFL_IO_CANCEL; return true;
-	case 385:
-		*syscall = IFL_IO_PGETEVENTS;
-		*abi = IFL_ABI_I386_TIME32;
-		return true;
-	case 416: *syscall = IFL_IO_PGETEVENTS; return true;
+		IFL_FOR_EACH_I386_NUMBER(CALL_OF_NUMBER)
 	}
-	return uring_call(nr, syscall);
+	return false;
 }
 
-/* arch/x86/entry/syscalls/syscall_64.tbl: x32 has numbers of its own for two of the calls. */
-static __always_inline bool x32_call(__u32 nr, __u8 *syscall)
+static __always_inline bool has_own_x32_number(__u8 syscall)
 {
-	if (!(nr & X32_SYSCALL_BIT))
+	switch (syscall) {
+		IFL_FOR_EACH_X32_NUMBER(CASE_OF_CALL)
+		return true;
+	}
+	return false;
+}
+
+static __always_inline bool x32_call(__u32 nr, __u8 *syscall, __u8 *abi)
+{
+	switch (nr) {
+		IFL_FOR_EACH_X32_NUMBER(CALL_OF_NUMBER)
+	}
+	if (!native_call(nr, syscall, abi) || has_own_x32_number(*syscall))
 		return false;
-	nr &= ~X32_SYSCALL_BIT;
-	if (nr == 543)
-		*syscall = IFL_IO_SETUP;
-	else if (nr == 544)
-		*syscall = IFL_IO_SUBMIT;
-	else
-		return nr != 206 && nr != 209 && native_call(nr, syscall);
+	*abi = IFL_ABI_X32;
 	return true;
 }
 
 /* Nearly every system call of the machine ends here: a few comparisons, and no look at the task. */
 static __always_inline bool may_be_aio_call(__u32 nr)
 {
-	return (nr >= 206 && nr <= 210) || nr == 333 || (nr >= 245 && nr <= 249) || nr == 385 || nr == 416 ||
-	       (nr >= 425 && nr <= 427) || nr & X32_SYSCALL_BIT;
+	switch (nr) {
+		IFL_FOR_EACH_NATIVE_NUMBER(CASE_OF_NUMBER)
+		return true;
+	}
+	switch (nr) {
+		IFL_FOR_EACH_I386_NUMBER(CASE_OF_NUMBER)
+		return true;
+	}
+	return nr & X32_SYSCALL_BIT;
 }
 
 /* The same number means another call to a 32-bit task, hence the look at the task. */
@@ -77,14 +68,11 @@ static __always_inline bool aio_call(__u32 nr, __u8 *syscall, __u8 *abi)
 {
 	if (!may_be_aio_call(nr))
 		return false;
-	if (x32_call(nr, syscall)) {
-		*abi = IFL_ABI_X32;
-		return true;
-	}
+	if (nr & X32_SYSCALL_BIT)
+		return x32_call(nr & ~X32_SYSCALL_BIT, syscall, abi);
 	if (in_compat_call(current_task()))
 		return i386_call(nr, syscall, abi);
-	*abi = IFL_ABI_X86_64;
-	return native_call(nr, syscall);
+	return native_call(nr, syscall, abi);
 }
 
 /* The other calls have hooks of their own, on this kernel. */

@@ -6,6 +6,7 @@
 #ifndef INFLIGHT_BPF_KERNEL_URING_H
 #define INFLIGHT_BPF_KERNEL_URING_H
 
+#include "../contract/uring_flags.h"
 #include "kernel.h"
 #include "kernel_uring_ops.h"
 #include "typed.h"
@@ -35,18 +36,13 @@ struct uring_cqe {
 	__u64 big[2];
 };
 
-#define RING_SETUP_IOPOLL (1u << 0)
-#define RING_SETUP_SQPOLL (1u << 1)
-#define RING_SETUP_SQE128 (1u << 10)
-#define RING_SETUP_CQE32 (1u << 11)
-#define RING_SETUP_NO_SQARRAY (1u << 16)
-#define RING_SETUP_CQE_MIXED (1u << 18)
-#define RING_SETUP_SQE_MIXED (1u << 19)
-#define SQE_FIXED_FILE (1u << 0)
-#define SQE_CQE_SKIP (1u << 6)
-#define CQE_F_MORE (1u << 1)
-#define CQE_F_NOTIF (1u << 3)
-#define CQE_F_32 (1u << 15)
+#define SETUP_FLAG(ID, id, bit) RING_SETUP_##ID = 1u << (bit),
+#define SQE_FLAG(ID, id, bit) SQE_##ID = 1u << (bit),
+#define CQE_FLAG(ID, id, bit) CQE_F_##ID = 1u << (bit),
+enum { IFL_FOR_EACH_SETUP_FLAG(SETUP_FLAG) IFL_FOR_EACH_SQE_FLAG(SQE_FLAG) IFL_FOR_EACH_CQE_FLAG(CQE_FLAG) };
+#undef SETUP_FLAG
+#undef SQE_FLAG
+#undef CQE_FLAG
 #define SQE_IOPRIO_MULTISHOT_ACCEPT (1u << 0)
 #define SQE_IOPRIO_MULTISHOT_RECV (1u << 1)
 #define SQE_IOPRIO_BUNDLE (1u << 4)

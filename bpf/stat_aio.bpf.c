@@ -457,8 +457,9 @@ int stat_sys_exit_io_cancel(struct exit_of_call *ctx)
 	return 0;
 }
 
-#define NR_IO_CANCEL 210
-#define NR_IO_CANCEL_I386 249
+#define NUMBER_OF_CANCEL(nr, id, abi) +((id) == IFL_IO_CANCEL ? (nr) : 0)
+#define NR_IO_CANCEL (0 IFL_FOR_EACH_NATIVE_NUMBER(NUMBER_OF_CANCEL))
+#define NR_IO_CANCEL_I386 (0 IFL_FOR_EACH_I386_NUMBER(NUMBER_OF_CANCEL))
 
 /* Where tracefs is not mounted. Every system call of the machine ends here. */
 SEC("tp_btf/sys_exit")

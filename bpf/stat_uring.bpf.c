@@ -5,7 +5,7 @@
  */
 #include "stat.h"
 
-#define SQE_FLAGS_SKIP SQE_CQE_SKIP /* the first bits of io_kiocb.flags are those of the SQE */
+#define SQE_FLAGS_SKIP SQE_CQE_SKIP_SUCCESS /* the first bits of io_kiocb.flags are those of the SQE */
 #define RING_FD_UNKNOWN (~0ULL)
 
 static __always_inline __u32 uring_row_of_op(__u8 op)
@@ -202,7 +202,7 @@ int stat_complete(unsigned long long *ctx)
 	}
 	op = slot->op;
 	with_bytes = ifl_has_op(&stat_config.uring_ops_with_bytes, op);
-	if (flags & CQE_F_MORE && !op_is(op, OP_ZERO_COPY)) {
+	if (flags & CQE_F_MORE && !op_is(op, IFL_OP_ZERO_COPY)) {
 		count_more(slot->row, id, result, with_bytes);
 		return 0;
 	}
@@ -213,7 +213,7 @@ int stat_complete(unsigned long long *ctx)
 	end_request_alone(id, slot);
 	if (result > 0 && with_bytes)
 		ended.bytes = result;
-	if (op_is(op, OP_CANCELS))
+	if (op_is(op, IFL_OP_CANCELS))
 		count_cancel_op(op, result);
 	ended.row = uring_row_at_end(ended.row, ended.outcome, id);
 	count_ended_alone(&ended);

@@ -39,7 +39,7 @@ static __always_inline void note_submission(struct io_kiocb *req)
 	} else if (has_fd_in_sqe_only(request->opcode)) {
 		request->fd = sqe->fd; /* io_init_req() takes over that of the others only */
 	}
-	if (op_is(request->opcode, OP_IO_RW))
+	if (op_is(request->opcode, IFL_OP_IO_RW))
 		take_rw(request, req);
 	take_file(entry, ctx, now);
 	account_ring_submission(ring);
@@ -264,7 +264,7 @@ static __always_inline void end_request_with(struct ifl_uring_entry *entry, stru
 	    !(request->flags & IFL_UREQ_PREP_FAILED))
 		request->file_id = file_id_of(file, now);
 	/* One that was never issued has none. */
-	if (request->result >= 0 && op_is(request->opcode, OP_WRITES) &&
+	if (request->result >= 0 && op_is(request->opcode, IFL_OP_WRITES) &&
 	    READ((struct io_rw *)req, kiocb.ki_flags) & IOCB_APPEND)
 		request->flags |= IFL_UREQ_APPENDED;
 	if (!config.without_details)
@@ -338,7 +338,7 @@ int uring_complete(struct bpf_raw_tracepoint_args *ctx)
 			entry->open = IFL_UENTRY_FREE;
 		return 0;
 	}
-	if (cqe.flags & CQE_F_MORE && !op_is(entry->request.opcode, OP_ZERO_COPY)) {
+	if (cqe.flags & CQE_F_MORE && !op_is(entry->request.opcode, IFL_OP_ZERO_COPY)) {
 		entry->request.cqes++;
 		write_cqe(ring, ring_ctx, (__u64)req, entry->request.request_id, &cqe, flags, now);
 		return 0;

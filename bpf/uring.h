@@ -238,7 +238,7 @@ static __always_inline __u64 cached_file_id(struct file *file, __u64 now)
 static __always_inline bool read_sqe(struct uring_sqe *out, struct io_ring_ctx *ctx, __u32 setup_flags, __u8 opcode)
 {
 	/* In a ring of both sizes a wide one takes two places, and the head has passed both. */
-	__u32 places = setup_flags & RING_SETUP_SQE_MIXED && op_is(opcode, OP_WIDE) ? 2 : 1;
+	__u32 places = setup_flags & RING_SETUP_SQE_MIXED && op_is(opcode, IFL_OP_WIDE) ? 2 : 1;
 	__u32 index = (ctx->cached_sq_head - places) & (ctx->sq_entries - 1);
 
 	if (!(setup_flags & RING_SETUP_NO_SQARRAY)) {
@@ -323,12 +323,12 @@ static __always_inline void take_rw(struct ifl_uring_request *request, struct io
 
 static __always_inline bool works_on_no_file(__u8 opcode)
 {
-	return op_is(opcode, OP_NO_FILE);
+	return op_is(opcode, IFL_OP_NO_FILE);
 }
 
 static __always_inline bool has_fd_in_sqe_only(__u8 opcode)
 {
-	return op_is(opcode, OP_NO_FILE | OP_OWN_FD);
+	return op_is(opcode, IFL_OP_NO_FILE | IFL_OP_OWN_FD);
 }
 
 /* file_of_fd() of the current task. */
@@ -403,7 +403,7 @@ static __always_inline void fill_entry(struct ifl_uring_entry *entry, struct ifl
 		request->flags |= IFL_UREQ_DRIVEN;
 		ring->ring.flags |= IFL_RING_DRIVEN;
 	}
-	if (sqe_flags & SQE_CQE_SKIP)
+	if (sqe_flags & SQE_CQE_SKIP_SUCCESS)
 		ring->skipping = 1;
 	take_submitter(entry, ring);
 }

@@ -171,7 +171,7 @@ static __always_inline void add_details(struct ifl_uring_request *request, struc
 	 * sqe.attr_ptr and sqe.attr_type_mask. Kernels before 6.14 do not look at them, so there they mean nothing; a
 	 * field of 6.13 tells those apart that matter.
 	 */
-	if (op_is(request->opcode, OP_IO_RW) && sqe->pad &&
+	if (op_is(request->opcode, IFL_OP_IO_RW) && sqe->pad &&
 	    bpf_core_field_exists(((struct io_ring_ctx___wait *)0)->cq_wait_arg))
 		add_bytes(request, &detail, IFL_DETAIL_INTEGRITY, (void *)sqe->addr3, INTEGRITY_BYTES);
 	switch (request->opcode) {

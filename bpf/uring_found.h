@@ -78,7 +78,7 @@ static __always_inline void fill_existing(struct ifl_uring_entry *entry, struct 
 		request->uid = ring->ring.uid;
 	}
 	BPF_CORE_READ_INTO(&request->comm, task, group_leader, comm);
-	if (op_is(request->opcode, OP_IO_RW))
+	if (op_is(request->opcode, IFL_OP_IO_RW))
 		take_rw(request, req);
 	entry->file = 0;
 	if (file && !works_on_no_file(request->opcode)) {

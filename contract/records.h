@@ -9,6 +9,9 @@
 #ifndef INFLIGHT_CONTRACT_RECORDS_H
 #define INFLIGHT_CONTRACT_RECORDS_H
 
+#include "kinds.h"
+#include "syscalls.h"
+
 #ifdef __bpf__
 typedef unsigned char ifl_u8;
 typedef unsigned short ifl_u16;
@@ -32,54 +35,12 @@ typedef int64_t ifl_s64;
 #define IFL_NAMES_BYTES 1280
 #define IFL_IOCB_BYTES 64
 
-enum ifl_kind {
-	IFL_REQUEST = 1,
-	IFL_CALL = 2,
-	IFL_IOCBS = 3,
-	IFL_IO_EVENTS = 4,
-	IFL_CONTEXT = 5,
-	IFL_FILE = 6,
-	IFL_CGROUP = 7,
-	IFL_PROCESS_EXIT = 8,
-	IFL_SNAPSHOT = 9,
-	IFL_URING_REQUEST = 10, /* these four: uring.h */
-	IFL_URING_CQE = 11,
-	IFL_RING = 12,
-	IFL_DETAIL = 13,
-	IFL_UNMAP = 14,
-	IFL_TALLY = 15, /* these two: census.h */
-	IFL_UNREAPED = 16,
-	IFL_PROCESS = 17,
-	IFL_KIND_COUNT = 18,
-};
-
 /* Which hook saw it. */
 enum ifl_tier {
 	IFL_TIER_NONE = 0, /* not seen by a hook: found by an iterator or read from the kernel's own tables */
 	IFL_TIER_FENTRY = 1,
 	IFL_TIER_KPROBE = 2,
 	IFL_TIER_TRACEPOINT = 3,
-};
-
-enum ifl_syscall {
-	IFL_IO_SETUP = 0,
-	IFL_IO_DESTROY = 1,
-	IFL_IO_SUBMIT = 2,
-	IFL_IO_CANCEL = 3,
-	IFL_IO_GETEVENTS = 4,
-	IFL_IO_PGETEVENTS = 5,
-	IFL_IO_URING_SETUP = 6,
-	IFL_IO_URING_ENTER = 7,
-	IFL_IO_URING_REGISTER = 8,
-	IFL_SYSCALL_COUNT = 9,
-};
-
-/* How the task called, hence how its structures are laid out in its memory. */
-enum ifl_abi {
-	IFL_ABI_X86_64 = 0,
-	IFL_ABI_I386 = 1,	 /* 32-bit pointers and longs, 64-bit time where the call has it */
-	IFL_ABI_I386_TIME32 = 2, /* the same with a 32-bit struct timespec */
-	IFL_ABI_X32 = 3,	 /* recognised, its arguments are not decoded */
 };
 
 struct ifl_header {

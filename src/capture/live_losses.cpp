@@ -11,9 +11,10 @@ namespace inflight::capture {
 
 namespace {
 
-constexpr std::array<std::string_view, IFL_KIND_COUNT> kind_names{
-    "",         "request",       "call",      "iocbs", "io_events", "context", "file",  "cgroup",   "process_exit",
-    "snapshot", "uring_request", "uring_cqe", "ring",  "detail",    "unmap",   "tally", "unreaped", "process"};
+#define KIND_NAME(id, number, name, least, most, of) std::string_view(#name),
+constexpr std::array kind_names{std::string_view(), IFL_FOR_EACH_KIND(KIND_NAME)};
+#undef KIND_NAME
+static_assert(kind_names.size() == IFL_KIND_COUNT);
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 #include "capture/record_checks.hpp"
 
 #include "capture/format.hpp"
+#include "contract/census.h"
 #include "contract/uring.h"
 
 #include <array>
@@ -12,24 +13,10 @@ namespace {
 
 // The least that a record of a kind may have, 0: not one that a file has.
 std::size_t least_bytes(std::uint16_t kind) {
-    static constexpr std::array<std::size_t, IFL_KIND_COUNT> least{0,
-                                                                   sizeof(ifl_request),
-                                                                   sizeof(ifl_call),
-                                                                   sizeof(ifl_iocbs),
-                                                                   offsetof(ifl_io_events, events),
-                                                                   sizeof(ifl_context),
-                                                                   sizeof(ifl_file),
-                                                                   sizeof(ifl_cgroup),
-                                                                   sizeof(ifl_process_exit),
-                                                                   sizeof(ifl_snapshot),
-                                                                   IFL_UREQ_BRIEF_BYTES,
-                                                                   sizeof(ifl_uring_cqe),
-                                                                   sizeof(ifl_ring),
-                                                                   offsetof(ifl_detail, bytes),
-                                                                   sizeof(ifl_unmap),
-                                                                   0,
-                                                                   0,
-                                                                   sizeof(ifl_process)};
+#define LEAST_BYTES(id, number, name, least, most, of) (of) == IFL_OF_A_LOOK ? std::size_t{0} : std::size_t{least},
+    static constexpr std::array least{std::size_t{0}, IFL_FOR_EACH_KIND(LEAST_BYTES)};
+#undef LEAST_BYTES
+    static_assert(least.size() == IFL_KIND_COUNT);
     return kind < least.size() ? least.at(kind) : 0;
 }
 

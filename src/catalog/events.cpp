@@ -4,6 +4,7 @@
 #include "catalog/events.hpp"
 
 #include "catalog/events_uring.hpp"
+#include "catalog/syscalls.hpp"
 
 #include <fmt/format.h>
 
@@ -108,10 +109,10 @@ constexpr Return io_setup_returns[] = {
     no_aio,
 };
 constexpr Hook io_setup_hooks[] = {
-    {"io_setup", "fentry", "fentry + fexit", "__x64_sys_io_setup", writing_call_purpose},
-    {"io_setup_ia32", "fentry", "fentry + fexit", "__ia32_compat_sys_io_setup", ia32_purpose},
-    {"io_setup", "kprobe", "kprobe + kretprobe", "__x64_sys_io_setup", writing_call_purpose},
-    {"io_setup_ia32", "kprobe", "kprobe + kretprobe", "__ia32_compat_sys_io_setup", ia32_purpose},
+    {"io_setup", "fentry", "fentry + fexit", syscall_function(IFL_IO_SETUP, IFL_ABI_X86_64), writing_call_purpose},
+    {"io_setup_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_SETUP, IFL_ABI_I386), ia32_purpose},
+    {"io_setup", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_SETUP, IFL_ABI_X86_64), writing_call_purpose},
+    {"io_setup_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_SETUP, IFL_ABI_I386), ia32_purpose},
     sys_enter_hook,
     sys_exit_hook,
 };
@@ -141,10 +142,10 @@ constexpr Return io_destroy_returns[] = {
     no_aio,
 };
 constexpr Hook io_destroy_hooks[] = {
-    {"io_destroy", "fentry", "fentry + fexit", "__x64_sys_io_destroy", call_purpose},
-    {"io_destroy_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_destroy", ia32_purpose},
-    {"io_destroy", "kprobe", "kprobe + kretprobe", "__x64_sys_io_destroy", call_purpose},
-    {"io_destroy_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_destroy", ia32_purpose},
+    {"io_destroy", "fentry", "fentry + fexit", syscall_function(IFL_IO_DESTROY, IFL_ABI_X86_64), call_purpose},
+    {"io_destroy_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_DESTROY, IFL_ABI_I386), ia32_purpose},
+    {"io_destroy", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_DESTROY, IFL_ABI_X86_64), call_purpose},
+    {"io_destroy_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_DESTROY, IFL_ABI_I386), ia32_purpose},
     sys_enter_hook,
     sys_exit_hook,
 };
@@ -209,11 +210,15 @@ constexpr Return io_getevents_returns[] = {
     getevents_count, getevents_fault, getevents_invalid, {"EINTR", "a signal came before the first event"}, no_aio,
 };
 constexpr Hook io_getevents_hooks[] = {
-    {"io_getevents", "fentry", "fentry + fexit", "__x64_sys_io_getevents", writing_call_purpose},
-    {"io_getevents_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_getevents_time32", ia32_time32_purpose},
+    {"io_getevents", "fentry", "fentry + fexit", syscall_function(IFL_IO_GETEVENTS, IFL_ABI_X86_64),
+     writing_call_purpose},
+    {"io_getevents_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_GETEVENTS, IFL_ABI_I386_TIME32),
+     ia32_time32_purpose},
     complete_fentry,
-    {"io_getevents", "kprobe", "kprobe + kretprobe", "__x64_sys_io_getevents", writing_call_purpose},
-    {"io_getevents_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_getevents_time32", ia32_time32_purpose},
+    {"io_getevents", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_GETEVENTS, IFL_ABI_X86_64),
+     writing_call_purpose},
+    {"io_getevents_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_GETEVENTS, IFL_ABI_I386_TIME32),
+     ia32_time32_purpose},
     complete_kprobe,
     sys_enter_hook,
     sys_exit_hook,
@@ -288,14 +293,14 @@ constexpr Return io_submit_returns[] = {
     no_aio,
 };
 constexpr Hook io_submit_hooks[] = {
-    {"io_submit", "fentry", "fentry + fexit", "__x64_sys_io_submit", call_purpose},
-    {"io_submit_ia32", "fentry", "fentry + fexit", "__ia32_compat_sys_io_submit", ia32_purpose},
+    {"io_submit", "fentry", "fentry + fexit", syscall_function(IFL_IO_SUBMIT, IFL_ABI_X86_64), call_purpose},
+    {"io_submit_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_SUBMIT, IFL_ABI_I386), ia32_purpose},
     {"io_submit_one", "fentry", "fentry + fexit", "io_submit_one", submit_one_purpose},
     {"aio_prep_rw", "fentry", "fentry", "aio_prep_rw", prep_rw_purpose},
     {"aio_poll_queue_proc", "fentry", "fentry", "aio_poll_queue_proc", poll_queue_purpose},
     complete_fentry,
-    {"io_submit", "kprobe", "kprobe + kretprobe", "__x64_sys_io_submit", call_purpose},
-    {"io_submit_ia32", "kprobe", "kprobe + kretprobe", "__ia32_compat_sys_io_submit", ia32_purpose},
+    {"io_submit", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_SUBMIT, IFL_ABI_X86_64), call_purpose},
+    {"io_submit_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_SUBMIT, IFL_ABI_I386), ia32_purpose},
     {"io_submit_one", "kprobe", "kprobe + kretprobe", "io_submit_one", submit_one_purpose},
     {"aio_prep_rw", "kprobe", "kprobe", "aio_prep_rw", prep_rw_purpose},
     {"aio_poll_queue_proc", "kprobe", "kprobe", "aio_poll_queue_proc", poll_queue_purpose},
@@ -370,10 +375,11 @@ constexpr std::string_view do_io_cancel_purpose =
     "Captures each io_cancel() call of 64-bit programs: arguments at entry, return value at exit. No function of the "
     "kernel is called do_io_cancel; the name is the hook's, the function is the target.";
 constexpr Hook io_cancel_hooks[] = {
-    {"io_cancel", "fentry", "fentry + fexit", "__x64_sys_io_cancel", call_purpose},
-    {"io_cancel_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_cancel", ia32_purpose},
-    {"do_io_cancel", "kprobe", "kprobe + kretprobe", "__x64_sys_io_cancel", do_io_cancel_purpose},
-    {"do_io_cancel_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_cancel", ia32_purpose},
+    {"io_cancel", "fentry", "fentry + fexit", syscall_function(IFL_IO_CANCEL, IFL_ABI_X86_64), call_purpose},
+    {"io_cancel_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_CANCEL, IFL_ABI_I386), ia32_purpose},
+    {"do_io_cancel", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_CANCEL, IFL_ABI_X86_64),
+     do_io_cancel_purpose},
+    {"do_io_cancel_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_CANCEL, IFL_ABI_I386), ia32_purpose},
     sys_enter_hook,
     sys_exit_hook,
 };
@@ -434,14 +440,18 @@ constexpr Return io_pgetevents_returns[] = {
     no_aio,
 };
 constexpr Hook io_pgetevents_hooks[] = {
-    {"io_pgetevents", "fentry", "fentry + fexit", "__x64_sys_io_pgetevents", writing_call_purpose},
-    {"io_pgetevents_ia32", "fentry", "fentry + fexit", "__ia32_compat_sys_io_pgetevents", ia32_time32_purpose},
-    {"io_pgetevents_time64_ia32", "fentry", "fentry + fexit", "__ia32_compat_sys_io_pgetevents_time64",
+    {"io_pgetevents", "fentry", "fentry + fexit", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_X86_64),
+     writing_call_purpose},
+    {"io_pgetevents_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_I386_TIME32),
+     ia32_time32_purpose},
+    {"io_pgetevents_time64_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_I386),
      ia32_time64_purpose},
     complete_fentry,
-    {"io_pgetevents", "kprobe", "kprobe + kretprobe", "__x64_sys_io_pgetevents", writing_call_purpose},
-    {"io_pgetevents_ia32", "kprobe", "kprobe + kretprobe", "__ia32_compat_sys_io_pgetevents", ia32_time32_purpose},
-    {"io_pgetevents_time64_ia32", "kprobe", "kprobe + kretprobe", "__ia32_compat_sys_io_pgetevents_time64",
+    {"io_pgetevents", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_X86_64),
+     writing_call_purpose},
+    {"io_pgetevents_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_I386_TIME32),
+     ia32_time32_purpose},
+    {"io_pgetevents_time64_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_PGETEVENTS, IFL_ABI_I386),
      ia32_time64_purpose},
     complete_kprobe,
     sys_enter_hook,
@@ -460,11 +470,11 @@ constexpr std::string_view io_pgetevents_related[] = {"io_getevents", "io_submit
 
 constexpr Event event_table[] = {
     {
-        .name = "io_setup",
+        .name = syscall_names[IFL_IO_SETUP],
         .family = family_aio,
-        .number_x86_64 = 206,
-        .number_i386 = 245,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_SETUP, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_SETUP),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_SETUP),
         .intro = "creates a context for asynchronous I/O requests",
         .description = io_setup_description,
         .arguments = io_setup_arguments,
@@ -478,11 +488,11 @@ constexpr Event event_table[] = {
         .related = io_setup_related,
     },
     {
-        .name = "io_destroy",
+        .name = syscall_names[IFL_IO_DESTROY],
         .family = family_aio,
-        .number_x86_64 = 207,
-        .number_i386 = 246,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_DESTROY, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_DESTROY),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_DESTROY),
         .intro = "destroys a context and waits for its requests to end",
         .description = io_destroy_description,
         .arguments = io_destroy_arguments,
@@ -496,11 +506,11 @@ constexpr Event event_table[] = {
         .related = io_destroy_related,
     },
     {
-        .name = "io_getevents",
+        .name = syscall_names[IFL_IO_GETEVENTS],
         .family = family_aio,
-        .number_x86_64 = 208,
-        .number_i386 = 247,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_GETEVENTS, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_GETEVENTS),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_GETEVENTS),
         .intro = "reads completion events from a context, waiting if need be",
         .description = io_getevents_description,
         .arguments = io_getevents_arguments,
@@ -514,11 +524,11 @@ constexpr Event event_table[] = {
         .related = io_getevents_related,
     },
     {
-        .name = "io_submit",
+        .name = syscall_names[IFL_IO_SUBMIT],
         .family = family_aio,
-        .number_x86_64 = 209,
-        .number_i386 = 248,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_SUBMIT, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_SUBMIT),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_SUBMIT),
         .intro = "submits asynchronous I/O requests to a context",
         .description = io_submit_description,
         .arguments = io_submit_arguments,
@@ -532,11 +542,11 @@ constexpr Event event_table[] = {
         .related = io_submit_related,
     },
     {
-        .name = "io_cancel",
+        .name = syscall_names[IFL_IO_CANCEL],
         .family = family_aio,
-        .number_x86_64 = 210,
-        .number_i386 = 249,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_CANCEL, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_CANCEL),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_CANCEL),
         .intro = "cancels an asynchronous I/O request that was submitted before",
         .description = io_cancel_description,
         .arguments = io_cancel_arguments,
@@ -551,11 +561,11 @@ constexpr Event event_table[] = {
         .related = io_cancel_related,
     },
     {
-        .name = "io_pgetevents",
+        .name = syscall_names[IFL_IO_PGETEVENTS],
         .family = family_aio,
-        .number_x86_64 = 333,
-        .number_i386 = 385,
-        .number_i386_time64 = 416,
+        .number_x86_64 = syscall_number(IFL_IO_PGETEVENTS, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_PGETEVENTS),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_PGETEVENTS),
         .intro = "reads completion events, waiting under another signal mask",
         .description = io_pgetevents_description,
         .arguments = io_pgetevents_arguments,

@@ -3,6 +3,8 @@
 // Tables only: the calls of io_uring. Their source is io_uring/ of the kernel.
 #include "catalog/events_uring.hpp"
 
+#include "catalog/syscalls.hpp"
+
 namespace inflight::catalog {
 namespace {
 
@@ -85,10 +87,14 @@ constexpr Return setup_returns[] = {
     no_uring,
 };
 constexpr Hook setup_hooks[] = {
-    {"io_uring_setup", "fentry", "fentry + fexit", "__x64_sys_io_uring_setup", writing_ring_call_purpose},
-    {"io_uring_setup_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_setup", ring_ia32_purpose},
-    {"io_uring_setup", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_setup", writing_ring_call_purpose},
-    {"io_uring_setup_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_setup", ring_ia32_purpose},
+    {"io_uring_setup", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_SETUP, IFL_ABI_X86_64),
+     writing_ring_call_purpose},
+    {"io_uring_setup_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_SETUP, IFL_ABI_I386),
+     ring_ia32_purpose},
+    {"io_uring_setup", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_SETUP, IFL_ABI_X86_64),
+     writing_ring_call_purpose},
+    {"io_uring_setup_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_SETUP, IFL_ABI_I386),
+     ring_ia32_purpose},
     ring_sys_enter_hook,
     ring_sys_exit_hook,
     {"io_uring_create", "tracepoint", "raw_tp", "io_uring_create",
@@ -164,10 +170,14 @@ constexpr std::string_view steps_purpose =
     "queued. Beside the target named here: io_uring_queue_async_work, io_uring_task_add, io_uring_defer, "
     "io_uring_link, io_uring_fail_link.";
 constexpr Hook enter_hooks[] = {
-    {"io_uring_enter", "fentry", "fentry + fexit", "__x64_sys_io_uring_enter", ring_call_purpose},
-    {"io_uring_enter_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_enter", ring_ia32_purpose},
-    {"io_uring_enter", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_enter", ring_call_purpose},
-    {"io_uring_enter_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_enter", ring_ia32_purpose},
+    {"io_uring_enter", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_ENTER, IFL_ABI_X86_64),
+     ring_call_purpose},
+    {"io_uring_enter_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_ENTER, IFL_ABI_I386),
+     ring_ia32_purpose},
+    {"io_uring_enter", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_ENTER, IFL_ABI_X86_64),
+     ring_call_purpose},
+    {"io_uring_enter_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_ENTER, IFL_ABI_I386),
+     ring_ia32_purpose},
     ring_sys_enter_hook,
     ring_sys_exit_hook,
     {"io_uring_submit", "tracepoint", "raw_tp", "io_uring_submit_req",
@@ -256,10 +266,14 @@ constexpr Return register_returns[] = {
     no_uring,
 };
 constexpr Hook register_hooks[] = {
-    {"io_uring_register", "fentry", "fentry + fexit", "__x64_sys_io_uring_register", ring_call_purpose},
-    {"io_uring_register_ia32", "fentry", "fentry + fexit", "__ia32_sys_io_uring_register", ring_ia32_purpose},
-    {"io_uring_register", "kprobe", "kprobe + kretprobe", "__x64_sys_io_uring_register", ring_call_purpose},
-    {"io_uring_register_ia32", "kprobe", "kprobe + kretprobe", "__ia32_sys_io_uring_register", ring_ia32_purpose},
+    {"io_uring_register", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_REGISTER, IFL_ABI_X86_64),
+     ring_call_purpose},
+    {"io_uring_register_ia32", "fentry", "fentry + fexit", syscall_function(IFL_IO_URING_REGISTER, IFL_ABI_I386),
+     ring_ia32_purpose},
+    {"io_uring_register", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_REGISTER, IFL_ABI_X86_64),
+     ring_call_purpose},
+    {"io_uring_register_ia32", "kprobe", "kprobe + kretprobe", syscall_function(IFL_IO_URING_REGISTER, IFL_ABI_I386),
+     ring_ia32_purpose},
     ring_sys_enter_hook,
     ring_sys_exit_hook,
 };
@@ -276,11 +290,11 @@ constexpr std::string_view register_related[] = {"io_uring_setup", "io_uring_ent
 
 constexpr Event uring_event_table[] = {
     {
-        .name = "io_uring_setup",
+        .name = syscall_names[IFL_IO_URING_SETUP],
         .family = family_uring,
-        .number_x86_64 = 425,
-        .number_i386 = 425,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_URING_SETUP, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_URING_SETUP),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_URING_SETUP),
         .intro = "makes a ring for asynchronous requests",
         .description = setup_description,
         .arguments = setup_arguments,
@@ -294,11 +308,11 @@ constexpr Event uring_event_table[] = {
         .related = setup_related,
     },
     {
-        .name = "io_uring_enter",
+        .name = syscall_names[IFL_IO_URING_ENTER],
         .family = family_uring,
-        .number_x86_64 = 426,
-        .number_i386 = 426,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_URING_ENTER, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_URING_ENTER),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_URING_ENTER),
         .intro = "submits requests to a ring and waits for completions",
         .description = enter_description,
         .arguments = enter_arguments,
@@ -312,11 +326,11 @@ constexpr Event uring_event_table[] = {
         .related = enter_related,
     },
     {
-        .name = "io_uring_register",
+        .name = syscall_names[IFL_IO_URING_REGISTER],
         .family = family_uring,
-        .number_x86_64 = 427,
-        .number_i386 = 427,
-        .number_i386_time64 = 0,
+        .number_x86_64 = syscall_number(IFL_IO_URING_REGISTER, IFL_ABI_X86_64),
+        .number_i386 = number_of_32_bit(IFL_IO_URING_REGISTER),
+        .number_i386_time64 = number_of_64_bit_time(IFL_IO_URING_REGISTER),
         .intro = "registers resources with a ring, or cancels requests",
         .description = register_description,
         .arguments = register_arguments,

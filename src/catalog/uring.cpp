@@ -4,6 +4,8 @@
 // since 6.3; before that the same operations returned EAGAIN at once, with the same effect.
 #include "catalog/uring.hpp"
 
+#include "catalog/op_names.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -132,9 +134,9 @@ using enum SqeField;
 struct Op {
     UringOp row;
 
-    constexpr Op(std::uint8_t opcode, std::string_view name, std::string_view since)
-        : row{.opcode = opcode,
-              .name = name,
+    constexpr Op(OpName operation, std::string_view since)
+        : row{.opcode = operation.opcode,
+              .name = operation.name,
               .off = unused,
               .addr = unused,
               .len = unused,
@@ -194,84 +196,84 @@ auto make_op_table() {
     const NameTable sendrecv = sendrecv_ioprio_table;
     // clang-format off: one row per operation, fields() is off, addr, len
     return std::to_array<UringOp>({
-        Op(0, "nop", "5.1").flagged("nop_flags", nop_flag_table),
-        Op(1, "readv", "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
-        Op(2, "writev", "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
-        Op(3, "fsync", "5.1").fields(offset_bytes, unused, length_bytes).fd().punted().flagged("fsync_flags", fsync_flag_table),
-        Op(4, "read_fixed", "5.1").fields(offset_bytes, buffer, length_bytes).fd().transfers(writes).flagged("rw_flags", rw),
-        Op(5, "write_fixed", "5.1").fields(offset_bytes, buffer, length_bytes).fd().transfers(reads).flagged("rw_flags", rw),
-        Op(6, "poll_add", "5.1").fields(unused, unused, flags).fd().flagged("poll_events", poll32_event_table),
+        Op(op::nop, "5.1").flagged("nop_flags", nop_flag_table),
+        Op(op::readv, "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
+        Op(op::writev, "5.1").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
+        Op(op::fsync, "5.1").fields(offset_bytes, unused, length_bytes).fd().punted().flagged("fsync_flags", fsync_flag_table),
+        Op(op::read_fixed, "5.1").fields(offset_bytes, buffer, length_bytes).fd().transfers(writes).flagged("rw_flags", rw),
+        Op(op::write_fixed, "5.1").fields(offset_bytes, buffer, length_bytes).fd().transfers(reads).flagged("rw_flags", rw),
+        Op(op::poll_add, "5.1").fields(unused, unused, flags).fd().flagged("poll_events", poll32_event_table),
         // off is the new user_data, with IORING_POLL_UPDATE_USER_DATA
-        Op(7, "poll_remove", "5.1").fields(user_data, user_data, flags).flagged("poll_events", poll32_event_table),
-        Op(8, "sync_file_range", "5.2").fields(offset_bytes, unused, length_bytes).fd().punted().flagged("sync_range_flags", sync_range_flag_table),
-        Op(9, "sendmsg", "5.3").fields(unused, msghdr, unused).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(10, "recvmsg", "5.3").fields(unused, msghdr, unused).fd().transfers(writes).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(11, "timeout", "5.4").fields(entries, timespec, number).flagged("timeout_flags", uring_timeout_flags()),
+        Op(op::poll_remove, "5.1").fields(user_data, user_data, flags).flagged("poll_events", poll32_event_table),
+        Op(op::sync_file_range, "5.2").fields(offset_bytes, unused, length_bytes).fd().punted().flagged("sync_range_flags", sync_range_flag_table),
+        Op(op::sendmsg, "5.3").fields(unused, msghdr, unused).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::recvmsg, "5.3").fields(unused, msghdr, unused).fd().transfers(writes).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::timeout, "5.4").fields(entries, timespec, number).flagged("timeout_flags", uring_timeout_flags()),
         // off is the new time, with IORING_TIMEOUT_UPDATE or IORING_LINK_TIMEOUT_UPDATE
-        Op(12, "timeout_remove", "5.5").fields(timespec, user_data, unused).flagged("timeout_flags", uring_timeout_flags()),
-        Op(13, "accept", "5.5").fields(address, address, unused).fd().flagged("accept_flags", socket_flag_table).prioritized(accept_ioprio_table),
+        Op(op::timeout_remove, "5.5").fields(timespec, user_data, unused).flagged("timeout_flags", uring_timeout_flags()),
+        Op(op::accept, "5.5").fields(address, address, unused).fd().flagged("accept_flags", socket_flag_table).prioritized(accept_ioprio_table),
         // len is an opcode, with IORING_ASYNC_CANCEL_OP; fd a key, with IORING_ASYNC_CANCEL_FD
-        Op(14, "async_cancel", "5.5").fields(unused, user_data, number).flagged("cancel_flags", uring_cancel_flags()),
-        Op(15, "link_timeout", "5.5").fields(unused, timespec, number).flagged("timeout_flags", uring_timeout_flags()),
-        Op(16, "connect", "5.5").fields(number, sockaddr, unused).fd(),
-        Op(17, "fallocate", "5.6").fields(offset_bytes, length_bytes, flags).fd().punted(),
-        Op(18, "openat", "5.6").fields(unused, path, mode).fd().flagged("open_flags", open_flags()),
-        Op(19, "close", "5.6").fd(),
-        Op(20, "files_update", "5.6").fields(number, address, entries),
-        Op(21, "statx", "5.6").fields(address, path, flags).fd().punted().flagged("statx_flags", at_flags()),
-        Op(22, "read", "5.6").fields(offset_bytes, buffer, length_bytes).fd().transfers(writes).flagged("rw_flags", rw),
-        Op(23, "write", "5.6").fields(offset_bytes, buffer, length_bytes).fd().transfers(reads).flagged("rw_flags", rw),
+        Op(op::async_cancel, "5.5").fields(unused, user_data, number).flagged("cancel_flags", uring_cancel_flags()),
+        Op(op::link_timeout, "5.5").fields(unused, timespec, number).flagged("timeout_flags", uring_timeout_flags()),
+        Op(op::connect, "5.5").fields(number, sockaddr, unused).fd(),
+        Op(op::fallocate, "5.6").fields(offset_bytes, length_bytes, flags).fd().punted(),
+        Op(op::openat, "5.6").fields(unused, path, mode).fd().flagged("open_flags", open_flags()),
+        Op(op::close, "5.6").fd(),
+        Op(op::files_update, "5.6").fields(number, address, entries),
+        Op(op::statx, "5.6").fields(address, path, flags).fd().punted().flagged("statx_flags", at_flags()),
+        Op(op::read, "5.6").fields(offset_bytes, buffer, length_bytes).fd().transfers(writes).flagged("rw_flags", rw),
+        Op(op::write, "5.6").fields(offset_bytes, buffer, length_bytes).fd().transfers(reads).flagged("rw_flags", rw),
         // Since 6.10 addr is the length, of 64 bits, unless it is 0
-        Op(24, "fadvise", "5.6").fields(offset_bytes, length_bytes, length_bytes).fd().flagged("fadvise_advice", {}),
+        Op(op::fadvise, "5.6").fields(offset_bytes, length_bytes, length_bytes).fd().flagged("fadvise_advice", {}),
         // Since 6.10 off is the length, of 64 bits, unless it is 0
-        Op(25, "madvise", "5.6").fields(length_bytes, address, length_bytes).punted().flagged("fadvise_advice", {}),
-        Op(26, "send", "5.6").fields(sockaddr, buffer, length_bytes).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(27, "recv", "5.6").fields(unused, buffer, length_bytes).fd().transfers(writes).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(28, "openat2", "5.6").fields(address, path, length_bytes).fd(),
-        Op(29, "epoll_ctl", "5.6").fields(file, address, number).fd(),
-        Op(30, "splice", "5.7").fields(offset_bytes, offset_bytes, length_bytes).fd().transfers(MemoryUse::none).punted().flagged("splice_flags", splice_flags()),
+        Op(op::madvise, "5.6").fields(length_bytes, address, length_bytes).punted().flagged("fadvise_advice", {}),
+        Op(op::send, "5.6").fields(sockaddr, buffer, length_bytes).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::recv, "5.6").fields(unused, buffer, length_bytes).fd().transfers(writes).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::openat2, "5.6").fields(address, path, length_bytes).fd(),
+        Op(op::epoll_ctl, "5.6").fields(file, address, number).fd(),
+        Op(op::splice, "5.7").fields(offset_bytes, offset_bytes, length_bytes).fd().transfers(MemoryUse::none).punted().flagged("splice_flags", splice_flags()),
         // fd is the number of buffers, off the id of the first
-        Op(31, "provide_buffers", "5.7").fields(number, address, length_bytes),
-        Op(32, "remove_buffers", "5.7"),
-        Op(33, "tee", "5.8").fields(unused, unused, length_bytes).fd().transfers(MemoryUse::none).punted().flagged("splice_flags", splice_flags()),
-        Op(34, "shutdown", "5.11").fields(unused, unused, number).fd().punted(),
-        Op(35, "renameat", "5.11").fields(path, path, file).fd().punted().flagged("rename_flags", rename_flag_table),
-        Op(36, "unlinkat", "5.11").fields(unused, path, unused).fd().punted().flagged("unlink_flags", at_flags()),
-        Op(37, "mkdirat", "5.15").fields(unused, path, mode).fd().punted(),
-        Op(38, "symlinkat", "5.15").fields(path, path, unused).fd().punted(),
-        Op(39, "linkat", "5.15").fields(path, path, file).fd().punted().flagged("hardlink_flags", at_flags()),
+        Op(op::provide_buffers, "5.7").fields(number, address, length_bytes),
+        Op(op::remove_buffers, "5.7"),
+        Op(op::tee, "5.8").fields(unused, unused, length_bytes).fd().transfers(MemoryUse::none).punted().flagged("splice_flags", splice_flags()),
+        Op(op::shutdown, "5.11").fields(unused, unused, number).fd().punted(),
+        Op(op::renameat, "5.11").fields(path, path, file).fd().punted().flagged("rename_flags", rename_flag_table),
+        Op(op::unlinkat, "5.11").fields(unused, path, unused).fd().punted().flagged("unlink_flags", at_flags()),
+        Op(op::mkdirat, "5.15").fields(unused, path, mode).fd().punted(),
+        Op(op::symlinkat, "5.15").fields(path, path, unused).fd().punted(),
+        Op(op::linkat, "5.15").fields(path, path, file).fd().punted().flagged("hardlink_flags", at_flags()),
         // fd is the other ring, off the user_data that its CQE gets, len the result, addr a command: uring_msg_ring_cmds()
-        Op(40, "msg_ring", "5.18").fields(user_data, number, number).fd().flagged("msg_ring_flags", msg_ring_flag_table),
-        Op(41, "fsetxattr", "5.19").fields(address, address, length_bytes).fd().punted().flagged("xattr_flags", xattr_flag_table),
-        Op(42, "setxattr", "5.19").fields(address, address, length_bytes).punted().flagged("xattr_flags", xattr_flag_table),
-        Op(43, "fgetxattr", "5.19").fields(address, address, length_bytes).fd().punted(),
-        Op(44, "getxattr", "5.19").fields(address, address, length_bytes).punted(),
+        Op(op::msg_ring, "5.18").fields(user_data, number, number).fd().flagged("msg_ring_flags", msg_ring_flag_table),
+        Op(op::fsetxattr, "5.19").fields(address, address, length_bytes).fd().punted().flagged("xattr_flags", xattr_flag_table),
+        Op(op::setxattr, "5.19").fields(address, address, length_bytes).punted().flagged("xattr_flags", xattr_flag_table),
+        Op(op::fgetxattr, "5.19").fields(address, address, length_bytes).fd().punted(),
+        Op(op::getxattr, "5.19").fields(address, address, length_bytes).punted(),
         // fd is the domain, off the type, len the protocol
-        Op(45, "socket", "5.19").fields(number, unused, number),
+        Op(op::socket, "5.19").fields(number, unused, number),
         // off is the driver's cmd_op; of a socket addr holds level and optname
-        Op(46, "uring_cmd", "5.19").fields(number, number, unused).fd().flagged("uring_cmd_flags", uring_cmd_flag_table),
-        Op(47, "send_zc", "6.0").fields(sockaddr, buffer, length_bytes).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(48, "sendmsg_zc", "6.1").fields(unused, msghdr, unused).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::uring_cmd, "5.19").fields(number, number, unused).fd().flagged("uring_cmd_flags", uring_cmd_flag_table),
+        Op(op::send_zc, "6.0").fields(sockaddr, buffer, length_bytes).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::sendmsg_zc, "6.1").fields(unused, msghdr, unused).fd().transfers(reads).flagged("msg_flags", msg).prioritized(sendrecv),
         // Its memory comes from a buffer group: addr and len are 0
-        Op(49, "read_multishot", "6.7").fields(offset_bytes, unused, unused).fd().transfers(MemoryUse::none).flagged("rw_flags", rw),
+        Op(op::read_multishot, "6.7").fields(offset_bytes, unused, unused).fd().transfers(MemoryUse::none).flagged("rw_flags", rw),
         // fd is a pid or pidfd, len says which of them
-        Op(50, "waitid", "6.7").fields(address, unused, number),
+        Op(op::waitid, "6.7").fields(address, unused, number),
         // fd holds FUTEX2_* flags, off the expected value
-        Op(51, "futex_wait", "6.7").fields(number, address, unused),
-        Op(52, "futex_wake", "6.7").fields(number, address, unused),
-        Op(53, "futex_waitv", "6.7").fields(unused, address, entries),
-        Op(54, "fixed_fd_install", "6.8").fd().flagged("install_fd_flags", install_fd_flag_table),
-        Op(55, "ftruncate", "6.9").fields(length_bytes, unused, unused).fd().punted(),
-        Op(56, "bind", "6.11").fields(number, sockaddr, unused).fd(),
-        Op(57, "listen", "6.11").fields(unused, unused, number).fd(),
-        Op(58, "recv_zc", "6.15").fields(unused, unused, length_bytes).fd().transfers(MemoryUse::none).flagged("msg_flags", msg).prioritized(sendrecv),
-        Op(59, "epoll_wait", "6.15").fields(unused, address, entries).fd(),
-        Op(60, "readv_fixed", "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
-        Op(61, "writev_fixed", "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
-        Op(62, "pipe", "6.16").fields(unused, address, unused).flagged("pipe_flags", open_flags()),
+        Op(op::futex_wait, "6.7").fields(number, address, unused),
+        Op(op::futex_wake, "6.7").fields(number, address, unused),
+        Op(op::futex_waitv, "6.7").fields(unused, address, entries),
+        Op(op::fixed_fd_install, "6.8").fd().flagged("install_fd_flags", install_fd_flag_table),
+        Op(op::ftruncate, "6.9").fields(length_bytes, unused, unused).fd().punted(),
+        Op(op::bind, "6.11").fields(number, sockaddr, unused).fd(),
+        Op(op::listen, "6.11").fields(unused, unused, number).fd(),
+        Op(op::recv_zc, "6.15").fields(unused, unused, length_bytes).fd().transfers(MemoryUse::none).flagged("msg_flags", msg).prioritized(sendrecv),
+        Op(op::epoll_wait, "6.15").fields(unused, address, entries).fd(),
+        Op(op::readv_fixed, "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(writes).flagged("rw_flags", rw),
+        Op(op::writev_fixed, "6.15").fields(offset_bytes, iovecs, iovec_count).fd().transfers(reads).flagged("rw_flags", rw),
+        Op(op::pipe, "6.16").fields(unused, address, unused).flagged("pipe_flags", open_flags()),
         // The two whose SQE has 128 bytes, also in a ring of IORING_SETUP_SQE_MIXED
-        Op(63, "nop128", "6.19").flagged("nop_flags", nop_flag_table),
-        Op(64, "uring_cmd128", "6.19").fields(number, number, unused).fd().flagged("uring_cmd_flags", uring_cmd_flag_table),
+        Op(op::nop128, "6.19").flagged("nop_flags", nop_flag_table),
+        Op(op::uring_cmd128, "6.19").fields(number, number, unused).fd().flagged("uring_cmd_flags", uring_cmd_flag_table),
     });
     // clang-format on
 }

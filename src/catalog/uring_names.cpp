@@ -4,6 +4,8 @@
 // the first that fits.
 #include "catalog/uring.hpp"
 
+#include "contract/uring_flags.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,32 +14,19 @@ namespace inflight::catalog {
 namespace {
 
 // include/uapi/linux/io_uring.h, up to Linux 7.3
-constexpr Name sqe_flag_table[] = {
-    {0x01, "IOSQE_FIXED_FILE"},       {0x02, "IOSQE_IO_DRAIN"}, {0x04, "IOSQE_IO_LINK"},
-    {0x08, "IOSQE_IO_HARDLINK"},      {0x10, "IOSQE_ASYNC"},    {0x20, "IOSQE_BUFFER_SELECT"},
-    {0x40, "IOSQE_CQE_SKIP_SUCCESS"},
-};
+#define NAME_OF_FLAG(ID, id, bit) {1U << (bit), "IOSQE_" #ID},
+constexpr Name sqe_flag_table[] = {IFL_FOR_EACH_SQE_FLAG(NAME_OF_FLAG)};
+#undef NAME_OF_FLAG
 
 constexpr std::uint32_t cqe_has_buffer = 0x01;
 constexpr unsigned cqe_buffer_shift = 16;
-constexpr Name cqe_flag_table[] = {
-    {cqe_has_buffer, "F_BUFFER"}, {0x02, "F_MORE"}, {0x04, "F_SOCK_NONEMPTY"}, {0x08, "F_NOTIF"},
-    {0x10, "F_BUF_MORE"},         {0x20, "F_SKIP"}, {0x8000, "F_32"},
-};
+#define NAME_OF_FLAG(ID, id, bit) {1U << (bit), "F_" #ID},
+constexpr Name cqe_flag_table[] = {IFL_FOR_EACH_CQE_FLAG(NAME_OF_FLAG)};
+#undef NAME_OF_FLAG
 
-constexpr Name setup_flag_table[] = {
-    {1U << 0, "IORING_SETUP_IOPOLL"},         {1U << 1, "IORING_SETUP_SQPOLL"},
-    {1U << 2, "IORING_SETUP_SQ_AFF"},         {1U << 3, "IORING_SETUP_CQSIZE"},
-    {1U << 4, "IORING_SETUP_CLAMP"},          {1U << 5, "IORING_SETUP_ATTACH_WQ"},
-    {1U << 6, "IORING_SETUP_R_DISABLED"},     {1U << 7, "IORING_SETUP_SUBMIT_ALL"},
-    {1U << 8, "IORING_SETUP_COOP_TASKRUN"},   {1U << 9, "IORING_SETUP_TASKRUN_FLAG"},
-    {1U << 10, "IORING_SETUP_SQE128"},        {1U << 11, "IORING_SETUP_CQE32"},
-    {1U << 12, "IORING_SETUP_SINGLE_ISSUER"}, {1U << 13, "IORING_SETUP_DEFER_TASKRUN"},
-    {1U << 14, "IORING_SETUP_NO_MMAP"},       {1U << 15, "IORING_SETUP_REGISTERED_FD_ONLY"},
-    {1U << 16, "IORING_SETUP_NO_SQARRAY"},    {1U << 17, "IORING_SETUP_HYBRID_IOPOLL"},
-    {1U << 18, "IORING_SETUP_CQE_MIXED"},     {1U << 19, "IORING_SETUP_SQE_MIXED"},
-    {1U << 20, "IORING_SETUP_SQ_REWIND"},
-};
+#define NAME_OF_FLAG(ID, id, bit) {1U << (bit), "IORING_SETUP_" #ID},
+constexpr Name setup_flag_table[] = {IFL_FOR_EACH_SETUP_FLAG(NAME_OF_FLAG)};
+#undef NAME_OF_FLAG
 
 constexpr Name feature_table[] = {
     {1U << 0, "IORING_FEAT_SINGLE_MMAP"},      {1U << 1, "IORING_FEAT_NODROP"},
@@ -51,11 +40,9 @@ constexpr Name feature_table[] = {
     {1U << 16, "IORING_FEAT_RW_ATTR"},         {1U << 17, "IORING_FEAT_NO_IOWAIT"},
 };
 
-constexpr Name enter_flag_table[] = {
-    {0x01, "IORING_ENTER_GETEVENTS"},   {0x02, "IORING_ENTER_SQ_WAKEUP"},       {0x04, "IORING_ENTER_SQ_WAIT"},
-    {0x08, "IORING_ENTER_EXT_ARG"},     {0x10, "IORING_ENTER_REGISTERED_RING"}, {0x20, "IORING_ENTER_ABS_TIMER"},
-    {0x40, "IORING_ENTER_EXT_ARG_REG"}, {0x80, "IORING_ENTER_NO_IOWAIT"},
-};
+#define NAME_OF_FLAG(ID, id, bit) {1U << (bit), "IORING_ENTER_" #ID},
+constexpr Name enter_flag_table[] = {IFL_FOR_EACH_ENTER_FLAG(NAME_OF_FLAG)};
+#undef NAME_OF_FLAG
 
 // "register_" stays where there is an "unregister_" too, or where the rest says nothing alone.
 constexpr Name register_op_table[] = {
@@ -99,10 +86,9 @@ constexpr Name register_op_table[] = {
     {37, "bpf_filter"},
 };
 
-constexpr Name cancel_flag_table[] = {
-    {0x01, "IORING_ASYNC_CANCEL_ALL"},      {0x02, "IORING_ASYNC_CANCEL_FD"},       {0x04, "IORING_ASYNC_CANCEL_ANY"},
-    {0x08, "IORING_ASYNC_CANCEL_FD_FIXED"}, {0x10, "IORING_ASYNC_CANCEL_USERDATA"}, {0x20, "IORING_ASYNC_CANCEL_OP"},
-};
+#define NAME_OF_FLAG(ID, id, bit) {1U << (bit), "IORING_ASYNC_CANCEL_" #ID},
+constexpr Name cancel_flag_table[] = {IFL_FOR_EACH_CANCEL_FLAG(NAME_OF_FLAG)};
+#undef NAME_OF_FLAG
 
 constexpr Name timeout_flag_table[] = {
     {0x01, "IORING_TIMEOUT_ABS"},       {0x02, "IORING_TIMEOUT_UPDATE"},        {0x04, "IORING_TIMEOUT_BOOTTIME"},

@@ -3,6 +3,7 @@
 
 #include "act/target.hpp"
 #include "capture/live_source.hpp"
+#include "model/uring_abi.hpp"
 #include "probe/narrowing.hpp"
 
 #include <fmt/format.h>
@@ -14,9 +15,6 @@
 namespace inflight::cli {
 
 namespace {
-
-constexpr std::uint32_t setup_sqpoll = 1U << 1U;
-constexpr std::uint32_t setup_single_issuer = 1U << 12U;
 
 bool same_request(const model::Request& a, const model::Request& b) {
     return a.family == b.family && a.kernel_address == b.kernel_address && a.submit_ns == b.submit_ns &&
@@ -88,9 +86,9 @@ act::Order Cancelling::order_for(Looking& looking, RingGuard& guard, const model
             .holders = guard.holders(each),
             .check_ring = uring ? [&guard, &each](int own_fd) { return guard.check_ring(each, ::getpid(), own_fd); }
                                 : std::function<Result<void>(int)>(),
-            .only_thread = has_flag(each, setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
+            .only_thread = has_flag(each, model::uring::setup_single_issuer) ? static_cast<pid_t>(request.tid) : 0,
             .hold_all = options_.stop,
-            .sq_thread = has_flag(each, setup_sqpoll),
+            .sq_thread = has_flag(each, model::uring::setup_sqpoll),
             .held_anew = [&guard] { guard.forget_walks(); },
             .still_in_flight =
                 [&looking, &guard, &each, uring, narrowing] {

@@ -5,6 +5,7 @@
 #include "base/units.hpp"
 #include "catalog/events.hpp"
 #include "catalog/names.hpp"
+#include "catalog/syscalls.hpp"
 #include "model/files.hpp"
 
 #include <fmt/format.h>
@@ -30,12 +31,6 @@ namespace inflight::cli {
 namespace fs = std::filesystem;
 
 namespace {
-
-// The order of enum ifl_syscall.
-constexpr std::array event_names =
-    std::to_array<std::string_view>({"io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents",
-                                     "io_pgetevents", "io_uring_setup", "io_uring_enter", "io_uring_register"});
-static_assert(event_names.size() == IFL_SYSCALL_COUNT);
 
 constexpr std::array families{model::Family::aio, model::Family::uring};
 
@@ -458,11 +453,11 @@ Result<std::uint32_t> event_mask(const std::vector<std::string>& names) {
     }
     std::uint32_t mask = 0;
     for (const auto& name : names) {
-        const auto* const found = std::ranges::find(event_names, name);
-        if (found == event_names.end()) {
+        const auto* const found = std::ranges::find(catalog::syscall_names, name);
+        if (found == catalog::syscall_names.end()) {
             return failure("--event " + name, "there is no such event", "`inflight events` lists them");
         }
-        mask |= 1U << static_cast<unsigned>(found - event_names.begin());
+        mask |= 1U << static_cast<unsigned>(found - catalog::syscall_names.begin());
     }
     return mask;
 }

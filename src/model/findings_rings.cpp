@@ -4,6 +4,7 @@
 #include "catalog/names.hpp"
 #include "model/findings.hpp"
 #include "model/story.hpp"
+#include "model/uring_abi.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +15,6 @@ namespace inflight::model {
 
 namespace {
 
-constexpr std::uint32_t setup_sqpoll = 1U << 1U;    // IORING_SETUP_SQPOLL
 constexpr std::uint32_t sq_need_wakeup = 1U << 0U;  // IORING_SQ_NEED_WAKEUP
 
 // A share of AIO events that are taken by call, above which it is believed that all are.
@@ -77,7 +77,7 @@ void Findings::look_at_ring(State& known, const Context& context) {
     }
 
     const std::uint32_t unread = ring.sq_tail - ring.sq_head;
-    const bool asleep = (ring.setup_flags & setup_sqpoll) != 0 && (ring.sq_flags & sq_need_wakeup) != 0 &&
+    const bool asleep = (ring.setup_flags & uring::setup_sqpoll) != 0 && (ring.sq_flags & sq_need_wakeup) != 0 &&
                         unread != 0 && unread <= ring.sq_entries;
     const auto asleep_ns = known.asleep.look(asleep, ring.sq_head, context.time_ns);
     if (asleep_ns && *asleep_ns >= options_.asleep_ns && once_.first("sqpoll-asleep", context.context_id)) {
@@ -272,7 +272,8 @@ void Findings::conclude_shares(const State& known, std::uint64_t end_ns) {
     }
     if (known.batch_known >= options_.single_requests &&
         at_least(known.single, options_.single_percent, known.batch_known) && context.in_flight_max > 1 &&
-        (context.ring->setup_flags & setup_sqpoll) == 0 && once_.first("one-enter-per-request", context.context_id)) {
+        (context.ring->setup_flags & uring::setup_sqpoll) == 0 &&
+        once_.first("one-enter-per-request", context.context_id)) {
         Finding finding = about(context, end_ns);
         finding.code = "one-enter-per-request";
         finding.severity = Severity::info;

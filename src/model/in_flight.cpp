@@ -66,9 +66,6 @@ constexpr std::array place_stages{Stage::issued, Stage::poll,    Stage::timer,  
                                   Stage::drain,  Stage::link,    Stage::work,      Stage::iopoll};
 static_assert(place_stages.size() == IFL_PLACE_COUNT, "one for each place");
 
-constexpr std::uint32_t setup_sqpoll = 1U << 1U;
-constexpr std::uint32_t setup_single_issuer = 1U << 12U;
-
 // One step of splitmix64.
 std::uint64_t mixed(std::uint64_t value) {
     value += 0x9E3779B97F4A7C15U;
@@ -131,12 +128,12 @@ Cancellable cancellable(const Request& request, const RingPart* ring) {
         return {.means = CancelMeans::none,
                 .why = "its timer has fired, and its thread has not entered the kernel yet"};
     }
-    if (ring != nullptr && (ring->setup_flags & setup_sqpoll) != 0 &&
+    if (ring != nullptr && (ring->setup_flags & uring::setup_sqpoll) != 0 &&
         (stage == Stage::wq_queued || stage == Stage::wq_running)) {
         return {.means = CancelMeans::none,
                 .why = "io-wq work of a ring with a SQ thread is that thread's, and nobody else can reach it"};
     }
-    if (ring != nullptr && (ring->setup_flags & setup_single_issuer) != 0) {
+    if (ring != nullptr && (ring->setup_flags & uring::setup_single_issuer) != 0) {
         return {.means = CancelMeans::inject, .why = row.why};
     }
     return {.means = CancelMeans::ring, .why = row.why};

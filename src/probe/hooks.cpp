@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/hooks.hpp"
 
-#include "bpf/calls.h"
+#include "catalog/syscalls.hpp"
 
 #include <fmt/format.h>
 
@@ -12,24 +12,26 @@ namespace inflight::probe {
 
 namespace {
 
-#define CALL_FUNCTION(function, syscall, abi) CallFunction{#function, syscall, abi},
-constexpr std::array functions{FOR_EACH_CALL(CALL_FUNCTION)};
-#undef CALL_FUNCTION
+consteval HookSpec of_call(ifl_syscall syscall, std::string_view sees, std::string_view name = {}) {
+    return {name.empty() ? catalog::syscall_names[syscall] : name,
+            HookKind::call,
+            catalog::syscall_function(syscall, IFL_ABI_X86_64),
+            syscall,
+            sees,
+            true};
+}
 
 constexpr std::array specs{
-    HookSpec{"io_setup", HookKind::call, "__x64_sys_io_setup", IFL_IO_SETUP, "contexts created", true},
-    HookSpec{"io_destroy", HookKind::call, "__x64_sys_io_destroy", IFL_IO_DESTROY, "contexts destroyed", true},
-    HookSpec{"io_submit", HookKind::call, "__x64_sys_io_submit", IFL_IO_SUBMIT, "batches, and how long a submit took",
-             true},
+    of_call(IFL_IO_SETUP, "contexts created"),
+    of_call(IFL_IO_DESTROY, "contexts destroyed"),
+    of_call(IFL_IO_SUBMIT, "batches, and how long a submit took"),
     // The classic name of this hook; the kernel has no function do_io_cancel.
-    HookSpec{"do_io_cancel", HookKind::call, "__x64_sys_io_cancel", IFL_IO_CANCEL, "cancel attempts", true},
-    HookSpec{"io_getevents", HookKind::call, "__x64_sys_io_getevents", IFL_IO_GETEVENTS, "events reaped", true},
-    HookSpec{"io_pgetevents", HookKind::call, "__x64_sys_io_pgetevents", IFL_IO_PGETEVENTS, "events reaped", true},
-    HookSpec{"io_uring_setup", HookKind::call, "__x64_sys_io_uring_setup", IFL_IO_URING_SETUP, "rings made", true},
-    HookSpec{"io_uring_enter", HookKind::call, "__x64_sys_io_uring_enter", IFL_IO_URING_ENTER,
-             "submissions that block, and the event where it is asked for", true},
-    HookSpec{"io_uring_register", HookKind::call, "__x64_sys_io_uring_register", IFL_IO_URING_REGISTER,
-             "what is registered, and synchronous cancels", true},
+    of_call(IFL_IO_CANCEL, "cancel attempts", "do_io_cancel"),
+    of_call(IFL_IO_GETEVENTS, "events reaped"),
+    of_call(IFL_IO_PGETEVENTS, "events reaped"),
+    of_call(IFL_IO_URING_SETUP, "rings made"),
+    of_call(IFL_IO_URING_ENTER, "submissions that block, and the event where it is asked for"),
+    of_call(IFL_IO_URING_REGISTER, "what is registered, and synchronous cancels"),
     HookSpec{"io_submit_one", HookKind::request, "io_submit_one", std::nullopt, "requests accepted or refused", true},
     HookSpec{"aio_prep_rw", HookKind::request, "aio_prep_rw", std::nullopt, "reads and writes, the kernel's iocb",
              false},
@@ -130,10 +132,6 @@ std::string_view name(Tier tier) {
 std::optional<Tier> tier_by_name(std::string_view text) {
     const auto* const found = std::ranges::find(preference, text, [](Tier tier) { return name(tier); });
     return found == preference.end() ? std::nullopt : std::optional(*found);
-}
-
-std::span<const CallFunction> call_functions() {
-    return functions;
 }
 
 std::span<const HookSpec> hook_specs() {

@@ -33,14 +33,6 @@ enum class HookKind : std::uint8_t {
     uring,    // the same, for io_uring: absent where the kernel has no io_uring
 };
 
-// A system call function and the ABI it serves.
-struct CallFunction {
-    std::string_view function;  // "__x64_sys_io_cancel"
-    ifl_syscall syscall;
-    ifl_abi abi;
-};
-[[nodiscard]] std::span<const CallFunction> call_functions();
-
 struct HookSpec {
     std::string_view name;  // "io_cancel": what doctor prints and --without-hook takes
     HookKind kind;

@@ -2,6 +2,7 @@
 #include "probe/loader.hpp"
 
 #include "base/namespaces.hpp"
+#include "catalog/syscalls.hpp"
 #include "contract/held.h"
 #include "contract/tables.h"
 #include "probe/bpf.hpp"
@@ -275,7 +276,7 @@ Result<Probes> Probes::attach(const Options& options) {
     for (const auto& spec : hook_specs()) {
         wanted.push_back(spec.function);
     }
-    for (const auto& function : call_functions()) {
+    for (const auto& function : catalog::syscall_entries) {
         wanted.push_back(function.function);
     }
     auto symbols = Symbols::read(wanted);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/programs.hpp"
 
+#include "catalog/syscalls.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -82,7 +84,7 @@ std::vector<Attachment> attachments(const HookChoice& choice, const KernelTypes&
         }
         return list;
     }
-    for (const auto& function : call_functions()) {
+    for (const auto& function : catalog::syscall_entries) {
         const bool there =
             choice.tier == Tier::fentry ? types.has_function(function.function) : symbols.contains(function.function);
         if (function.syscall == *spec.syscall && there) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of both families, brought to one form: what a request was asked for and what its result means.
+#include "model/uring_abi.hpp"
 #include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 #include "view/sqe.hpp"
@@ -10,6 +11,8 @@
 #include <utility>
 
 namespace inflight::view {
+
+namespace uring = model::uring;
 namespace {
 
 using catalog::SqeField;
@@ -45,7 +48,7 @@ bool is_pointer(SqeField field) {
 }
 
 LengthUnit uring_unit(const catalog::UringOp& operation) {
-    if (operation.opcode == IORING_OP_POLL_ADD) {
+    if (operation.opcode == uring::op_poll_add) {
         return LengthUnit::poll_events;
     }
     const auto has = [&operation](SqeField field) {
@@ -116,7 +119,7 @@ Asked asked_of_uring(const model::Request& request) {
         return asked;
     }
     // An fsync of 0 bytes is one of the whole file.
-    const bool whole_file = operation->opcode == IORING_OP_FSYNC && offset == 0 && length == 0;
+    const bool whole_file = operation->opcode == uring::op_fsync && offset == 0 && length == 0;
     if (operation->off == SqeField::offset_bytes && !whole_file) {
         asked.offset = offset;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view/calls.hpp"
 
+#include "catalog/syscalls.hpp"
 #include "catalog/uring.hpp"
 
 #include <fmt/format.h>
@@ -13,11 +14,7 @@
 namespace inflight::view {
 namespace {
 
-// By enum ifl_syscall.
-constexpr std::string_view syscall_names[] = {"io_setup",       "io_destroy",     "io_submit",
-                                              "io_cancel",      "io_getevents",   "io_pgetevents",
-                                              "io_uring_setup", "io_uring_enter", "io_uring_register"};
-static_assert(std::size(syscall_names) == IFL_SYSCALL_COUNT);
+using catalog::syscall_names;
 
 // By enum ifl_abi. That of the 32-bit time is the same to a reader: what differs is decoded already.
 constexpr std::string_view abi_names[] = {"x86_64", "i386", "i386", "x32"};

@@ -2,6 +2,7 @@
 #include "view/sqe.hpp"
 
 #include "catalog/uring_commands.hpp"
+#include "model/uring_abi.hpp"
 #include "model/uring_tracked.hpp"
 
 #include <fmt/format.h>
@@ -13,12 +14,9 @@
 #include <limits>
 
 namespace inflight::view {
-namespace {
 
-// Newer than the header of Linux 6.1.
-constexpr unsigned op_waitid = 50;
-constexpr unsigned op_futex_wait = 51;
-constexpr unsigned op_futex_waitv = 53;
+namespace uring = model::uring;
+namespace {
 
 // include/uapi/linux/wait.h
 constexpr catalog::Name wait_id_types[] = {{0, "P_ALL"}, {1, "P_PID"}, {2, "P_PGID"}, {3, "P_PIDFD"}};
@@ -29,21 +27,17 @@ constexpr catalog::Name wait_options[] = {{0x1, "WNOHANG"},       {0x2, "WSTOPPE
 using catalog::SqeField;
 
 // Newer than the headers of the oldest system that inflight is built on.
-constexpr std::uint8_t op_fixed_fd_install = 54;
-constexpr std::uint8_t op_readv_fixed = 60;
-constexpr std::uint8_t op_writev_fixed = 61;
-constexpr std::uint8_t op_uring_cmd128 = 64;
 constexpr std::uint32_t timeout_immediate_arg = 1U << 7U;
 constexpr std::uint32_t hardware_stamp = 1U << 16U;  // IORING_CQE_F_TSTAMP_HW
 constexpr std::uint32_t socket_getsockopt = 2;
 constexpr std::uint32_t socket_setsockopt = 3;
 
-constexpr std::uint8_t opens_file[] = {IORING_OP_OPENAT, IORING_OP_OPENAT2, IORING_OP_ACCEPT, IORING_OP_SOCKET,
-                                       op_fixed_fd_install};
-constexpr std::uint8_t always_fixed_buffer[] = {IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, op_readv_fixed,
-                                                op_writev_fixed};
-constexpr std::uint8_t commands_of_files[] = {IORING_OP_URING_CMD, op_uring_cmd128};
-constexpr std::uint8_t fills_buffer_group[] = {IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS};
+constexpr std::uint8_t opens_file[] = {uring::op_openat, uring::op_openat2, uring::op_accept, uring::op_socket,
+                                       uring::op_fixed_fd_install};
+constexpr std::uint8_t always_fixed_buffer[] = {uring::op_read_fixed, uring::op_write_fixed, uring::op_readv_fixed,
+                                                uring::op_writev_fixed};
+constexpr std::uint8_t commands_of_files[] = {uring::op_uring_cmd, uring::op_uring_cmd128};
+constexpr std::uint8_t fills_buffer_group[] = {uring::op_provide_buffers, uring::op_remove_buffers};
 
 bool is_one_of(const catalog::UringOp& operation, auto&& opcodes) {
     return std::ranges::find(opcodes, operation.opcode) != std::end(opcodes);
@@ -94,7 +88,7 @@ std::string timestamp_type(std::uint32_t cqe_flags) {
 }
 
 bool is_poll(const catalog::UringOp& operation) {
-    return operation.opcode == IORING_OP_POLL_ADD;
+    return operation.opcode == uring::op_poll_add;
 }
 
 }  // namespace
@@ -161,7 +155,7 @@ std::optional<std::uint16_t> buffer_index(const model::Request& request) {
         return std::nullopt;
     }
     const std::uint8_t opcode = found->operation.opcode;
-    const bool by_ioprio = (opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC) &&
+    const bool by_ioprio = (opcode == uring::op_send_zc || opcode == uring::op_sendmsg_zc) &&
                            (found->sqe->ioprio & IORING_RECVSEND_FIXED_BUF) != 0;
     const bool by_flags =
         is_one_of(found->operation, commands_of_files) && (found->flags() & IORING_URING_CMD_FIXED) != 0;
@@ -172,7 +166,8 @@ std::optional<std::uint16_t> buffer_index(const model::Request& request) {
 
 std::optional<std::uint16_t> buffer_group(const model::Request& request) {
     const auto found = known(request);
-    return found && ((found->sqe->flags & IOSQE_BUFFER_SELECT) != 0 || is_one_of(found->operation, fills_buffer_group))
+    return found && ((found->sqe->flags & uring::sqe_buffer_select) != 0 ||
+                     is_one_of(found->operation, fills_buffer_group))
                ? std::optional<std::uint16_t>(found->sqe->buf_group)
                : std::nullopt;
 }
@@ -184,7 +179,7 @@ std::optional<std::uint16_t> personality(const model::Request& request) {
 
 std::optional<std::int32_t> splice_source(const model::Request& request) {
     const auto found = known(request);
-    return found && (found->operation.opcode == IORING_OP_SPLICE || found->operation.opcode == IORING_OP_TEE)
+    return found && (found->operation.opcode == uring::op_splice || found->operation.opcode == uring::op_tee)
                ? std::optional<std::int32_t>(found->sqe->splice_fd_in)
                : std::nullopt;
 }
@@ -195,7 +190,7 @@ std::optional<std::uint64_t> target_user_data(const model::Request& request) {
         return std::nullopt;
     }
     // io_cancel_req_match(): user_data counts when asked for, or when nothing else was.
-    if (found->operation.opcode == IORING_OP_ASYNC_CANCEL) {
+    if (found->operation.opcode == uring::op_async_cancel) {
         const std::uint32_t flags = found->flags();
         const bool other_key = (flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP)) != 0;
         if ((flags & IORING_ASYNC_CANCEL_ANY) != 0 || (other_key && (flags & IORING_ASYNC_CANCEL_USERDATA) == 0)) {
@@ -338,7 +333,7 @@ std::optional<std::uint64_t> notification_user_data(const model::Request& reques
 }
 
 std::string cqe_flags_text(const model::Request* request, std::uint32_t flags) {
-    if (request == nullptr || !asks_for_timestamps(*request) || (flags & IORING_CQE_F_MORE) == 0) {
+    if (request == nullptr || !asks_for_timestamps(*request) || (flags & uring::cqe_more) == 0) {
         return catalog::cqe_flag_names(flags);
     }
     constexpr std::uint32_t lower_half = 0xffff;
@@ -352,7 +347,7 @@ std::string cqe_flags_text(const model::Request* request, std::uint32_t flags) {
 std::optional<TxTimestamp> tx_timestamp(const model::Completion& completion) {
     const model::Cqe& cqe = completion.cqe;
     if (completion.request == nullptr || !asks_for_timestamps(*completion.request) || !cqe.big ||
-        (cqe.flags & IORING_CQE_F_MORE) == 0) {
+        (cqe.flags & uring::cqe_more) == 0) {
         return std::nullopt;
     }
     return TxTimestamp{.hardware = (cqe.flags & hardware_stamp) != 0,
@@ -362,7 +357,7 @@ std::optional<TxTimestamp> tx_timestamp(const model::Completion& completion) {
 }
 
 std::optional<std::string> notification_usage(const model::Cqe& cqe) {
-    return (cqe.flags & IORING_CQE_F_NOTIF) != 0
+    return (cqe.flags & uring::cqe_notif) != 0
                ? std::optional(
                      catalog::flag_names(catalog::uring_notif_flags(), static_cast<std::uint32_t>(cqe.result)))
                : std::nullopt;
@@ -375,20 +370,20 @@ std::string big_cqe_text(const std::optional<std::array<std::uint64_t, 2>>& big)
 
 std::optional<std::string> msg_ring_command(const model::Request& request) {
     const auto found = known(request);
-    return found && found->operation.opcode == IORING_OP_MSG_RING
+    return found && found->operation.opcode == uring::op_msg_ring
                ? std::optional(catalog::number_name(catalog::uring_msg_ring_cmds(), found->sqe->addr))
                : std::nullopt;
 }
 
 std::optional<FutexOperands> futex_operands(const model::Request& request) {
     const auto found = known(request);
-    if (!found || found->operation.opcode < op_futex_wait || found->operation.opcode > op_futex_waitv) {
+    if (!found || found->operation.opcode < uring::op_futex_wait || found->operation.opcode > uring::op_futex_waitv) {
         return std::nullopt;
     }
     const io_uring_sqe& sqe = *found->sqe;
     FutexOperands futex;
     futex.address = sqe.addr;
-    if (found->operation.opcode == op_futex_waitv) {
+    if (found->operation.opcode == uring::op_futex_waitv) {
         futex.count = sqe.len;
     } else {
         futex.value = sqe.addr2;
@@ -400,7 +395,7 @@ std::optional<FutexOperands> futex_operands(const model::Request& request) {
 
 std::optional<WaitOperands> wait_operands(const model::Request& request) {
     const auto found = known(request);
-    if (!found || found->operation.opcode != op_waitid) {
+    if (!found || found->operation.opcode != uring::op_waitid) {
         return std::nullopt;
     }
     const io_uring_sqe& sqe = *found->sqe;
@@ -437,7 +432,7 @@ NewFile new_file(const model::Request& request) {
     if (!sqe) {
         return NewFile::none;
     }
-    if (operation->opcode == op_fixed_fd_install || sqe->file_index == 0) {
+    if (operation->opcode == uring::op_fixed_fd_install || sqe->file_index == 0) {
         return NewFile::descriptor;
     }
     // With an index of its own choice the program gets 0.

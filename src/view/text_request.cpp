@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/units.hpp"
 #include "catalog/names.hpp"
+#include "model/uring_abi.hpp"
 #include "view/calls.hpp"
 #include "view/escape.hpp"
 #include "view/layout.hpp"
@@ -12,6 +13,8 @@
 #include <algorithm>
 
 namespace inflight::view {
+
+namespace uring = model::uring;
 namespace {
 
 // RESULT and what follows it have no fixed end: a long result moves the file to the right, which then loses more of
@@ -48,7 +51,7 @@ std::string length_cell(const model::Request& request, const Asked& asked, Lengt
                 return absolute_timeout(request) ? "absolute" : format_duration(*time_ns);
             }
             // One that only takes a timeout away has no time of its own.
-            return request.opcode == IORING_OP_TIMEOUT_REMOVE ? std::string() : std::string(unknown);
+            return request.opcode == uring::op_timeout_remove ? std::string() : std::string(unknown);
         case LengthUnit::bytes:
         case LengthUnit::iovecs:
         case LengthUnit::entries:

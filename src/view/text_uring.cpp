@@ -2,6 +2,7 @@
 // What the text view says of an io_uring request beyond the columns that it shares with kernel AIO.
 #include "base/units.hpp"
 #include "catalog/names.hpp"
+#include "model/uring_abi.hpp"
 #include "model/uring_tracked.hpp"
 #include "view/calls.hpp"
 #include "view/escape.hpp"
@@ -14,6 +15,8 @@
 #include <cstdlib>
 
 namespace inflight::view {
+
+namespace uring = model::uring;
 namespace {
 
 using model::Request;
@@ -132,7 +135,8 @@ private:
     }
 
     void add_chain() {
-        const bool head = part_.link_head == 0 && (part_.sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) != 0;
+        const bool head =
+            part_.link_head == 0 && (part_.sqe_flags & (uring::sqe_io_link | uring::sqe_io_hardlink)) != 0;
         if ((head || part_.link_head != 0) && part_.request_id != 0) {
             add(fmt::format("request {:#x}", part_.request_id));
         }
@@ -194,7 +198,7 @@ private:
             add("held back by drain" + (waiting_ ? after(part_.defer_ns) : ""));
         }
         const catalog::UringOp* operation = uring_operation(request_);
-        const bool by_design = (operation != nullptr && operation->punts) || (part_.sqe_flags & IOSQE_ASYNC) != 0;
+        const bool by_design = (operation != nullptr && operation->punts) || (part_.sqe_flags & uring::sqe_async) != 0;
         if (part_.punt_ns && (!by_design || waiting_ || part_.punts > 1)) {
             std::string note = "punted to io-wq" + after(part_.punt_ns);
             if (part_.punts > 1) {

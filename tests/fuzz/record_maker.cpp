@@ -6,6 +6,7 @@
 #include "contract/uring.h"
 
 #include <algorithm>
+#include <array>
 
 namespace inflight::fuzz {
 
@@ -17,27 +18,35 @@ struct Shape {
     std::size_t least_bytes;  // of a record that ends earlier
 };
 
-// The first are drawn more often: most of the model is about them.
+#define SHAPE(id, number, name, least, most, of) Shape{id, most, least},
+constexpr std::array kinds{Shape{}, IFL_FOR_EACH_KIND(SHAPE)};
+#undef SHAPE
+constexpr Shape mark(std::uint16_t kind) {
+    return {kind, sizeof(std::uint64_t), sizeof(std::uint64_t)};
+}
+
+// The first are drawn more often: most of the model is about them. The order is that of the inputs in
+// tests/fuzz/corpus.
 constexpr Shape shapes[] = {
-    {IFL_REQUEST, sizeof(ifl_request), sizeof(ifl_request)},
-    {IFL_URING_REQUEST, sizeof(ifl_uring_request), IFL_UREQ_BRIEF_BYTES},
-    {IFL_CALL, sizeof(ifl_call), sizeof(ifl_call)},
-    {IFL_URING_CQE, sizeof(ifl_uring_cqe), sizeof(ifl_uring_cqe)},
-    {IFL_RING, sizeof(ifl_ring), sizeof(ifl_ring)},
-    {IFL_CONTEXT, sizeof(ifl_context), sizeof(ifl_context)},
-    {IFL_SNAPSHOT, sizeof(ifl_snapshot), sizeof(ifl_snapshot)},
-    {inflight::capture::format::mark_advance, sizeof(std::uint64_t), sizeof(std::uint64_t)},
-    {IFL_IO_EVENTS, sizeof(ifl_io_events), offsetof(ifl_io_events, events)},
-    {IFL_IOCBS, sizeof(ifl_iocbs), sizeof(ifl_iocbs)},
-    {IFL_DETAIL, sizeof(ifl_detail), offsetof(ifl_detail, bytes)},
-    {IFL_FILE, sizeof(ifl_file), sizeof(ifl_file)},
-    {IFL_CGROUP, sizeof(ifl_cgroup), sizeof(ifl_cgroup)},
-    {IFL_PROCESS, sizeof(ifl_process), sizeof(ifl_process)},
-    {IFL_PROCESS_EXIT, sizeof(ifl_process_exit), sizeof(ifl_process_exit)},
-    {IFL_UNMAP, sizeof(ifl_unmap), sizeof(ifl_unmap)},
-    {IFL_TALLY, sizeof(ifl_tally), sizeof(ifl_tally)},
-    {IFL_UNREAPED, sizeof(ifl_unreaped), sizeof(ifl_unreaped)},
-    {inflight::capture::format::mark_finish, sizeof(std::uint64_t), sizeof(std::uint64_t)},
+    kinds[IFL_REQUEST],
+    kinds[IFL_URING_REQUEST],
+    kinds[IFL_CALL],
+    kinds[IFL_URING_CQE],
+    kinds[IFL_RING],
+    kinds[IFL_CONTEXT],
+    kinds[IFL_SNAPSHOT],
+    mark(inflight::capture::format::mark_advance),
+    kinds[IFL_IO_EVENTS],
+    kinds[IFL_IOCBS],
+    kinds[IFL_DETAIL],
+    kinds[IFL_FILE],
+    kinds[IFL_CGROUP],
+    kinds[IFL_PROCESS],
+    kinds[IFL_PROCESS_EXIT],
+    kinds[IFL_UNMAP],
+    kinds[IFL_TALLY],
+    kinds[IFL_UNREAPED],
+    mark(inflight::capture::format::mark_finish),
 };
 
 constexpr std::uint8_t raw_code = 0xf0;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "catalog/syscalls.hpp"
 #include "probe/hooks.hpp"
 
 namespace inflight::kernels {
@@ -57,7 +58,7 @@ TEST(GateTables, EveryFunctionOfTheLoaderHasAPrototype) {
             functions.emplace_back(hook.function);
         }
     }
-    for (const auto& call : probe::call_functions()) {
+    for (const auto& call : catalog::syscall_entries) {
         functions.emplace_back(call.function);
     }
     for (const auto& function : functions) {

@@ -29,9 +29,25 @@ struct Settings {
 
 [[nodiscard]] Settings& settings();
 
+// Linux 7 skips the program of a hook that is preempted (docs/kernels.md). It is counted as lost, and costs the lines
+// of one request at most, with its cancel. So many lines of all workloads together may be missing in a calm session; 0
+// in any other, where nothing may be.
+class MayBeMissing {
+public:
+    explicit MayBeMissing(const Session& session);
+
+    [[nodiscard]] bool any() const { return left_ != 0; }
+    // False: there are more of them than may be.
+    [[nodiscard]] bool take(std::size_t lines);
+
+private:
+    std::size_t left_;
+};
+
 // What became of the session of a tier: it is tried once.
 struct Attempt {
     std::unique_ptr<Session> session;
+    std::unique_ptr<MayBeMissing> missing;
     std::string refusal;
     std::string error;
 };
@@ -50,14 +66,10 @@ protected:
 
     std::string tier_;
     const Session* session_ = nullptr;
+    MayBeMissing* missing_ = nullptr;
 };
 
-// So many lines of each workload may be missing: Linux 7 skips the program of a hook that is preempted
-// (docs/kernels.md), which costs one request at most, with its cancel, and is counted as lost. 0 but for a calm
-// session.
-[[nodiscard]] std::size_t lines_that_may_be_missing(const Session& session);
-
-void expect_all(const std::string& printed, const std::vector<const Record*>& records, std::size_t may_be_missing = 0);
+void expect_all(const std::string& printed, const std::vector<const Record*>& records, MayBeMissing* missing = nullptr);
 
 [[nodiscard]] std::vector<const Record*> select(const Trace& trace,
                                                 const std::function<bool(const Record&)>& condition);

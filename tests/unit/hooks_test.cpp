@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/syscalls.hpp"
 #include "probe/loader.hpp"
 
 namespace inflight::probe {
@@ -78,11 +79,11 @@ TEST(HookTable, HasEachCallOnceAndItsFunctions) {
         EXPECT_EQ(spec.kind == HookKind::call, spec.syscall.has_value()) << spec.name;
         if (spec.syscall) {
             EXPECT_TRUE(calls.insert(*spec.syscall).second) << spec.name;
-            const auto serves = [&spec](const CallFunction& function) {
+            const auto serves = [&spec](const catalog::SyscallEntry& function) {
                 return function.function == spec.function && function.syscall == *spec.syscall &&
                        function.abi == IFL_ABI_X86_64;
             };
-            EXPECT_TRUE(std::ranges::any_of(call_functions(), serves)) << spec.name;
+            EXPECT_TRUE(std::ranges::any_of(catalog::syscall_entries, serves)) << spec.name;
         }
     }
     EXPECT_EQ(calls.size(), std::size_t{IFL_SYSCALL_COUNT});
