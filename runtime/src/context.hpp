@@ -70,7 +70,7 @@ struct alignas(64) Context {
     std::atomic<std::uint32_t> direct_in_flight;
     std::uint32_t direct_ended;    // how many ended
     std::uint32_t direct_doubted;  // a place whose file may be another by now, while it is submitted
-    std::uint32_t direct_wanted;   // a thread waits for so many of them
+    std::uint32_t direct_wanted;   // a thread waits for this many of them
     bool direct_watched;           // a thread waits for its completions: nobody else takes them
     bool direct_ticks;             // the worker looks at it by the clock; its eventfd is switched off meanwhile
     bool direct_listens;           // its eventfd is switched on

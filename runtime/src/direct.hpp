@@ -49,7 +49,7 @@ struct Look {
 };
 [[nodiscard]] Look look_at_direct(Context& context);
 constexpr long look_every_ns = 500'000;
-// Counts as so many completions to that thread: there are events from elsewhere.
+// Counts as this many completions to that thread: there are events from elsewhere.
 void kick_direct_watcher(Context& context, unsigned count);
 
 }  // namespace inflight::aio

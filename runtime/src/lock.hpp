@@ -38,7 +38,7 @@ public:
 
     [[nodiscard]] bool is_locked() const { return word_.load(std::memory_order_relaxed) != unlocked; }
 
-    // False when the calling thread has it already, or it was not to be had until then (CLOCK_MONOTONIC).
+    // False when the calling thread has it already, or could not get it until then (CLOCK_MONOTONIC).
     [[nodiscard]] bool lock_until(const timespec& deadline);
 
 private:

@@ -156,7 +156,7 @@ private:
         }
     }
 
-    // For so many more events, if that many come.
+    // Makes room for this many more events, if they come.
     void look_at_room(unsigned in_flight) {
         long room = most_ - taken_ < few ? most_ - taken_ : few;
         room = room < static_cast<long>(in_flight) ? room : static_cast<long>(in_flight);
@@ -262,7 +262,7 @@ private:
     long taken_ = 0;
     static constexpr std::uint64_t moment_ns = 1'000'000'000;
     static constexpr long few = 64;
-    long known_room_ = 0;  // for so many events there is memory at `to_`
+    long known_room_ = 0;  // `to_` has room for this many events
     bool interrupted_ = false;
     bool expired_ = false;
 };

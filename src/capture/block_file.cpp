@@ -40,7 +40,7 @@ Result<BlockFile> BlockFile::create_numbered(const std::string& path, std::uint6
                            "choose another file");
         }
     }
-    return failure("make the capture file " + part_path(path, number), "so many files of these names are there already",
+    return failure("make the capture file " + part_path(path, number), "too many files with numbered names of this kind exist already",
                    "choose another name");
 }
 

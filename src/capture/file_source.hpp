@@ -62,7 +62,7 @@ public:
     // False: it was cut off, is being written, or there was no room for the account of its end.
     [[nodiscard]] bool ended() const { return finished_ && !account_.ended_by.empty(); }
     [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
-    // Up to so many names of files and cgroups stood in records that neither this file nor one before it has.
+    // At most this many names of files and cgroups stood in records that neither this file nor one before it has.
     [[nodiscard]] std::uint64_t names_missing() const { return continues_ ? 0 : info_.names_missing; }
     [[nodiscard]] std::uint64_t records() const { return records_; }
     [[nodiscard]] std::uint64_t last_ns() const { return last_ns_; }

@@ -63,7 +63,7 @@ inline constexpr std::uint32_t layouts_limit = 256;
     return base + payload_bytes * ratio < most ? base + payload_bytes * ratio : most;
 }
 
-// How many items a file may have where its blocks of records have so many bytes of payload up to there. Times alone
+// How many items a file may have at a place before which its blocks hold this many bytes of payload. Times alone
 // make two bytes of an item; with a clock that ticks each millisecond a byte may have thirty.
 [[nodiscard]] constexpr std::uint64_t items_allowed(std::uint64_t payload_bytes) {
     constexpr std::uint64_t base = 1U << 16U;

@@ -31,7 +31,7 @@ constexpr std::uint64_t pump_ns = 20'000'000;
 constexpr std::size_t clock_interval = 64;  // records between two looks at the clock
 constexpr std::size_t most_waiting_bytes = std::size_t{64} << 20U;
 constexpr std::uint64_t loss_look_interval_ns = 10'000'000;
-// Entries of io_uring requests that nobody used for so long are given back, where there are many.
+// Entries of io_uring requests that nobody used for this long are given back, where there are many.
 constexpr std::uint64_t idle_entry_ns = 10'000'000'000;
 // Of what is in flight at the end, when a signal wants that to come soon: to print one takes some microseconds.
 constexpr std::size_t most_told_in_a_hurry = 2'048;

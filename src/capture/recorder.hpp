@@ -17,7 +17,7 @@ namespace inflight::capture {
 struct Kept {
     std::uint64_t bytes = 0;  // written to files
     std::uint64_t files = 0;
-    std::uint64_t files_removed = 0;  // the oldest, where only so many are kept
+    std::uint64_t files_removed = 0;  // the oldest ones, because only the newest N are kept
     std::uint64_t names_missing = 0;  // in the last file: CaptureInfo
     bool everything = true;           // false: what went by and was not asked for is in no file
 };

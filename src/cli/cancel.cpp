@@ -106,32 +106,35 @@ private:
 CLI::App* Cancel::declare(CLI::App& root) {
     CLI::App* app =
         root.add_subcommand("cancel", "Cancel requests in flight of a running process, and see what becomes of them");
-    app->add_option("id", ids_, "Requests, as `inflight ls` names them")->type_name("ID")->option_text("ID...");
+    app->add_option("id", ids_, "Cancel these requests, named as `inflight ls` shows them")
+        ->type_name("ID")
+        ->option_text("ID...");
     const auto* const group = "Or of one process (-p PID)";
-    app->add_option("--fd", fd_, "Those on this file descriptor")
+    app->add_option("--fd", fd_, "Cancel the requests on the file that this descriptor is now")
         ->group(group)
         ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
         ->type_name("N");
-    app->add_option("--older-than", older_than_ns_, "Those in flight for longer than this")
+    app->add_option("--older-than", older_than_ns_, "Cancel the requests that have been in flight for longer than this")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app->add_flag("--all", all_, "All that can be cancelled")->group(group);
-    app->add_flag("--dry-run", dry_run_, "Show what would be cancelled and how, and do nothing");
-    app->add_flag("-y,--yes", yes_, "Do not ask");
-    app->add_option("--timeout", cancelling_.timeout_ns, "Wait so long to see them end (1s)")
+    app->add_flag("--all", all_, "Cancel every request that can be cancelled")->group(group);
+    app->add_flag("--dry-run", dry_run_, "Show which requests would be cancelled and how, and cancel nothing");
+    app->add_flag("-y,--yes", yes_, "Cancel without asking first");
+    app->add_option("--timeout", cancelling_.timeout_ns, "Wait at most this long for the requests to end (default 1s)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app->add_option("--way", way_, "auto, ring (from outside) or inject (by a call made in the process)")
+    app->add_option("--way", way_,
+                    "Choose the way: auto, ring (from outside) or inject (by a call made in the process)")
         ->check(CLI::IsMember({"auto", "ring", "inject"}).description(""))
         ->type_name("WAY")
         ->capture_default_str();
-    app->add_flag(
-        "--no-stop{false}", cancelling_.stop,
-        "Do not hold the threads of the process; the call may then meet a later request of the same user_data");
-    app->add_option("--audit", audit_, "Append a line for each to this file, beside the system's log")
+    app->add_flag("--no-stop{false}", cancelling_.stop,
+                  "Do not stop the threads; the call may then cancel a later request with the same user_data");
+    app->add_option("--audit", audit_,
+                    "Append a line for each cancelled request to this file, in addition to the system log")
         ->type_name("FILE");
-    app->add_option("-o,--format", format_, "text or json (one object a line)")
+    app->add_option("-o,--format", format_, "Write text or json (one object per line)")
         ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();

@@ -72,17 +72,17 @@ private:
 CLI::App* Check::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand(
         "check", "Run a command and look for what is wrong with its I/O; the exit status tells a test suite");
-    app->add_option("-o,--format", options_.format, "text or json (one object a line)")
+    app->add_option("-o,--format", options_.format, "Write text or json (one object per line)")
         ->check(CLI::IsMember(std::vector<std::string>{"text", "json"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
     app->add_option("--fail-on", options_.fail_on,
-                    "Exit with 1 for findings that are this bad or worse: info, warn or critical")
+                    "Exit with status 1 for a finding of this severity or worse: info, warn or critical")
         ->check(CLI::IsMember(std::vector<std::string>{"info", "warn", "critical"}).description(""))
         ->type_name("SEVERITY")
         ->capture_default_str();
     app->add_flag("--require-requests", options_.require_requests,
-                  "Exit with 1 if no request was seen: then nothing was checked");
+                  "Exit with status 1 if no request was seen, because then nothing was checked");
     declare_thresholds(*app, options_.findings);
     declare_output(*app, options_.tracing);
     declare_tracing(*app, options_.tracing);

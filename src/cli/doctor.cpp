@@ -84,7 +84,7 @@ private:
 CLI::App* Doctor::declare(CLI::App& root) {
     CLI::App* app =
         root.add_subcommand("doctor", "Show what this kernel allows, which hooks are used, and what is lost by it");
-    app->add_option("-o,--format", format_, "text or json")
+    app->add_option("-o,--format", format_, "Write text or json")
         ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();

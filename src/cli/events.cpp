@@ -29,9 +29,10 @@ private:
 CLI::App* Events::declare(CLI::App& root) {
     CLI::App* app =
         root.add_subcommand("events", "List the system calls that inflight decodes, or print the page of one");
-    app->add_option("name", name_, "The event whose page to print")->type_name("NAME");
-    app->add_flag("--markdown", markdown_, "As Markdown");
-    app->add_option("--all", all_, "Write every page, as Markdown, into this directory")->type_name("DIRECTORY");
+    app->add_option("name", name_, "Print the page of this event")->type_name("NAME");
+    app->add_flag("--markdown", markdown_, "Print the page as Markdown");
+    app->add_option("--all", all_, "Write the pages of all events, as Markdown, into this directory")
+        ->type_name("DIRECTORY");
     app->footer(examples_footer(
         {{"inflight events", "the list"},
          {"inflight events io_cancel", "the page of io_cancel: arguments, origins, hooks, verdicts"},

@@ -73,17 +73,17 @@ private:
 
 CLI::App* Export::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("export", "Write a capture file in the format of another program");
-    app->add_option("file", options_.files, "What `inflight record` wrote; several merge by time")
+    app->add_option("file", options_.files, "Read these capture files of `inflight record`; several are merged by time")
         ->required()
         ->type_name("FILE")
         ->option_text("FILE...");
     app->add_option("--to", options_.format,
-                    "perfetto (for ui.perfetto.dev), chrome (its JSON), csv (a row for each request), json or tracee")
+                    "Write perfetto (for ui.perfetto.dev), chrome (its JSON), csv (a row per request), json or tracee")
         ->required()
         ->check(CLI::IsMember(format_names()).description(""))
         ->type_name("FORMAT");
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
-    app->add_flag("--events", options_.events, "With json: the system calls too, if they were recorded");
+    app->add_flag("--events", options_.events, "With json: write the system calls as well, if they were recorded");
     declare_max_memory(*app, options_.max_memory_bytes);
     declare_thresholds(*app, options_.findings);
     app->footer(examples_footer({

@@ -286,49 +286,53 @@ void declare_filters(CLI::App& app, FilterOptions& options) {
         [](std::string& text) { return text.empty() ? std::string("the value is empty") : std::string(); }, "",
         "not empty");
     auto* const pid = app.add_option("-p,--pid", options.pids,
-                                     "Only this process, and the rings that it made; may be given several times")
+                                     "Include only this process and the rings that it made; may be repeated")
                           ->group(group)
                           ->type_name("PID")
                           ->check(positive())
                           ->allow_extra_args(false);
-    app.add_flag("--follow", options.follow, "With --pid: its children too")->group(group)->needs(pid);
-    app.add_option("--comm", options.comm, "Only tasks of this name (its first 15 bytes)")
+    app.add_flag("--follow", options.follow, "With --pid: include the children of the process")
+        ->group(group)
+        ->needs(pid);
+    app.add_option("--comm", options.comm, "Include only tasks with this name (the kernel keeps 15 bytes of it)")
         ->group(group)
         ->type_name("NAME")
         ->check(not_empty);
-    app.add_option("--uid", options.uid, "Only tasks of this user")->group(group)->type_name("USER")->check(not_empty);
-    app.add_option("--cgroup", options.cgroup, "Only tasks of this cgroup and those below it")
+    app.add_option("--uid", options.uid, "Include only tasks of this user")
+        ->group(group)
+        ->type_name("USER")
+        ->check(not_empty);
+    app.add_option("--cgroup", options.cgroup, "Include only tasks in this cgroup and in the cgroups below it")
         ->group(group)
         ->type_name("PATH")
         ->check(not_empty);
-    app.add_option("--container", options.container, "Only tasks of this container")
+    app.add_option("--container", options.container, "Include only tasks of this container")
         ->group(group)
         ->type_name("ID")
         ->check(not_empty);
-    app.add_option("--event", options.events,
-                   "Show this system call (see `inflight events`); may be given several times")
+    app.add_option("--event", options.events, "Show this system call (see `inflight events`); may be repeated")
         ->group(group)
         ->type_name("NAME")
         ->delimiter(',')
         ->allow_extra_args(false);
-    app.add_option("--family", options.families, "Only this family: aio (kernel AIO) or uring (io_uring)")
+    app.add_option("--family", options.families, "Include only this family: aio (kernel AIO) or uring (io_uring)")
         ->group(group)
         ->type_name("FAMILY")
         ->delimiter(',')
         ->allow_extra_args(false);
     app.add_option("--op", options.operations,
-                   "Only requests of this operation: pread, poll, ...; read, poll_add, openat, ... of io_uring")
+                   "Include only this operation: pread, poll, ... (kernel AIO); read, poll_add, ... (io_uring)")
         ->group(group)
         ->type_name("OP")
         ->delimiter(',')
         ->allow_extra_args(false);
     app.add_option("--outcome", options.outcomes,
-                   "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight")
+                   "Include only requests with this outcome: completed, failed, cancelled, abandoned, in-flight")
         ->group(group)
         ->type_name("OUTCOME")
         ->delimiter(',')
         ->allow_extra_args(false);
-    app.add_option("--min-latency", options.min_latency_ns, "Only requests that took at least this long")
+    app.add_option("--min-latency", options.min_latency_ns, "Include only requests that took at least this long")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
@@ -337,21 +341,21 @@ void declare_filters(CLI::App& app, FilterOptions& options) {
 void declare_hooks(CLI::App& app, HookOptions& options) {
     const auto* const group = "Hooks";
     app.add_option("--hooks", options.hooks,
-                   "Use only this tier: fentry, kprobe or tracepoint; the best one is chosen otherwise")
+                   "Use only this tier: fentry, kprobe or tracepoint (default: the best that the kernel allows)")
         ->group(group)
         ->type_name("TIER");
     app.add_option("--without-hook", options.without,
-                   "Do without this hook, as if the kernel refused it (NAME or NAME:TIER)")
+                   "Do not use this hook, as if the kernel refused it (NAME or NAME:TIER)")
         ->group(group)
         ->type_name("NAME")
         ->allow_extra_args(false);
     app.add_flag("--verbose", options.verbose,
-                 "Where the kernel refuses a program, write what it says to a file, and name it")
+                 "Write the kernel's reason for refusing a BPF program to a file, and print the file's name")
         ->group(group);
     // For tests: a BTF file that lacks something is taken for this kernel's.
     app.add_option("--btf", options.types_path, "")->group("")->type_name("FILE");
     app.add_option("--buffer", options.buffer_bytes,
-                   "Buffer for records, per CPU; chosen by the number of CPUs otherwise")
+                   "Set the size of each CPU's record buffer (default: depends on the number of CPUs)")
         ->group(group)
         ->transform(as_size_bytes())
         ->type_name("SIZE");
@@ -359,7 +363,7 @@ void declare_hooks(CLI::App& app, HookOptions& options) {
 
 void declare_max_memory(CLI::App& app, std::uint64_t& bytes) {
     app.add_option("--max-memory", bytes,
-                   "Leave out records beyond this memory (default: 128 MiB and 1 KiB for each byte of the files)")
+                   "Leave out records beyond this memory (default: 128 MiB plus 1 KiB per byte of the files)")
         ->transform(as_size_bytes())
         ->check(positive())
         ->type_name("SIZE");

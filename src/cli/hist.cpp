@@ -19,10 +19,11 @@ private:
 CLI::App* Hist::declare(CLI::App& root) {
     CLI::App* app =
         root.add_subcommand("hist", "Draw the histogram of latencies, and with --interval a heat map over time");
-    app->add_option("--interval", options_.interval_ns, "Draw a heat map over time, a column for each such span")
+    app->add_option("--interval", options_.interval_ns,
+                    "Draw a heat map over time, with a column for each span of this length")
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app->add_option("--linear", hist_.linear_step_ns, "Bars of equal width instead of powers of two")
+    app->add_option("--linear", hist_.linear_step_ns, "Draw bars of this width instead of powers of two")
         ->transform(as_duration_ns())
         ->type_name("STEP");
     declare_stat_run(*app, options_);

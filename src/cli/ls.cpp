@@ -65,13 +65,13 @@ struct LookOptions {
 };
 
 void declare_look(CLI::App& app, LookOptions& options) {
-    app.add_option("-o,--format", options.format, "text or json (one object a line)")
+    app.add_option("-o,--format", options.format, "Write text or json (one object per line)")
         ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
     app.add_option("--output", options.tracing.output, "Write to this file instead of standard output")
         ->type_name("FILE");
-    app.add_option("--watch", options.watch_ns, "Look again each time so long has passed, until ^C")
+    app.add_option("--watch", options.watch_ns, "Look again after each span of this length, until ^C")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     declare_looking(app, options.tracing);
@@ -98,14 +98,14 @@ private:
 CLI::App* Ls::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("ls", "List the requests that are in flight now, and what can cancel them");
     app->add_option("--older-than", older_than_ns_,
-                    "Only what has been in flight for so long; of what was there before, that takes as long to know")
+                    "Show only requests in flight for longer than this; inflight may have to watch for this long")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     std::vector<std::string> names;
     for (const auto& [name, before] : orders()) {
         names.push_back(name);
     }
-    app->add_option("--sort", sort_, "age (the oldest first), context, file, op, pid or stage")
+    app->add_option("--sort", sort_, "Sort by age (oldest first), context, file, op, pid or stage")
         ->check(CLI::IsMember(names).description(""))
         ->type_name("KEY")
         ->capture_default_str();

@@ -66,29 +66,32 @@ private:
 
 void Record::declare_files(CLI::App& app) {
     const auto* const group = "Files";
-    app.add_option("--rotate-size", tracing_.rotation.bytes, "Go on in the next file (FILE.0001, ...) after so much")
+    app.add_option("--rotate-size", tracing_.rotation.bytes,
+                   "Begin the next file (FILE.0001, ...) when the current one has this size")
         ->group(group)
         ->transform(as_size_bytes())
         ->type_name("SIZE");
-    app.add_option("--rotate-time", tracing_.rotation.time_ns, "Go on in the next file after so long")
+    app.add_option("--rotate-time", tracing_.rotation.time_ns,
+                   "Begin the next file when the current one spans this long")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
     app.add_option("--flight", flight_ns_,
-                   "Flight recorder: hold the last so long; write it to FILE.0001, ... on SIGUSR1 and at the end")
+                   "Flight recorder: keep only this span; write it to FILE.0001, ... on SIGUSR1 and at the end")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app.add_option("--flight-size", flight_bytes_, "The same by size; with --flight the smaller one counts")
+    app.add_option("--flight-size", flight_bytes_,
+                   "Flight recorder: keep only this size; with --flight the smaller limit holds")
         ->group(group)
         ->transform(as_size_bytes())
         ->type_name("SIZE");
     app.add_option("--on-finding", on_finding_,
-                   "Flight recorder: write a file too when there is a finding of this severity: info, warn, critical")
+                   "Flight recorder: write a file for a finding of this severity or worse: info, warn, critical")
         ->group(group)
         ->check(CLI::IsMember({"info", "warn", "critical"}).description(""))
         ->type_name("SEVERITY");
-    app.add_option("--keep", keep_, "Of files that are numbered: remove all but the last so many")
+    app.add_option("--keep", keep_, "Keep only the newest N numbered files")
         ->group(group)
         ->check(positive())
         ->type_name("N");
@@ -96,8 +99,8 @@ void Record::declare_files(CLI::App& app) {
 
 CLI::App* Record::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("record", "Write everything to a capture file, for `report`");
-    app->add_option("-o,--output", tracing_.save, "The capture file")->type_name("FILE")->required();
-    app->add_flag("--events", events_, "Keep the system calls too");
+    app->add_option("-o,--output", tracing_.save, "Write the capture to this file")->type_name("FILE")->required();
+    app->add_flag("--events", events_, "Record the system calls as well");
     declare_files(*app);
     declare_thresholds(*app, findings_);
     declare_tracing(*app, tracing_);

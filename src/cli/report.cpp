@@ -60,20 +60,24 @@ void Report::declare_selection(CLI::App& app) {
         app.add_option(option, values, text)->group(group)->type_name(type)->delimiter(',')->allow_extra_args(false);
     };
     app.add_option("--where", options_.where,
-                   "Only requests for which this holds, as 'op == read and latency > 10ms'; and cancels of them")
+                   "Include only requests that match, such as 'op == read and latency > 10ms', and their cancels")
         ->group(group)
         ->type_name("CONDITION");
     app.add_option("--since", options_.question.since,
-                   "Only what ended from then on: 10s after the start, 14:03:05, 2026-11-23T14:03:05Z")
+                   "Include only what ended after 10s (from the start), 14:03:05 or 2026-11-23T14:03:05Z")
         ->group(group)
         ->type_name("WHEN");
-    app.add_option("--until", options_.question.until, "Only what ended before")->group(group)->type_name("WHEN");
+    app.add_option("--until", options_.question.until, "Include only what ended before this time")
+        ->group(group)
+        ->type_name("WHEN");
     list("--event", options_.filters.events, "Show this system call (see `inflight events`)", "NAME");
-    list("--family", options_.filters.families, "Only this family: aio (kernel AIO) or uring (io_uring)", "FAMILY");
-    list("--op", options_.filters.operations, "Only requests of this operation", "OP");
+    list("--family", options_.filters.families, "Include only this family: aio (kernel AIO) or uring (io_uring)",
+         "FAMILY");
+    list("--op", options_.filters.operations, "Include only requests of this operation", "OP");
     list("--outcome", options_.filters.outcomes,
-         "Only requests that ended so: completed, failed, cancelled, abandoned, in-flight", "OUTCOME");
-    app.add_option("--min-latency", options_.filters.min_latency_ns, "Only requests that took at least this long")
+         "Include only requests with this outcome: completed, failed, cancelled, abandoned, in-flight", "OUTCOME");
+    app.add_option("--min-latency", options_.filters.min_latency_ns,
+                   "Include only requests that took at least this long")
         ->group(group)
         ->transform(as_duration_ns())
         ->type_name("TIME");
@@ -81,33 +85,33 @@ void Report::declare_selection(CLI::App& app) {
 
 CLI::App* Report::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("report", "Show from capture files what trace shows live, or count it");
-    app->add_option("file", options_.files, "Capture files, as `inflight record` writes them; several merge by time")
+    app->add_option("file", options_.files, "Read these capture files of `inflight record`; several are merged by time")
         ->required()
         ->type_name("FILE")
         ->option_text("FILE...");
-    app->add_option("-o,--format", options_.format, "text, json (one object a line) or tracee (that tracer's events)")
+    app->add_option("-o,--format", options_.format,
+                    "Write text, json (one object per line) or tracee (events of that tracer)")
         ->check(CLI::IsMember({"text", "json", "tracee"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
     app->add_option("--output", options_.output, "Write to this file instead of standard output")->type_name("FILE");
-    app->add_flag("--events", options_.events, "Show the system calls too");
-    app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other too");
+    app->add_flag("--events", options_.events, "Show the system calls as well");
+    app->add_flag("--check", options_.question.check, "Look for requests that corrupt each other as well");
     app->add_option("--group-by", options_.group_by,
-                    "Count instead, by: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, "
-                    "error")
+                    "Count by fields: pid, tid, comm, uid, cgroup, family, op, fd, file, context, outcome, error")
         ->type_name("FIELD,...")
         ->delimiter(',')
         ->allow_extra_args(false);
-    app->add_option("--top", options_.top, "Only so many groups; without --group-by the slowest requests")
+    app->add_option("--top", options_.top, "Show at most N groups; without --group-by, show the N slowest requests")
         ->type_name("N")
         ->check(positive());
-    app->add_option("--by", options_.by, "What --top means of groups: requests, bytes, latency (p99) or errors")
+    app->add_option("--by", options_.by, "Sort groups by requests, bytes, latency (p99) or errors")
         ->check(CLI::IsMember({"requests", "bytes", "latency", "errors"}).description(""))
         ->type_name("ORDER")
         ->capture_default_str();
-    app->add_flag("--diff", options_.diff, "Compare two captures, FILE A with FILE B");
+    app->add_flag("--diff", options_.diff, "Compare two captures: the first file with the second");
     app->add_option("--slow-submit", options_.question.slow_submit_ns,
-                    "An io_submit this long is a finding (as it was recorded)")
+                    "Report an io_submit that took longer than this (default: as it was recorded)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     declare_max_memory(*app, options_.max_memory_bytes);

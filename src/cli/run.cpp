@@ -37,18 +37,17 @@ private:
 
 CLI::App* Run::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("run", "Run a command with libaio on io_uring, where io_cancel cancels");
-    app->add_flag("--aio", aio_, "Give the command libinflight_aio in place of libaio")->required();
-    app->add_option("--backend", backend_, "uring or kernel: what serves the requests (uring where it is allowed)")
+    app->add_flag("--aio", aio_, "Run the command with libinflight_aio in place of libaio")->required();
+    app->add_option("--backend", backend_, "Serve the requests by uring or kernel (default: uring where it is allowed)")
         ->check(CLI::IsMember({"uring", "kernel"}).description(""))
         ->type_name("WHAT");
-    app->add_option(
-           "--cancel", cancel_,
-           "described: io_cancel returns the event; kernel: as today's kernel, -EINPROGRESS and a queued event")
+    app->add_option("--cancel", cancel_,
+                    "Choose what io_cancel does: described (it returns the event) or kernel (it queues the event)")
         ->check(CLI::IsMember({"described", "kernel"}).description(""))
         ->type_name("HOW");
-    app->add_option("--library", library_, "The library to load (the one that came with this program)")
+    app->add_option("--library", library_, "Load this library (default: the one that came with this program)")
         ->type_name("FILE");
-    app->add_option("command", command_, "What to run, with its arguments, after --")->required()->type_name("COMMAND");
+    app->add_option("command", command_, "Run this command with its arguments")->required()->type_name("COMMAND");
     app->footer(
         "The command takes the place of inflight: its exit status is the only one. 126 and 127: it could not be\n"
         "executed, was not found.\n\n" +

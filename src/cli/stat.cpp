@@ -20,7 +20,7 @@ CLI::App* Stat::declare(CLI::App& root) {
     CLI::App* app =
         root.add_subcommand("stat", "Count requests in the kernel: rates, latencies, errors; the cheapest way to look");
     options_.interval_ns = second_ns;
-    app->add_option("--interval", options_.interval_ns, "Show the counts this often (1s)")
+    app->add_option("--interval", options_.interval_ns, "Show the counts once per this interval (default 1s)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     declare_stat_run(*app, options_);

@@ -398,7 +398,7 @@ int Counting::count(view::StatView& view) {
 }  // namespace
 
 void declare_stat_run(CLI::App& app, StatRunOptions& options) {
-    app.add_option("-o,--format", options.format, "text or json (one object a line)")
+    app.add_option("-o,--format", options.format, "Write text or json (one object per line)")
         ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
@@ -406,20 +406,20 @@ void declare_stat_run(CLI::App& app, StatRunOptions& options) {
         ->check(CLI::IsMember({"op", "pid", "comm", "file", "context", "outcome"}).description(""))
         ->type_name("KEY")
         ->capture_default_str();
-    app.add_option("--top", options.top, "Show this many keys, those with most requests")
+    app.add_option("--top", options.top, "Show the N keys with the most requests")
         ->check(positive())
         ->type_name("COUNT")
         ->capture_default_str();
-    app.add_option("--keys", options.keys, "Room for this many keys in the kernel (by default up to 1024)")
+    app.add_option("--keys", options.keys, "Make room for this many keys in the kernel (default: at most 1024)")
         ->check(CLI::Range(1U, most_keys).description(""))
         ->type_name("COUNT");
     app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
-    app.add_option("--duration", options.duration_ns, "End after this long")
+    app.add_option("--duration", options.duration_ns, "End after this time")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     declare_filters(app, options.filters);
     declare_hooks(app, options.hooks);
-    app.add_option("command", options.command, "Run this, count it and its children, and exit with its status")
+    app.add_option("command", options.command, "Run this command, count it and its children, and exit with its status")
         ->type_name("COMMAND")
         ->option_text("-- COMMAND...");
 }

@@ -46,15 +46,17 @@ void declare_thresholds(CLI::App& app, model::FindingOptions& options) {
     const auto time = [&](const char* name, std::uint64_t& value, const char* help) {
         app.add_option(name, value, help)->group(group)->transform(as_duration_ns())->type_name("TIME");
     };
-    time("--unreaped", options.unreaped_ns, "Completions that nobody takes for this long are a finding (1s)");
-    time("--stuck", options.stuck_ns, "A request in flight this long is, if it does not wait by nature (10s)");
-    time("--sqpoll-asleep", options.asleep_ns, "An SQ thread that sleeps this long while work waits is (100ms)");
-    app.add_option("--workers", options.workers, "So many io-wq workers at once are (64)")
+    time("--unreaped", options.unreaped_ns, "Report completions that nobody takes for this long (default 1s)");
+    time("--stuck", options.stuck_ns,
+         "Report a request in flight longer than this, unless it waits by design, like poll (default 10s)");
+    time("--sqpoll-asleep", options.asleep_ns,
+         "Report an SQ thread that sleeps this long although submissions wait (default 100ms)");
+    app.add_option("--workers", options.workers, "Report when this many io-wq workers run at once (default 64)")
         ->group(group)
         ->check(as_count())
         ->type_name("COUNT");
     app.add_option("--punt-share", options.punt_percent,
-                   "This share of an operation's requests handed to io-wq is (50%)")
+                   "Report an operation of which more than this share is handed to io-wq (default 50%)")
         ->group(group)
         ->transform(as_percent())
         ->type_name("SHARE");

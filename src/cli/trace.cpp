@@ -36,12 +36,14 @@ private:
 
 CLI::App* Trace::declare(CLI::App& root) {
     CLI::App* app = root.add_subcommand("trace", "Show requests, cancels and findings as they happen");
-    app->add_option("-o,--format", options_.format, "text, json (one object a line) or tracee (that tracer's events)")
+    app->add_option("-o,--format", options_.format,
+                    "Write text, json (one object per line) or tracee (events of that tracer)")
         ->check(CLI::IsMember(std::vector<std::string>(formats.begin(), formats.end())).description(""))
         ->type_name("FORMAT")
         ->capture_default_str();
-    app->add_flag("--events", options_.events, "Show the system calls too");
-    app->add_flag("--check", options_.check, "Look for requests that corrupt each other too, as `inflight check`");
+    app->add_flag("--events", options_.events, "Show the system calls as well");
+    app->add_flag("--check", options_.check,
+                  "Look for requests that corrupt each other as well, like `inflight check`");
     declare_thresholds(*app, options_.findings);
     declare_output(*app, options_.tracing);
     declare_tracing(*app, options_.tracing);

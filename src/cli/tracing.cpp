@@ -37,22 +37,23 @@ void tell_of_file(const capture::Written& written) {
 
 void declare_output(CLI::App& app, TracingOptions& options) {
     app.add_option("--output", options.output, "Write to this file instead of standard output")->type_name("FILE");
-    app.add_option("--save", options.save, "Write a capture for `inflight report` too")->type_name("FILE");
+    app.add_option("--save", options.save, "Also write a capture file for `inflight report`")->type_name("FILE");
 }
 
 void declare_tracing(CLI::App& app, TracingOptions& options) {
-    app.add_option("--duration", options.duration_ns, "End after this long")
+    app.add_option("--duration", options.duration_ns, "End after this time")
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app.add_option("--slow-submit", options.slow_submit_ns, "An io_submit this long is a finding (10ms)")
+    app.add_option("--slow-submit", options.slow_submit_ns,
+                   "Report an io_submit that takes longer than this (default 10ms)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
-    app.add_option("--blocked", options.blocked_ns, "Show a call that has not returned after this long (100ms)")
+    app.add_option("--blocked", options.blocked_ns, "Show a call that has not returned after this time (default 100ms)")
         ->transform(as_duration_ns())
         ->type_name("TIME");
     declare_filters(app, options.filters);
     declare_hooks(app, options.hooks);
-    app.add_option("command", options.command, "Run this, trace it and its children, and exit with its status")
+    app.add_option("command", options.command, "Run this command, trace it and its children, and exit with its status")
         ->type_name("COMMAND")
         ->option_text("-- COMMAND...");
 }

@@ -160,7 +160,7 @@ std::optional<double> Difference::change() const {
 
 namespace {
 
-// One figure of a cell that lasted so long; nothing where there is too little to have it.
+// One figure of a cell that lasted `seconds`; nothing where the cell has too few requests for it.
 using Measure = std::optional<double> (*)(const Cell&, double seconds);
 
 struct Figure {

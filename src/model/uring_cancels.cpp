@@ -15,12 +15,12 @@ using namespace uring;
 
 namespace {
 
-// Of a cancel whose key is not one user_data, only so many finished requests are looked through, and of those in
-// flight.
+// For a cancel whose key is not one user_data, at most this many finished requests and this many in flight are looked
+// through.
 constexpr std::size_t recent_limit = 1024;
 constexpr std::size_t looked_through_limit = 1024;
 constexpr std::size_t finished_limit = 256;
-// An end is told to so many attempts that it may concern. The others are then judged as not certain.
+// An end is told to at most this many attempts that it may concern. The verdicts of the others are not certain.
 constexpr unsigned told_limit = 256;
 constexpr std::size_t attempts_limit = 1U << 16U;
 constexpr std::size_t addressed_limit = 4096;

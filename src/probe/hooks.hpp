@@ -43,7 +43,7 @@ struct HookSpec {
 };
 [[nodiscard]] std::span<const HookSpec> hook_specs();
 
-// Why a tier is not to be had for a hook, or ("*") for all.
+// Why a tier is not available for a hook, or ("*") for all.
 struct Refusal {
     std::string hook;
     Tier tier = Tier::none;
@@ -70,7 +70,7 @@ struct Plan {
 // Whether this kernel knows the function, for a tier; the reason when it does not.
 using Possible = std::function<std::optional<std::string>(Tier, std::string_view function)>;
 
-// Fails when `forced` cannot be had for a call or request hook, or no tier can.
+// Fails when `forced`, or every tier, is not available for a call or request hook.
 [[nodiscard]] Result<Plan> plan_hooks(std::optional<Tier> forced, const std::vector<Refusal>& refusals,
                                       const Possible& why_not);
 

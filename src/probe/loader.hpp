@@ -65,7 +65,7 @@ struct Buffers {
 class Probes {
 public:
     // Chooses a tier for each hook, loads, attaches and looks up what is there already. A hook that the kernel
-    // refuses is tried in the next tier. Fails, with nothing attached, when a needed hook cannot be had in any.
+    // refuses is tried in the next tier. Fails, with nothing attached, when a needed hook is available in no tier.
     [[nodiscard]] static Result<Probes> attach(const Options& options);
 
     Probes(Probes&&) noexcept;

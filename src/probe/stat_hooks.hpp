@@ -29,7 +29,7 @@ struct StatPlace {
 // What one program of several at a place skips another one sees.
 [[nodiscard]] bool stat_has_twins(std::string_view program);
 
-// Tiers that are not to be had for a hook; all three: it is left out.
+// Tiers that are not available for a hook. With all three the hook is left out.
 struct RefusedTiers {
     std::vector<Tier> requests;
     std::vector<Tier> cancels;

@@ -15,7 +15,7 @@ struct CaptureFile {
     std::string host;
     bool ended = true;                // false: the recording was killed, or is still going on
     std::string ended_by;             // empty: not known
-    std::uint64_t names_missing = 0;  // up to so many, of files and cgroups: not in this part of the recording
+    std::uint64_t names_missing = 0;  // at most this many names of files and cgroups are not in this part of the recording
     std::vector<std::string> damage;  // one sentence each; empty: nothing is missing
     std::string recording = {};       // parts of one recording have the same; empty: not known
 };

@@ -29,7 +29,7 @@ public:
     struct Column {
         std::string title;
         Align align = Align::left;
-        std::size_t least = 0;  // fit() may shorten its cells, at the front, to so many columns; 0: they stay whole
+        std::size_t least = 0;  // fit() may shorten its cells to this many columns, at the front; 0: never
         unsigned leaves = 0;    // fit() may leave it out, the lowest of these numbers first; 0: it stays
     };
 

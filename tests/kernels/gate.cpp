@@ -24,7 +24,7 @@ struct Target {
     std::string name;
     [[nodiscard]] bool is_function() const { return kind == "fentry" || kind == "fexit"; }
     [[nodiscard]] bool is_tracepoint() const { return kind == "tp_btf" || kind == "raw_tp"; }
-    // As btf/names, prototypes.tsv and lost.tsv call it; empty: there is nothing to be had from types.
+    // As btf/names, prototypes.tsv and lost.tsv call it; empty: types do not tell.
     [[nodiscard]] std::string subject() const {
         if (name.empty()) {
             return {};

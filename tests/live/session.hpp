@@ -45,7 +45,7 @@ struct WorkloadRun {
 std::vector<std::string> trace_command(const Places& places, const std::string& tier,
                                        const std::filesystem::path& output);
 
-// Why this tier cannot be had on this kernel, as `inflight doctor` says; nothing if it can.
+// Why this tier is not available on this kernel, as `inflight doctor` says; nothing if it can.
 std::optional<std::string> refusal_of(const Places& places, const std::string& tier);
 
 struct SessionOptions {

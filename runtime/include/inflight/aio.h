@@ -23,7 +23,7 @@ enum { INFLIGHT_AIO_URING = 1, INFLIGHT_AIO_KERNEL = 2 };
 
 /*
  * What serves this process: one of the above. Decided once, at the first call of any function. INFLIGHT_AIO_URING also
- * when INFLIGHT_AIO_BACKEND=uring asks for it and it is not to be had: io_setup then says why.
+ * when INFLIGHT_AIO_BACKEND=uring asks for it and it is not available: io_setup then says why.
  */
 int inflight_aio_backend(void);
 
