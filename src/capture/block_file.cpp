@@ -40,8 +40,8 @@ Result<BlockFile> BlockFile::create_numbered(const std::string& path, std::uint6
                            "choose another file");
         }
     }
-    return failure("make the capture file " + part_path(path, number), "too many files with numbered names of this kind exist already",
-                   "choose another name");
+    return failure("make the capture file " + part_path(path, number),
+                   "too many files with numbered names of this kind exist already", "choose another name");
 }
 
 Result<BlockFile> BlockFile::begin(NewFile opened, const std::string& path, const CaptureInfo& info) {

@@ -38,7 +38,8 @@ struct StatReport {
 // Not thread-safe.
 class StatProbes {
 public:
-    // A hook that the kernel refuses is tried in the next tier. Fails, with nothing attached, when one is not available in any tier.
+    // A hook that the kernel refuses is tried in the next tier. Fails, with nothing attached, when one is not available
+    // in any tier.
     [[nodiscard]] static Result<StatProbes> attach(const StatOptions& options);
 
     StatProbes(StatProbes&&) noexcept;

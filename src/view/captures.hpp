@@ -13,9 +13,10 @@ namespace inflight::view {
 struct CaptureFile {
     std::string path;
     std::string host;
-    bool ended = true;                // false: the recording was killed, or is still going on
-    std::string ended_by;             // empty: not known
-    std::uint64_t names_missing = 0;  // at most this many names of files and cgroups are not in this part of the recording
+    bool ended = true;     // false: the recording was killed, or is still going on
+    std::string ended_by;  // empty: not known
+    std::uint64_t names_missing =
+        0;  // at most this many names of files and cgroups are not in this part of the recording
     std::vector<std::string> damage;  // one sentence each; empty: nothing is missing
     std::string recording = {};       // parts of one recording have the same; empty: not known
 };
