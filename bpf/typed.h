@@ -13,8 +13,8 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type_id) __ksym __weak;
 #define TYPED(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
 
 /*
- * The types are not those of what is read, but any that have a number of the wanted size at a known place: what is read
- * is then a number to the verifier, and can be calculated with.
+ * We cast to any kernel type that has an integer of the right size at a known offset. The verifier then sees a number,
+ * with which a program may calculate.
  */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct io_uring___pair {

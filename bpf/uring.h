@@ -180,8 +180,8 @@ static __always_inline void end_unseen(struct ifl_uring_entry *entry, struct ifl
 }
 
 /*
- * The same for a survey, which has no right to the entry: another CPU may give the memory to a new request meanwhile.
- * `seen` is the entry's state as it was judged.
+ * Like end_unseen(), for the survey. The survey does not own the entry: another CPU may give the memory to a new
+ * request at the same time, which must not be overwritten. `seen` is the state of the entry when the survey judged it.
  */
 static __always_inline void end_unseen_if_still(struct ifl_uring_entry *entry, struct ifl_ring_entry *ring, __u64 seen,
 						__u64 now)

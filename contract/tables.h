@@ -166,7 +166,7 @@ struct ifl_ring_entry {
 	ifl_u32 made_by_named; /* by a process that the filter names: whoever submits to it is let through */
 };
 
-/* What is counted apart, into the record. */
+/* Adds the counters that the table keeps separately to the record. */
 static inline void ifl_settle_ring(struct ifl_ring *ring, const struct ifl_ring_entry *entry)
 {
 	ifl_u64 ended = entry->completed - entry->completed_unknown + entry->completed_elsewhere;

@@ -406,7 +406,7 @@ void LiveSource::read_contexts() {
         });
 }
 
-// Those that are still there, as they were at the end.
+// Reports the rings that still exist, with the counters that they had when the trace ended.
 void LiveSource::read_rings(const std::unordered_map<std::uint64_t, ifl_ring>& at_end) {
     const std::uint64_t now_ns = monotonic_ns();
     uring_.for_each_ring([&](const ifl_ring& ring) {

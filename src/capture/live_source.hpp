@@ -120,7 +120,7 @@ private:
         std::uint64_t time_ns = 0;
         std::uint64_t buried_ns = 0;  // 0: not yet
     };
-    std::deque<ClosedRing> rings_to_bury_;  // and those whose last records the consumer has not got yet
+    std::deque<ClosedRing> rings_to_bury_;  // closed rings whose last records have not been delivered yet
     std::uint64_t next_survey_ns_ = 0;
     model::Losses losses_told_;
     std::uint64_t counted_lost_ = 0;  // at the last look at the counters

@@ -9,8 +9,8 @@
 
 namespace inflight::capture {
 
-// Why records end: the program that was to be seen has ended, and what is left of it ends now; or it was enough, and
-// the programs go on.
+// Why a trace ends: because the traced program has exited, so that its last requests end now, or while the traced
+// programs keep running.
 enum class Ending : std::uint8_t { with_the_program, before_the_programs };
 
 // Where records come from while they are made.

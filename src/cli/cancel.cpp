@@ -72,7 +72,7 @@ private:
 };
 
 // What others submitted to the rings of the chosen process is left alone.
-constexpr Wishes chosen_by{.submitter_only = true};
+constexpr ExtraRecords chosen_by{.submitter_only = true};
 
 class Cancel final : public Command {
 public:

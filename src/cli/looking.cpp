@@ -42,14 +42,14 @@ Looking::Looking(std::unique_ptr<Tracing> tracing, model::SelectionOptions selec
       tracker_(quick(tracing_->tracker_options()), sink) {}
 
 std::expected<std::unique_ptr<Looking>, int> Looking::begin(const TracingOptions& options, model::Sink& sink,
-                                                            Wishes wishes) {
+                                                            ExtraRecords extra) {
     const auto selection = selection_from(options.filters);
     if (!selection) {
         print_error(selection.error());
         return std::unexpected(exit_usage);
     }
-    wishes.places = true;
-    auto tracing = Tracing::begin(options, wishes);
+    extra.places = true;
+    auto tracing = Tracing::begin(options, extra);
     if (!tracing) {
         return std::unexpected(tracing.error());
     }
@@ -222,17 +222,17 @@ std::vector<std::string> Looking::notes() const {
     return notes;
 }
 
-std::expected<TracingEnd, int> look(Looking& looking, const Looks& looks, const Looking::OnLook& on_look,
+std::expected<TracingEnd, int> look(Looking& looking, const LookSchedule& schedule, const Looking::OnLook& on_look,
                                     const std::function<bool()>& done) {
-    std::uint64_t next_ns = looking.tracing().info().start_ns + looks.first_ns;
+    std::uint64_t next_ns = looking.tracing().info().start_ns + schedule.first_ns;
     bool wanted = true;
     bool asked = false;
     return looking.run(
         [&](std::uint64_t now_ns) {
             on_look(now_ns);
             asked = false;
-            wanted = looks.interval_ns != 0;
-            next_ns += looks.interval_ns;
+            wanted = schedule.interval_ns != 0;
+            next_ns += schedule.interval_ns;
         },
         [&] {
             if (wanted && !asked && capture::monotonic_ns() >= next_ns) {

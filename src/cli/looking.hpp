@@ -35,7 +35,7 @@ public:
     // The hooks are in place when it returns, and what io_uring's lists hold is known. Where it cannot go on it has
     // said why, and the error is the exit status. `sink` gets what ends meanwhile, and must outlive it.
     [[nodiscard]] static std::expected<std::unique_ptr<Looking>, int> begin(const TracingOptions& options,
-                                                                            model::Sink& sink, Wishes wishes = {});
+                                                                            model::Sink& sink, ExtraRecords extra = {});
 
     // Runs until `done`, which is called every few milliseconds, or until a signal.
     [[nodiscard]] std::expected<TracingEnd, int> run(OnLook on_look, std::function<bool()> done);
@@ -88,14 +88,15 @@ private:
     bool asked_ = false;
 };
 
-struct Looks {
-    std::uint64_t first_ns = 0;     // after the start
-    std::uint64_t interval_ns = 0;  // 0: one look
+// When a command looks at the requests in flight.
+struct LookSchedule {
+    std::uint64_t first_ns = 0;     // from the start of the trace to the first look
+    std::uint64_t interval_ns = 0;  // between two looks; 0: there is only one
 };
 
-// Looks, and goes on until `done` when it was one look. The hooks are gone when it returns.
+// Looks as the schedule says. With only one look it then waits until `done`. The hooks are detached when it returns.
 [[nodiscard]] std::expected<TracingEnd, int> look(
-    Looking& looking, const Looks& looks, const Looking::OnLook& on_look,
+    Looking& looking, const LookSchedule& schedule, const Looking::OnLook& on_look,
     const std::function<bool()>& done = [] { return true; });
 
 }  // namespace inflight::cli

@@ -44,14 +44,14 @@ const std::map<std::string, Before>& orders() {
     return table;
 }
 
-int look_and_show(const TracingOptions& options, const Looks& looks,
+int look_and_show(const TracingOptions& options, const LookSchedule& schedule,
                   const std::function<void(Looking&, std::uint64_t)>& show) {
     Nothing nothing;
     const auto looking = Looking::begin(options, nothing);
     if (!looking) {
         return looking.error();
     }
-    const auto end = look(**looking, looks, [&](std::uint64_t now_ns) {
+    const auto end = look(**looking, schedule, [&](std::uint64_t now_ns) {
         show(**looking, now_ns);
         (*looking)->tracing().output().flush();
     });

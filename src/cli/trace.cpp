@@ -79,11 +79,11 @@ int Trace::run() {
         return exit_usage;
     }
     // tracee has the calls' own arguments only
-    Wishes wishes{.calls = *shown, .iocbs = *shown != 0 && options_.format != "tracee", .memory = options_.check};
+    ExtraRecords extra{.calls = *shown, .iocbs = *shown != 0 && options_.format != "tracee", .memory = options_.check};
     if (options_.check) {
-        wishes.calls |= model::calls_for_conflicts;
+        extra.calls |= model::calls_for_conflicts;
     }
-    const auto begun = Tracing::begin(options_.tracing, wishes);
+    const auto begun = Tracing::begin(options_.tracing, extra);
     if (!begun) {
         return begun.error();
     }

@@ -58,7 +58,7 @@ void declare_tracing(CLI::App& app, TracingOptions& options) {
         ->option_text("-- COMMAND...");
 }
 
-Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
+Result<probe::Options> Tracing::probe_options(const ExtraRecords& extra) const {
     probe::Options probes;
     if (auto applied = apply_hooks(options_.hooks, probes); !applied) {
         return std::unexpected(applied.error());
@@ -72,17 +72,17 @@ Result<probe::Options> Tracing::probe_options(const Wishes& wishes) const {
         config.follow_children = 1;
         probes.pids.push_back(static_cast<std::uint32_t>(child_->pid()));
     }
-    config.by_maker = wishes.submitter_only ? 0 : 1;
-    config.calls_wanted = wishes.calls;
-    config.iocbs_wanted = wishes.iocbs ? 1 : 0;
-    config.iovecs_wanted = wishes.memory ? 1 : 0;
-    config.unmaps_wanted = wishes.memory ? 1 : 0;
-    config.census_cpus = wishes.places ? 1 : 0;
+    config.by_maker = extra.submitter_only ? 0 : 1;
+    config.calls_wanted = extra.calls;
+    config.iocbs_wanted = extra.iocbs ? 1 : 0;
+    config.iovecs_wanted = extra.memory ? 1 : 0;
+    config.unmaps_wanted = extra.memory ? 1 : 0;
+    config.census_cpus = extra.places ? 1 : 0;
     config.slow_submit_ns = options_.slow_submit_ns;
     return probes;
 }
 
-std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions& options, const Wishes& wishes) {
+std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions& options, const ExtraRecords& extra) {
     if (!options.command.empty() && options.command.front().empty()) {
         print_error("the command's name is empty");
         return std::unexpected(exit_usage);
@@ -95,11 +95,11 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
         }
         self->child_.emplace(std::move(*prepared));
     }
-    const auto settings = self->probe_options(wishes);
+    const auto settings = self->probe_options(extra);
     if (!settings) {
         return stop(settings.error(), exit_usage);
     }
-    if (auto attached = self->attach(*settings, wishes); !attached) {
+    if (auto attached = self->attach(*settings, extra); !attached) {
         return stop(attached.error(), exit_cannot_trace);
     }
     auto output = open_output(options.output);
@@ -108,7 +108,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
     }
     self->output_ = std::move(*output);
     const auto& report = self->source_->report();
-    self->tracker_options_.events_wanted = wishes.calls;
+    self->tracker_options_.events_wanted = extra.calls;
     self->tracker_options_.slow_submit_ns = options.slow_submit_ns;
     self->tracker_options_.blocked_ns = options.blocked_ns;
     self->tracker_options_.aio_max_nr = report.kernel.aio_max_nr;
@@ -122,7 +122,7 @@ std::expected<std::unique_ptr<Tracing>, int> Tracing::begin(const TracingOptions
 }
 
 // It may take a second, in which the command waits and nothing was written yet: a signal just ends inflight.
-Result<void> Tracing::attach(const probe::Options& settings, const Wishes& wishes) {
+Result<void> Tracing::attach(const probe::Options& settings, const ExtraRecords& extra) {
     const Signals::LetThrough end_at_once;
     auto probes = probe::Probes::attach(settings);
     if (!probes) {
@@ -130,7 +130,7 @@ Result<void> Tracing::attach(const probe::Options& settings, const Wishes& wishe
     }
     tell_of_verifier_logs(probes->report().verifier_logs);
     auto source = capture::LiveSource::open(std::move(*probes),
-                                            {.blocked_ns = options_.blocked_ns, .places_wanted = wishes.places});
+                                            {.blocked_ns = options_.blocked_ns, .places_wanted = extra.places});
     if (!source) {
         return std::unexpected(source.error());
     }

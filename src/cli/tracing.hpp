@@ -40,8 +40,8 @@ void declare_tracing(CLI::App& app, TracingOptions& options);
 // Of the commands that print something: where to, and a capture file beside.
 void declare_output(CLI::App& app, TracingOptions& options);
 
-// What a command wants to be told beside requests, cancels and contexts.
-struct Wishes {
+// Optional records that a command asks the kernel side for, in addition to requests, cancels and contexts.
+struct ExtraRecords {
     std::uint32_t calls = 0;  // bit per ifl_syscall
     bool iocbs = false;
     bool memory = false;          // what requests work on, and what is unmapped meanwhile
@@ -59,7 +59,7 @@ class Tracing {
 public:
     // The hooks are in place when it returns; the command waits.
     [[nodiscard]] static std::expected<std::unique_ptr<Tracing>, int> begin(const TracingOptions& options,
-                                                                            const Wishes& wishes);
+                                                                            const ExtraRecords& extra);
 
     [[nodiscard]] const view::TraceInfo& info() const { return info_; }
     [[nodiscard]] FdOutput& output() { return *output_; }
@@ -95,9 +95,9 @@ public:
 
 private:
     Tracing(const TracingOptions& options, Signals signals) : options_(options), signals_(std::move(signals)) {}
-    [[nodiscard]] Result<probe::Options> probe_options(const Wishes& wishes) const;
+    [[nodiscard]] Result<probe::Options> probe_options(const ExtraRecords& extra) const;
     [[nodiscard]] capture::Account account() const;
-    [[nodiscard]] Result<void> attach(const probe::Options& settings, const Wishes& wishes);
+    [[nodiscard]] Result<void> attach(const probe::Options& settings, const ExtraRecords& extra);
     [[nodiscard]] Result<void> open_saver();
 
     TracingOptions options_;

@@ -8,7 +8,7 @@
 
 namespace inflight::model {
 
-// What was told already, by the code of the finding and by what it is about. Each is told once.
+// Remembers which findings were reported, by their code and by what they are about, so that each is reported once.
 class Once {
 public:
     // False: it was told before.

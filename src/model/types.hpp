@@ -200,7 +200,7 @@ struct Completion {
     std::shared_ptr<const Request> request;  // that it belongs to, null: not known
 };
 
-// `observed`: a look at a ring in between, for who counts; views do not get it.
+// `observed`: a periodic reading of the counters of a ring. Only findings use it, and views do not get it.
 enum class ContextChange : std::uint8_t { created, found, destroyed, at_end, observed };
 [[nodiscard]] std::string_view name(ContextChange change);
 

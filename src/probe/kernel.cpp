@@ -230,4 +230,16 @@ KernelInfo read_kernel_info() {
     return info;
 }
 
+bool preempts_tracepoints() {
+    constexpr int first = 7;
+    utsname names{};
+    int major = 0;
+    if (::uname(&names) != 0) {
+        return true;
+    }
+    const std::string_view release(names.release);
+    std::from_chars(release.data(), release.data() + release.size(), major);
+    return major >= first;
+}
+
 }  // namespace inflight::probe

@@ -73,4 +73,9 @@ struct KernelInfo {
 // A number of /proc/sys/fs, 0 when it cannot be read.
 [[nodiscard]] std::uint64_t read_proc_number(const std::string& path);
 
+// Whether the kernel preempts programs at tracepoints. It then skips such a program for every other task on that CPU
+// until the program goes on. Since Linux 7.0, where include/linux/tracepoint.h no longer disables preemption around
+// them.
+[[nodiscard]] bool preempts_tracepoints();
+
 }  // namespace inflight::probe

@@ -486,11 +486,12 @@ Result<void> Probes::read_completions() {
 
 std::uint64_t Probes::programs_skipped() const {
     std::uint64_t skipped = 0;
+    const bool preempted = preempts_tracepoints();
     for (const bpf_program* program : state_->attached) {
         // What one of the twins skips another one sees; what all miss shows when the memory or the event comes back.
-        // Allocations are skipped in interrupts only, and io_submit_one never runs there.
+        // Unless preempted, allocations are skipped in interrupts only, where io_submit_one never runs.
         const std::string_view name = bpf_program__name(program);
-        const bool harmless = name == "tracepoint_alloc" || has_twins(name);
+        const bool harmless = name == "tracepoint_alloc" ? !preempted : has_twins(name);
         skipped += harmless ? 0 : recursion_misses(program);
     }
     return skipped;

@@ -22,7 +22,7 @@ struct HookPrograms {
     std::string_view program;
     std::string_view tracepoint;  // that must exist for it; empty: always does
 };
-// The first of io_uring's programs are those that see an end: see attach().
+// Order matters: the programs that see a completion are attached before those that see a submission (see attach()).
 constexpr std::array hook_programs{
     // The last look at a process's rings comes before the record of its end.
     HookPrograms{"sched_process_exit", "uring_process_exit", "io_uring_complete"},

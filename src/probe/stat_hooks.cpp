@@ -69,8 +69,7 @@ std::span<const Place> stat_cancel_places(Tier tier) {
 }
 
 bool stat_has_twins(std::string_view program) {
-    return program.starts_with("stat_free_") || program.starts_with("stat_fentry_aio_complete") ||
-           program == "stat_alloc";
+    return program.starts_with("stat_free_") || program.starts_with("stat_fentry_aio_complete");
 }
 
 Result<RefusedTiers> tiers_without(const std::vector<std::string>& without) {
