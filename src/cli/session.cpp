@@ -24,6 +24,7 @@ namespace {
 // The rings hold far more than comes in that time; less would only cost.
 constexpr int drain_interval_ms = 2;
 constexpr int idle_interval_ms = 10;
+constexpr std::uint64_t flush_interval_ns = 100'000'000;
 
 std::string describe_end(int wait_status) {
     if (WIFSIGNALED(wait_status)) {
@@ -175,6 +176,7 @@ Result<SessionEnd> Session::run() {
     Priority priority;
     const std::uint64_t start_ns = capture::monotonic_ns();
     std::optional<SessionEnd> end;
+    std::uint64_t flushed_ns = 0;
     while (!end) {
         end = look_around(start_ns);
         if (end) {
@@ -184,10 +186,13 @@ Result<SessionEnd> Session::run() {
         if (!records) {
             return std::unexpected(records.error());
         }
-        if (*records == 0) {
+        // On a machine that is never idle a finding must not wait until the buffer of the output is full.
+        const std::uint64_t now_ns = capture::monotonic_ns();
+        if (*records == 0 || now_ns - flushed_ns >= flush_interval_ns) {
             parts_.output.flush();
+            flushed_ns = now_ns;
         }
-        priority.note(parts_.source.behind(), capture::monotonic_ns());
+        priority.note(parts_.source.behind(), now_ns);
         // While there is a backlog, only signals and the command's end are looked at between two pieces of it.
         if (!parts_.source.behind()) {
             wait(start_ns, *records != 0);

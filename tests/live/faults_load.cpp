@@ -327,6 +327,16 @@ TEST_F(Load, ASignalEndsItInAFlood) {
     }
 }
 
+// The first lines of `check` are few, and nothing else fills the buffer of its output.
+TEST_F(Load, WhatIsSaidInAFloodIsShownAtOnce) {
+    Process load(flood());
+    ASSERT_TRUE(load.wait_for_out("ready"));
+    Process check({inflight_path(), "check"});
+    EXPECT_TRUE(wait_until([&check] { return check.out().find("hooks: ") != std::string::npos; }, 10s));
+    check.signal(SIGTERM);
+    EXPECT_TRUE(check.wait());
+}
+
 TEST_F(Load, ASignalEndsItWithVeryMuchInFlight) {
     const Folder folder;
     expect_prompt([&] {
