@@ -20,7 +20,8 @@ namespace {
 constexpr std::size_t recent_limit = 1024;
 constexpr std::size_t looked_through_limit = 1024;
 constexpr std::size_t finished_limit = 256;
-// An end is told to at most this many attempts that it may concern. The verdicts of the others are not certain.
+// When a request ends, at most this many attempts that may have meant it learn of the end. The verdicts of any further
+// attempts are not certain.
 constexpr unsigned told_limit = 256;
 constexpr std::size_t attempts_limit = 1U << 16U;
 constexpr std::size_t addressed_limit = 4096;

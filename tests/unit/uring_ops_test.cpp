@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel side is told of each operation (contract/ops.h) is what the catalogue says: a row that is added to
-// one of them only is noticed here.
+// contract/ops.h and the catalogue describe the same operations. These tests fail when a row is missing in one of them,
+// or when the two rows of an operation contradict each other.
 #include "catalog/uring.hpp"
 #include "contract/ops.h"
 
